@@ -1,0 +1,4 @@
+//! The whole system on one machine.
+
+pub mod db;
+pub mod outbox;

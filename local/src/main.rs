@@ -1,1 +1,67 @@
-fn main(){}
+//! `local`: the whole system on one machine. Reads the command line, starts the stack, waits for the end.
+
+use local::stack::{Options, Stack};
+use std::io::Write;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+const USAGE: &str =
+    "usage: local [--port 8080] [--data .greloupis] [--host 127.0.0.1] [--site DIR] [--job job.json]";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,edge=info,local=info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            let _ = writeln!(std::io::stderr(), "{sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), String> {
+    let options = options(std::env::args().skip(1))?;
+    let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let stack = Stack::start(options).await?;
+    // The one line on stdout; scripts wait for it.
+    writeln!(std::io::stdout(), "ready {}", stack.page)
+        .map_err(|error| format!("stdout is closed: {error}"))?;
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated.recv() => {}
+    }
+    stack.stop().await;
+    Ok(())
+}
+
+fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options {
+        host: IpAddr::from([127, 0, 0, 1]),
+        port: 8080,
+        data: PathBuf::from(".greloupis"),
+        site: None,
+        job: String::new(),
+        env: Box::new(|name| std::env::var(name).ok()),
+    };
+    let mut job = PathBuf::from("job.json");
+    while let Some(name) = args.next() {
+        let value = args.next().ok_or_else(|| format!("{name} needs a value\n{USAGE}"))?;
+        match name.as_str() {
+            "--port" => options.port = value.parse().map_err(|_| "--port must be a number below 65534")?,
+            "--host" => options.host = value.parse().map_err(|_| "--host must be an IP address")?,
+            "--data" => options.data = value.into(),
+            "--site" => options.site = Some(value.into()),
+            "--job" => job = value.into(),
+            _ => return Err(format!("there is no {name}\n{USAGE}")),
+        }
+    }
+    options.job =
+        std::fs::read_to_string(&job).map_err(|error| format!("{} can't be read: {error}", job.display()))?;
+    Ok(options)
+}

@@ -1,1 +1,39 @@
-fn main(){}
+//! The project's commands, `cargo xtask NAME`. One file each; `tools` finds and installs what they need.
+
+mod pack;
+mod site;
+mod test;
+mod tools;
+mod up;
+mod wasm_tests;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+
+  up [--port 8080] [--data DIR] [--host 127.0.0.1]   the whole system on this machine
+  test                                               everything: format, lints, tests, browsers
+  pack                                               the npm package, under target/npm/
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["up", rest @ ..] => up::up(rest),
+        ["test"] => test::test(),
+        ["pack"] => pack::pack().map(drop),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(USAGE.into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("{sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! S3: the only file that knows its SDK. Failures are classified here, once.
+
+use crate::error::{ApiError, Service};
+use crate::token::Session;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::types::{ChecksumMode, CompletedMultipartUpload, CompletedPart as S3Part};
+use std::error::Error;
+use std::time::Duration;
+use wire::{CompletedPart, Part, StoredPart};
+
+/// How long a part's URL may be used.
+const URL_LIFE: Duration = Duration::from_secs(3600);
+
+pub struct Store {
+    client: Client,
+    bucket: String,
+    /// The bucket stands in the path of URLs, not in their host.
+    path_style: bool,
+    /// Takes the place of S3's origin in part URLs.
+    base_url: Option<String>,
+}
+
+/// An object as `HeadObject` tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    pub size: u64,
+    /// CRC64NVME of the whole, where the store tells it.
+    pub checksum: Option<String>,
+}
+
+/// How S3 fails, as far as a caller decides by it.
+#[derive(Debug)]
+pub enum StoreError {
+    /// Completed, aborted or expired: there is no such multipart upload.
+    NoSuchUpload,
+    /// An object of that key exists, and none is overwritten.
+    Exists,
+    /// Parts that S3 doesn't have, or not so.
+    Parts(String),
+    /// `x-amz-mp-object-size` isn't what the parts add up to.
+    Size,
+    Checksum,
+    Throttled,
+    Unavailable(Service),
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NoSuchUpload => Self::UploadGone,
+            StoreError::Exists => Self::VideoExists,
+            StoreError::Parts(code) => Self::PartsMismatch(format!("S3 refuses the list of parts: {code}.")),
+            StoreError::Size => Self::SizeMismatch,
+            StoreError::Checksum => Self::ChecksumMismatch,
+            StoreError::Throttled => Self::Throttled("S3"),
+            StoreError::Unavailable(service) => Self::Storage(service),
+        }
+    }
+}
+
+fn classify<E, R>(doing: &'static str) -> impl FnOnce(SdkError<E, R>) -> StoreError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+    R: std::fmt::Debug,
+{
+    move |error| match error.code() {
+        Some("NoSuchUpload") => StoreError::NoSuchUpload,
+        Some("PreconditionFailed" | "ConditionalRequestConflict") => StoreError::Exists,
+        Some(code @ ("InvalidPart" | "InvalidPartOrder" | "EntityTooSmall")) => {
+            StoreError::Parts(code.into())
+        }
+        Some("InvalidRequest") if doing == COMPLETE => StoreError::Size,
+        Some("BadDigest") => StoreError::Checksum,
+        Some("SlowDown" | "ThrottlingException" | "RequestLimitExceeded") => StoreError::Throttled,
+        Some(code) => StoreError::Unavailable(Service { doing, code: code.into() }),
+        None => StoreError::Unavailable(Service { doing, code: reason(&error) }),
+    }
+}
+
+/// Why there was no answer, without the request (a URL may be signed).
+pub(crate) fn reason<E: Error + 'static, R: std::fmt::Debug>(error: &SdkError<E, R>) -> String {
+    match error {
+        SdkError::ConstructionFailure(_) => "the request couldn't be built".into(),
+        SdkError::TimeoutError(_) => "no answer in time".into(),
+        SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
+            Some(error) => DisplayErrorContext(error).to_string(),
+            None => "not reached".into(),
+        },
+        SdkError::ResponseError(_) => "an unreadable answer".into(),
+        _ => "an unknown error".into(),
+    }
+}
+
+const COMPLETE: &str = "CompleteMultipartUpload";
+
+impl Store {
+    pub fn new(client: Client, bucket: &str, path_style: bool, base_url: Option<&str>) -> Self {
+        Self { client, bucket: bucket.into(), path_style, base_url: base_url.map(str::to_owned) }
+    }
+
+    /// The client's settings: no checksum of its own in signed URLs, since parts are sent bare and S3
+    /// computes CRC64NVME anyway.
+    pub fn settings(sdk: &aws_config::SdkConfig, path_style: bool) -> Builder {
+        Builder::from(sdk)
+            .force_path_style(path_style)
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+    }
+
+    pub fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// Opens a multipart upload and hands back S3's id of it.
+    pub async fn open(&self, key: &str, content_type: &str) -> Result<String, StoreError> {
+        const DOING: &str = "CreateMultipartUpload";
+        let content_type =
+            Some(content_type).filter(|kind| !kind.is_empty()).unwrap_or("application/octet-stream");
+        let request =
+            self.client.create_multipart_upload().bucket(&self.bucket).key(key).content_type(content_type);
+        let opened = request.send().await.map_err(classify(DOING))?;
+        opened.upload_id.ok_or_else(|| no_answer(DOING))
+    }
+
+    /// Signs a `PUT` for one part.
+    pub async fn sign(&self, session: &Session, part_number: u32) -> Result<Part, StoreError> {
+        const DOING: &str = "signing a part";
+        let unsignable = || no_answer(DOING);
+        let now = crate::clock::now_ms();
+        let config = PresigningConfig::expires_in(URL_LIFE).map_err(|_| unsignable())?;
+        let signed = self
+            .client
+            .upload_part()
+            .bucket(&session.bucket)
+            .key(&session.key)
+            .upload_id(&session.s3_upload)
+            .part_number(i32::try_from(part_number).map_err(|_| unsignable())?)
+            .presigned(config)
+            .await
+            .map_err(classify(DOING))?;
+        let headers = signed.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let url = self.rewritten(signed.uri()).ok_or_else(unsignable)?;
+        let expires_at = crate::clock::rfc3339(now + URL_LIFE.as_secs() * 1000);
+        Ok(Part { part_number, url, headers, expires_at })
+    }
+
+    /// With a base URL, `https://BUCKET.s3…/KEY?…` becomes `BASE/KEY?…`. What stands behind the base sends
+    /// the request on to the bucket's own host, which the signature is for.
+    fn rewritten(&self, url: &str) -> Option<String> {
+        let Some(base) = &self.base_url else { return Some(url.to_owned()) };
+        let uri: http::Uri = url.parse().ok()?;
+        let path = uri.path_and_query()?.as_str();
+        let bucket = format!("/{}", self.bucket);
+        let path = if self.path_style { path.strip_prefix(&bucket)? } else { path };
+        Some(format!("{base}{path}"))
+    }
+
+    /// All parts that S3 has, whatever the number of pages.
+    pub async fn parts(&self, session: &Session) -> Result<Vec<StoredPart>, StoreError> {
+        const DOING: &str = "ListParts";
+        let mut pages = self
+            .client
+            .list_parts()
+            .bucket(&session.bucket)
+            .key(&session.key)
+            .upload_id(&session.s3_upload)
+            .into_paginator()
+            .send();
+        let mut parts = Vec::new();
+        while let Some(page) = pages.next().await {
+            for part in page.map_err(classify(DOING))?.parts.unwrap_or_default() {
+                let number = part.part_number.and_then(|number| u32::try_from(number).ok());
+                let size = part.size.and_then(|size| u64::try_from(size).ok());
+                let (Some(part_number), Some(size), Some(etag)) = (number, size, part.e_tag) else {
+                    return Err(no_answer(DOING));
+                };
+                parts.push(StoredPart { part_number, size, etag, checksum: part.checksum_crc64_nvme });
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Makes the object of its parts: only if they add up to the declared size, and never over another one.
+    pub async fn complete(
+        &self,
+        session: &Session,
+        parts: &[CompletedPart],
+        checksum: Option<&str>,
+    ) -> Result<Stored, StoreError> {
+        let parts = parts.iter().map(|part| {
+            let number = i32::try_from(part.part_number).unwrap_or(i32::MAX);
+            S3Part::builder().part_number(number).e_tag(&part.etag).build()
+        });
+        let answer = self
+            .client
+            .complete_multipart_upload()
+            .bucket(&session.bucket)
+            .key(&session.key)
+            .upload_id(&session.s3_upload)
+            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build())
+            .mpu_object_size(i64::try_from(session.size).unwrap_or(i64::MAX))
+            .if_none_match("*")
+            .set_checksum_crc64_nvme(checksum.map(str::to_owned))
+            .send()
+            .await
+            .map_err(classify(COMPLETE))?;
+        Ok(Stored { size: session.size, checksum: answer.checksum_crc64_nvme })
+    }
+
+    /// The object, if there is one.
+    pub async fn head(&self, key: &str) -> Result<Option<Stored>, StoreError> {
+        const DOING: &str = "HeadObject";
+        let request =
+            self.client.head_object().bucket(&self.bucket).key(key).checksum_mode(ChecksumMode::Enabled);
+        match request.send().await {
+            Ok(head) => {
+                let size = head.content_length.and_then(|size| u64::try_from(size).ok());
+                let size = size.ok_or_else(|| no_answer(DOING))?;
+                Ok(Some(Stored { size, checksum: head.checksum_crc64_nvme }))
+            }
+            Err(SdkError::ServiceError(error)) if error.err().is_not_found() => Ok(None),
+            Err(error) => Err(classify(DOING)(error)),
+        }
+    }
+
+    /// Throws away an upload and its parts. One that is gone already is fine.
+    pub async fn abort(&self, key: &str, s3_upload: &str) -> Result<(), StoreError> {
+        let request = self.client.abort_multipart_upload().bucket(&self.bucket).key(key).upload_id(s3_upload);
+        match request.send().await.map_err(classify("AbortMultipartUpload")) {
+            Ok(_) | Err(StoreError::NoSuchUpload) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes an object whose bytes turned out wrong.
+    pub async fn remove(&self, key: &str) -> Result<(), StoreError> {
+        let request = self.client.delete_object().bucket(&self.bucket).key(key);
+        request.send().await.map(drop).map_err(classify("DeleteObject"))
+    }
+}
+
+fn no_answer(doing: &'static str) -> StoreError {
+    StoreError::Unavailable(Service { doing, code: "an answer that lacks what it must have".into() })
+}

@@ -1,0 +1,137 @@
+//! MediaConvert: the only file that knows its SDK. Failures are classified here, once.
+
+use crate::error::{ApiError, Service};
+use crate::job::Source;
+use crate::store::reason;
+use aws_sdk_mediaconvert::Client;
+use aws_sdk_mediaconvert::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_mediaconvert::types::{JobSettings, ProbeInputFile, ProbeResult, TrackType};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
+use serde_json::Value;
+use std::error::Error;
+
+/// The most pixels a side may have and still be believed.
+const MAX_SIDE: i32 = 65_536;
+
+pub struct Transcoder {
+    client: Client,
+    role: String,
+    application: String,
+}
+
+/// A job to be made.
+pub struct NewJob<'a> {
+    pub video_id: &'a str,
+    /// The job's settings as the wire has them.
+    pub settings: Value,
+    /// The same token within a minute gives the same job; at most 64 ASCII characters.
+    pub request_token: &'a str,
+}
+
+/// How MediaConvert fails, as far as a caller decides by it.
+#[derive(Debug)]
+pub enum TranscoderError {
+    /// It will say so every time: the file or the settings are at fault.
+    Refused(String),
+    Throttled,
+    Unavailable(Service),
+}
+
+impl From<TranscoderError> for ApiError {
+    fn from(error: TranscoderError) -> Self {
+        match error {
+            TranscoderError::Refused(why) => Self::TranscoderRefused(why),
+            TranscoderError::Throttled => Self::Throttled("MediaConvert"),
+            TranscoderError::Unavailable(service) => Self::Transcoder(service),
+        }
+    }
+}
+
+fn classify<E, R>(doing: &'static str) -> impl FnOnce(SdkError<E, R>) -> TranscoderError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+    R: std::fmt::Debug,
+{
+    move |error| match error.code() {
+        Some("BadRequestException") => {
+            TranscoderError::Refused(error.message().unwrap_or("MediaConvert refuses the request.").into())
+        }
+        Some("TooManyRequestsException") => TranscoderError::Throttled,
+        Some(code) => TranscoderError::Unavailable(Service { doing, code: code.into() }),
+        None => TranscoderError::Unavailable(Service { doing, code: reason(&error) }),
+    }
+}
+
+impl Transcoder {
+    pub fn new(client: Client, role: &str, application: &str) -> Self {
+        Self { client, role: role.into(), application: application.into() }
+    }
+
+    /// Looks into a file (an `s3://` URL) before a job is made for it.
+    pub async fn probe(&self, url: &str) -> Result<Source, TranscoderError> {
+        let file = ProbeInputFile::builder().file_url(url).build();
+        let answer = self.client.probe().input_files(file).send().await.map_err(classify("Probe"))?;
+        Ok(answer.probe_results.unwrap_or_default().first().and_then(source).unwrap_or_else(Source::unknown))
+    }
+
+    /// Makes a job and hands back its id.
+    pub async fn create_job(&self, job: NewJob<'_>) -> Result<String, TranscoderError> {
+        const DOING: &str = "CreateJob";
+        let settings = job.settings;
+        let answer = self
+            .client
+            .create_job()
+            .role(&self.role)
+            .client_request_token(job.request_token)
+            .user_metadata("videoId", job.video_id)
+            .user_metadata("application", &self.application)
+            .tags("Application", &self.application)
+            // Progress once in this many seconds; STATUS_UPDATE carries it.
+            .status_update_interval("SECONDS_10".into())
+            .settings(JobSettings::builder().build())
+            .customize()
+            // The SDK's settings can't be read from JSON: the real ones are put into the body before it is
+            // signed, so that signature, retries and the answer stay the SDK's.
+            .mutate_request(move |request| put_settings(request, &settings))
+            .send()
+            .await
+            .map_err(classify(DOING))?;
+        answer.job.and_then(|job| job.id).ok_or_else(|| {
+            TranscoderError::Unavailable(Service { doing: DOING, code: "an answer without a job id".into() })
+        })
+    }
+}
+
+fn put_settings(request: &mut HttpRequest, settings: &Value) {
+    let bytes = request.body().bytes().unwrap_or_default();
+    let Ok(Value::Object(mut body)) = serde_json::from_slice(bytes) else { return };
+    body.insert("settings".into(), settings.clone());
+    let text = Value::Object(body).to_string();
+    request.headers_mut().insert("content-length", text.len().to_string());
+    *request.body_mut() = SdkBody::from(text);
+}
+
+fn source(probe: &ProbeResult) -> Option<Source> {
+    let container = probe.container()?;
+    let is =
+        |kind: TrackType| container.tracks().iter().filter(move |track| track.track_type() == Some(&kind));
+    let video = is(TrackType::Video).next();
+    let properties = video.and_then(|track| track.video_properties());
+    let side = |side: Option<i32>| side.filter(|side| (1..=MAX_SIDE).contains(side)).map(i32::unsigned_abs);
+    let (width, height) =
+        (side(properties.and_then(|video| video.width())), side(properties.and_then(|video| video.height())));
+    // A quarter turn, to either side, stands the picture up.
+    let turned =
+        properties.and_then(|video| video.rotation()).is_some_and(|degrees| degrees.rem_euclid(180) == 90);
+    let (width, height) = if turned { (height, width) } else { (width, height) };
+    let seconds = container.duration().filter(|seconds| seconds.is_finite() && *seconds > 0.0);
+    Some(Source {
+        // In range after the filter: a float's cast saturates.
+        duration_ms: seconds.map(|seconds| (seconds * 1000.0).round() as u64),
+        width,
+        height,
+        has_video: video.is_some(),
+        has_audio: is(TrackType::Audio).next().is_some(),
+    })
+}

@@ -1,0 +1,310 @@
+//! A job as MediaConvert's API shows it, and the EventBridge events that tell of it. Pure.
+
+use super::failure::Failure;
+use super::settings::GroupKind;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// There is no account behind this service.
+pub const ACCOUNT: &str = "000000000000";
+/// The only queue.
+pub const QUEUE: &str = "Default";
+
+/// The job, member for member as it goes over the wire; times are seconds since 1970.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Job {
+    pub id: String,
+    pub arn: String,
+    pub created_at: u64,
+    pub status: Status,
+    pub queue: String,
+    pub role: String,
+    /// As they were handed in.
+    pub settings: Value,
+    #[serde(default)]
+    pub user_metadata: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_request_token: Option<String>,
+    pub priority: i32,
+    pub timing: Timing,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_phase: Option<Phase>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job_percent_complete: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_group_details: Option<Value>,
+    /// How often it was begun again.
+    pub retry_count: u32,
+    pub acceleration_status: String,
+    pub status_update_interval: String,
+    pub messages: Value,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Status {
+    Submitted,
+    Progressing,
+    Complete,
+    Canceled,
+    Error,
+}
+
+impl Status {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Submitted => "SUBMITTED",
+            Self::Progressing => "PROGRESSING",
+            Self::Complete => "COMPLETE",
+            Self::Canceled => "CANCELED",
+            Self::Error => "ERROR",
+        }
+    }
+
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Submitted | Self::Progressing => false,
+            Self::Complete | Self::Canceled | Self::Error => true,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Phase {
+    Probing,
+    Transcoding,
+    Uploading,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Timing {
+    pub submit_time: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_time: Option<u64>,
+}
+
+/// How far a job is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stage {
+    pub phase: Phase,
+    /// Of this phase, 0 to 100.
+    pub percent: u8,
+    pub frames: u64,
+}
+
+impl Stage {
+    /// Of the whole job, 0 to 99; the rest is being done.
+    pub fn job_percent(self) -> u8 {
+        let percent = u32::from(self.percent.min(100));
+        let whole = match self.phase {
+            Phase::Probing => percent * 5 / 100,
+            Phase::Transcoding => 5 + percent * 85 / 100,
+            Phase::Uploading => 90 + percent * 9 / 100,
+        };
+        // At most 99 by the arms above.
+        whole as u8
+    }
+
+    fn phases(self) -> Value {
+        let of = |phase| {
+            let (status, percent) = if phase < self.phase {
+                ("COMPLETE", 100)
+            } else if phase == self.phase {
+                ("PROGRESSING", self.percent)
+            } else {
+                ("PENDING", 0)
+            };
+            json!({"status": status, "percentComplete": percent})
+        };
+        json!({
+            "PROBING": of(Phase::Probing), "TRANSCODING": of(Phase::Transcoding), "UPLOADING": of(Phase::Uploading),
+        })
+    }
+}
+
+/// What an output group has come to.
+#[derive(Clone, Debug)]
+pub struct GroupReport {
+    pub kind: GroupKind,
+    /// `s3://` addresses of the master playlists.
+    pub playlists: Vec<String>,
+    pub outputs: Vec<OutputReport>,
+}
+
+#[derive(Clone, Debug)]
+pub struct OutputReport {
+    /// The playlist, the file, or the last picture.
+    pub path: String,
+    pub duration_ms: u64,
+    /// In pixels.
+    pub width: u32,
+    pub height: u32,
+}
+
+impl Job {
+    /// How the API shows what came out: without the paths.
+    pub fn details(groups: &[GroupReport]) -> Value {
+        let output = |output: &OutputReport| {
+            json!({
+                "durationInMs": output.duration_ms,
+                "videoDetails": {"widthInPx": output.width, "heightInPx": output.height},
+            })
+        };
+        let group = |group: &GroupReport| json!({"outputDetails": group.outputs.iter().map(output).collect::<Vec<_>>()});
+        groups.iter().map(group).collect()
+    }
+
+    /// The event that a job has begun or was canceled.
+    pub fn event(&self, region: &str) -> Value {
+        self.envelope(region, self.status.as_str(), json!({}))
+    }
+
+    pub fn event_of_progress(&self, region: &str, stage: Stage) -> Value {
+        let progress = json!({
+            "phaseProgress": stage.phases(),
+            "jobPercentComplete": stage.job_percent(),
+            "currentPhase": stage.phase,
+            "retryCount": self.retry_count,
+        });
+        self.envelope(region, "STATUS_UPDATE", json!({"framesDecoded": stage.frames, "jobProgress": progress}))
+    }
+
+    pub fn event_of_completion(&self, region: &str, groups: &[GroupReport]) -> Value {
+        let output = |output: &OutputReport| {
+            json!({
+                "outputFilePaths": [output.path],
+                "durationInMs": output.duration_ms,
+                "videoDetails": {"widthInPx": output.width, "heightInPx": output.height},
+            })
+        };
+        let group = |group: &GroupReport| {
+            let outputs: Vec<_> = group.outputs.iter().map(output).collect();
+            match group.kind {
+                GroupKind::Hls => {
+                    json!({"type": "HLS_GROUP", "playlistFilePaths": group.playlists, "outputDetails": outputs})
+                }
+                GroupKind::File => json!({"type": "FILE_GROUP", "outputDetails": outputs}),
+            }
+        };
+        let details: Vec<_> = groups.iter().map(group).collect();
+        self.envelope(region, "COMPLETE", json!({"outputGroupDetails": details}))
+    }
+
+    pub fn event_of_failure(&self, region: &str, failure: &Failure) -> Value {
+        let (code, message) = failure.answer();
+        self.envelope(region, "ERROR", json!({"errorCode": code, "errorMessage": message}))
+    }
+
+    fn envelope(&self, region: &str, status: &str, more: Value) -> Value {
+        let now = now();
+        let mut detail = json!({
+            "timestamp": u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+            "accountId": ACCOUNT,
+            "queue": self.queue,
+            "jobId": self.id,
+            "status": status,
+            "userMetadata": self.user_metadata,
+        });
+        if let (Value::Object(detail), Value::Object(more)) = (&mut detail, more) {
+            detail.extend(more);
+        }
+        json!({
+            "version": "0",
+            "id": uuid::Uuid::new_v4(),
+            "detail-type": "MediaConvert Job State Change",
+            "source": "aws.mediaconvert",
+            "account": ACCOUNT,
+            "time": rfc3339(now.as_secs()),
+            "region": region,
+            "resources": [self.arn],
+            "detail": detail,
+        })
+    }
+}
+
+/// Since 1970.
+pub fn now() -> std::time::Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn rfc3339(seconds: u64) -> String {
+    let time = DateTime::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+    time.fmt(Format::DateTime).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job() -> Job {
+        let mut job: Job = serde_json::from_value(json!({
+            "id": "1-a", "arn": "arn:aws:mediaconvert:us-east-1:000000000000:jobs/1-a", "createdAt": 1, "status": "SUBMITTED",
+            "queue": "q", "role": "r", "settings": {}, "priority": 0, "timing": {"submitTime": 1}, "retryCount": 0,
+            "accelerationStatus": "NOT_APPLICABLE", "statusUpdateInterval": "SECONDS_60", "messages": {}
+        }))
+        .unwrap();
+        job.user_metadata.insert("videoId".into(), "v1".into());
+        job
+    }
+
+    #[test]
+    fn the_envelope_is_eventbridges() {
+        let event = job().event_of_failure("us-east-1", &Failure::Internal("Broken."));
+        assert_eq!(event["version"], "0");
+        assert_eq!(event["detail-type"], "MediaConvert Job State Change");
+        assert_eq!(event["source"], "aws.mediaconvert");
+        assert_eq!(event["account"], ACCOUNT);
+        assert_eq!(event["resources"][0], job().arn);
+        assert!(event["time"].as_str().is_some_and(|time| time.ends_with('Z') && time.len() == 20), "{event}");
+        let detail = &event["detail"];
+        assert_eq!(detail["userMetadata"], json!({"videoId": "v1"}));
+        assert_eq!((&detail["status"], &detail["errorCode"]), (&json!("ERROR"), &json!(1999)));
+        assert!(detail["timestamp"].is_u64());
+    }
+
+    #[test]
+    fn a_file_group_has_no_playlists() {
+        let output = OutputReport { path: "s3://m/a".into(), duration_ms: 5, width: 2, height: 4 };
+        let hls = GroupReport { kind: GroupKind::Hls, playlists: vec!["s3://m/x".into()], outputs: vec![output.clone()] };
+        let file = GroupReport { kind: GroupKind::File, playlists: vec![], outputs: vec![output] };
+        let event = job().event_of_completion("us-east-1", &[hls, file]);
+        assert_eq!(
+            event["detail"]["outputGroupDetails"],
+            json!([
+                {"type": "HLS_GROUP", "playlistFilePaths": ["s3://m/x"], "outputDetails":
+                    [{"outputFilePaths": ["s3://m/a"], "durationInMs": 5, "videoDetails": {"widthInPx": 2, "heightInPx": 4}}]},
+                {"type": "FILE_GROUP", "outputDetails":
+                    [{"outputFilePaths": ["s3://m/a"], "durationInMs": 5, "videoDetails": {"widthInPx": 2, "heightInPx": 4}}]},
+            ])
+        );
+    }
+
+    #[test]
+    fn percent_grows_over_the_phases_and_leaves_the_last_one_to_the_end() {
+        let phases = [Phase::Probing, Phase::Transcoding, Phase::Uploading];
+        let stages = phases.into_iter().flat_map(|phase| (0..=100).map(move |percent| (phase, percent)));
+        let percents: Vec<_> =
+            stages.map(|(phase, percent)| Stage { phase, percent, frames: 0 }.job_percent()).collect();
+        assert!(percents.is_sorted());
+        assert_eq!((percents.first(), percents.last()), (Some(&0), Some(&99)));
+        let event = job().event_of_progress("r", Stage { phase: Phase::Transcoding, percent: 40, frames: 7 });
+        let progress = &event["detail"]["jobProgress"];
+        assert_eq!(progress["phaseProgress"]["PROBING"], json!({"status": "COMPLETE", "percentComplete": 100}));
+        assert_eq!(progress["phaseProgress"]["UPLOADING"], json!({"status": "PENDING", "percentComplete": 0}));
+        assert_eq!((&progress["jobPercentComplete"], &progress["currentPhase"]), (&json!(39), &json!("TRANSCODING")));
+        assert_eq!(event["detail"]["framesDecoded"], 7);
+    }
+}

@@ -1,0 +1,417 @@
+//! From a job's settings and what is in its input to ffmpeg's arguments and the names of all that comes
+//! out. Pure: nothing is run or read here.
+//!
+//! The input is decoded once. Outputs with the same description are encoded once, whatever containers they
+//! go into. ffmpeg sees only short local names that are made here, never a name that a caller chose.
+
+use super::failure::Failure;
+use super::frame::Frame;
+use super::settings::{
+    AudioDescription, Container, FrameCapture, FramerateControl, GopUnits, GroupKind, H264, Profile,
+    RateControl, Rotate, S3Uri, SceneChange, Settings, VideoDescription,
+};
+use super::source::{Ratio, Source, Video};
+use std::fmt::Write as _;
+
+/// How long a GOP is when the job leaves it to the service, in seconds.
+const AUTO_GOP: f64 = 2.0;
+
+/// A job, thought through.
+#[derive(Debug)]
+pub struct Plan {
+    /// What goes on ffmpeg's command line after the input.
+    pub arguments: Vec<String>,
+    pub groups: Vec<Group>,
+}
+
+#[derive(Debug)]
+pub struct Group {
+    pub kind: GroupKind,
+    /// Where the names of the group's files begin.
+    pub base: S3Uri,
+    pub outputs: Vec<Output>,
+}
+
+#[derive(Debug)]
+pub struct Output {
+    /// What comes after the group's base in the output's names.
+    pub modifier: String,
+    pub made: Made,
+    /// In pixels.
+    pub width: u32,
+    pub height: u32,
+    pub frame_rate: Ratio,
+}
+
+/// What ffmpeg leaves in its folder for an output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// A media playlist and the segments that it lists.
+    Playlist { local: String, sound: bool },
+    File { local: String, extension: String },
+    /// `STEM.0000000.EXTENSION` and so on, in the folder too.
+    Frames { stem: String, extension: String },
+}
+
+/// One encoding and the files it is written into.
+struct Encode<'a> {
+    video: &'a VideoDescription,
+    h264: &'a H264,
+    sound: Option<Sound<'a>>,
+    frame: Frame,
+    rate: Ratio,
+    sinks: Vec<Sink>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+struct Sound<'a> {
+    /// ffmpeg's number of the track.
+    track: u32,
+    description: &'a AudioDescription,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sink {
+    Mp4,
+    /// Segments of so many seconds.
+    Hls(u32),
+}
+
+/// Pictures taken out of the stream.
+struct Capture<'a> {
+    settings: &'a FrameCapture,
+    frame: Frame,
+    stem: String,
+}
+
+/// What the plan is made from and what it has come to so far.
+struct Planner<'a> {
+    settings: &'a Settings,
+    input: S3Uri,
+    source: &'a Source,
+    track: u32,
+    video: &'a Video,
+    turn: u32,
+    encodes: Vec<Encode<'a>>,
+    captures: Vec<Capture<'a>>,
+}
+
+impl Plan {
+    /// Plans `settings` for an input that holds `source`. `tone_mapping` says whether ffmpeg has the filter
+    /// that turns high dynamic range into the standard one; without it such pictures come out pale.
+    pub fn new(settings: &Settings, source: &Source, tone_mapping: bool) -> Result<Self, Failure> {
+        let [job_input] = settings.inputs.as_slice() else {
+            return Err(Failure::Settings("The job must have exactly one input.".into()));
+        };
+        let Some(input) = S3Uri::parse(&job_input.file_input) else {
+            return Err(Failure::Settings("The job's input must have an s3:// address.".into()));
+        };
+        let Some((track, video)) = source.video() else { return Err(Failure::NoVideo(input)) };
+        if track.codec.is_none() {
+            return Err(Failure::UnsupportedCodec(input));
+        }
+        let turn = match job_input.video_selector.rotate {
+            Rotate::Never => 0,
+            Rotate::By90 => 90,
+            Rotate::By180 => 180,
+            Rotate::By270 => 270,
+            Rotate::Auto => video.rotation,
+        };
+        let mut planner = Planner {
+            settings,
+            input,
+            source,
+            track: track.index,
+            video,
+            turn,
+            encodes: vec![],
+            captures: vec![],
+        };
+        let groups = planner.groups()?;
+        Ok(Self { arguments: planner.arguments(tone_mapping), groups })
+    }
+}
+
+impl<'a> Planner<'a> {
+    fn groups(&mut self) -> Result<Vec<Group>, Failure> {
+        let settings = self.settings;
+        let mut groups = vec![];
+        for group in &settings.output_groups {
+            let Some(destination) = S3Uri::parse(group.destination()) else {
+                return Err(Failure::Settings("Every destination must be an s3:// address.".into()));
+            };
+            let kind = group.output_group_settings.kind;
+            let segment = group.output_group_settings.hls_group_settings.as_ref().map(|hls| hls.segment_length);
+            let mut outputs = vec![];
+            for output in &group.outputs {
+                outputs.push(self.output(output, segment.unwrap_or(10))?);
+            }
+            groups.push(Group { kind, base: self.base(destination), outputs });
+        }
+        Ok(groups)
+    }
+
+    /// A destination that ends in a slash takes the input's name without its extension.
+    fn base(&self, mut destination: S3Uri) -> S3Uri {
+        if destination.key.is_empty() || destination.key.ends_with('/') {
+            let name = self.input.key.rsplit('/').next().unwrap_or_default();
+            destination.key += name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        }
+        destination
+    }
+
+    fn output(&mut self, output: &'a super::settings::Output, segment: u32) -> Result<Output, Failure> {
+        let Some(video) = &output.video_description else {
+            return Err(Failure::Settings("Every output must have a video description.".into()));
+        };
+        let frame = Frame::new(video, self.video, self.turn);
+        let codec = &video.codec_settings;
+        let (made, rate) = match (output.container_settings.container, &codec.h264_settings) {
+            (Container::Raw, _) => {
+                let Some(settings) = &codec.frame_capture_settings else {
+                    return Err(Failure::Settings("A frame capture must have its settings.".into()));
+                };
+                let stem = format!("capture{}", self.captures.len());
+                self.captures.push(Capture { settings, frame, stem: stem.clone() });
+                let extension = output.extension.clone().unwrap_or_else(|| "jpg".into());
+                (Made::Frames { stem, extension }, self.video.frame_rate)
+            }
+            (_, None) => return Err(Failure::Settings("An H.264 output must have its settings.".into())),
+            (Container::Mp4, Some(h264)) => {
+                let (index, _, rate) = self.encode(video, h264, output, frame, Sink::Mp4)?;
+                let extension = output.extension.clone().unwrap_or_else(|| "mp4".into());
+                (Made::File { local: Sink::Mp4.local(index), extension }, rate)
+            }
+            (Container::M3u8, Some(h264)) => {
+                let sink = Sink::Hls(segment);
+                let (index, sound, rate) = self.encode(video, h264, output, frame, sink)?;
+                (Made::Playlist { local: sink.local(index), sound }, rate)
+            }
+        };
+        let Frame { width, height, .. } = frame;
+        Ok(Output { modifier: output.name_modifier.clone(), made, width, height, frame_rate: rate })
+    }
+
+    /// Finds the encoding that already makes this, or adds it: its number, whether it has sound, its rate.
+    fn encode(
+        &mut self,
+        video: &'a VideoDescription,
+        h264: &'a H264,
+        output: &'a super::settings::Output,
+        frame: Frame,
+        sink: Sink,
+    ) -> Result<(usize, bool, Ratio), Failure> {
+        let sound = match output.audio_descriptions.first() {
+            Some(description) => self.sound(description)?,
+            None => None,
+        };
+        let rate = match (h264.framerate_control, h264.framerate_numerator, h264.framerate_denominator) {
+            (FramerateControl::Specified, Some(num @ 1..), Some(den @ 1..)) => Ratio { num, den },
+            _ => self.video.frame_rate,
+        };
+        let same = |encode: &Encode<'_>| encode.video == video && encode.sound == sound;
+        let index = self.encodes.iter().position(same).unwrap_or_else(|| {
+            self.encodes.push(Encode { video, h264, sound, frame, rate, sinks: vec![] });
+            self.encodes.len() - 1
+        });
+        let sinks = &mut self.encodes[index].sinks;
+        if !sinks.contains(&sink) {
+            sinks.push(sink);
+        }
+        Ok((index, sound.is_some(), rate))
+    }
+
+    /// An input without any sound gives outputs without it; a track that isn't there is the job's fault.
+    fn sound(&self, description: &'a AudioDescription) -> Result<Option<Sound<'a>>, Failure> {
+        let wanted = self.settings.inputs.first().and_then(|input| {
+            input.audio_selectors.get(&description.audio_source_name)?.tracks.first().copied()
+        });
+        let mut tracks = self.source.audio().filter(|track| track.codec.is_some()).peekable();
+        if tracks.peek().is_none() {
+            return Ok(None);
+        }
+        match tracks.nth(wanted.unwrap_or(1).saturating_sub(1)) {
+            Some(track) => Ok(Some(Sound { track: track.index, description })),
+            None => Err(Failure::Settings(format!(
+                "The audio selector asks for audio track {}, which the input doesn't have.",
+                wanted.unwrap_or(1)
+            ))),
+        }
+    }
+
+    fn arguments(&self, tone_mapping: bool) -> Vec<String> {
+        let mut arguments = words(&["-filter_complex", &self.graph(tone_mapping)]);
+        for (index, encode) in self.encodes.iter().enumerate() {
+            arguments.extend(encode.arguments(index, tone_mapping && self.video.is_hdr()));
+        }
+        for (index, capture) in self.captures.iter().enumerate() {
+            // 80 of 100 comes out close to what a JPEG library calls 80.
+            let coarseness = (2 + 100u32.saturating_sub(capture.settings.quality) / 7).clamp(2, 31);
+            arguments.extend(words(&["-map", &format!("[c{index}]"), "-c:v", "mjpeg"]));
+            arguments.extend(words(&["-q:v", &coarseness.to_string(), "-fps_mode", "passthrough"]));
+            arguments.extend(words(&["-map_metadata", "-1", "-start_number", "0", "-f", "image2"]));
+            arguments.push(format!("{}.%07d.jpg", capture.stem));
+        }
+        arguments
+    }
+
+    /// The graph of filters: upright and 8-bit once, then a branch for each encoding and capture.
+    fn graph(&self, tone_mapping: bool) -> String {
+        let mut graph = format!("[0:{}]", self.track);
+        if self.video.interlaced {
+            graph += "yadif=deint=interlaced,";
+        }
+        graph += match self.turn {
+            90 => "transpose=clock,",
+            180 => "hflip,vflip,",
+            270 => "transpose=cclock,",
+            _ => "",
+        };
+        if self.video.is_hdr() && tone_mapping {
+            // Tone mapping is dear, so it is done on no more pixels than the largest output has.
+            let frames = self.encodes.iter().map(|encode| encode.frame);
+            if let Some(largest) = frames.max_by_key(|frame| frame.scaled.0 * frame.scaled.1) {
+                let _ = write!(graph, "scale={}:{},", largest.scaled.0, largest.scaled.1);
+            }
+            graph += "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,\
+                      zscale=t=bt709:m=bt709:r=tv,";
+        }
+        let _ = write!(graph, "format=yuv420p,split={}", self.encodes.len() + self.captures.len());
+        let branches = |letter, count| (0..count).map(move |index| format!("[{letter}{index}]"));
+        graph.extend(branches("e", self.encodes.len()).chain(branches("f", self.captures.len())));
+        for (index, encode) in self.encodes.iter().enumerate() {
+            let Ratio { num, den } = encode.rate;
+            let _ = write!(graph, ";[e{index}]fps={num}/{den}:start_time=0,{}[v{index}]", encode.frame.filter());
+        }
+        for (index, Capture { settings, frame, .. }) in self.captures.iter().enumerate() {
+            let every = f64::from(settings.framerate_denominator) / f64::from(settings.framerate_numerator);
+            let most = settings.max_captures.unwrap_or(10_000_000);
+            let _ = write!(
+                graph,
+                ";[f{index}]select='lt(selected_n,{most})*(isnan(prev_selected_t)+gte(t-prev_selected_t,{every}))',\
+                 {},format=yuvj420p[c{index}]",
+                frame.filter()
+            );
+        }
+        self.sound_graph(&mut graph);
+        graph
+    }
+
+    /// Each track of sound once, gaps filled with silence, split for the encodings that want it.
+    fn sound_graph(&self, graph: &mut String) {
+        let wanting = |track| {
+            self.encodes.iter().enumerate().filter(move |(_, encode)| encode.sound.is_some_and(|s| s.track == track))
+        };
+        let mut tracks: Vec<_> = self.encodes.iter().filter_map(|e| e.sound).map(|sound| sound.track).collect();
+        tracks.sort_unstable();
+        tracks.dedup();
+        for track in tracks {
+            let count = wanting(track).count();
+            let _ = write!(graph, ";[0:{track}]aresample=async=1:first_pts=0,asplit={count}");
+            graph.extend(wanting(track).map(|(index, _)| format!("[a{index}]")));
+        }
+    }
+}
+
+impl Encode<'_> {
+    fn arguments(&self, index: usize, mapped: bool) -> Vec<String> {
+        let h264 = self.h264;
+        let profile = match h264.codec_profile {
+            Profile::Baseline => "baseline",
+            Profile::Main => "main",
+            Profile::High => "high",
+        };
+        let mut list = words(&["-map", &format!("[v{index}]"), "-c:v", "libx264"]);
+        list.extend(words(&["-preset", "veryfast", "-profile:v", profile]));
+        list.extend(self.rate_control());
+        list.extend(self.gop());
+        if let Some(frames) = h264.number_b_frames_between_reference_frames {
+            list.extend(words(&["-bf", &frames.to_string()]));
+        }
+        if let Some(frames) = h264.number_reference_frames {
+            list.extend(words(&["-refs", &frames.to_string()]));
+        }
+        if mapped {
+            list.extend(words(&["-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709"]));
+        }
+        if let Some(Sound { description, .. }) = self.sound {
+            let aac = &description.codec_settings.aac_settings;
+            list.extend(words(&["-map", &format!("[a{index}]"), "-c:a", "aac"]));
+            list.extend(words(&["-b:a", &aac.bitrate.to_string(), "-ar", &aac.sample_rate.to_string()]));
+            list.extend(words(&["-ac", &aac.coding_mode.channels().to_string()]));
+        }
+        // A stranger's metadata can tell where the film was taken.
+        list.extend(words(&["-map_metadata", "-1", "-map_chapters", "-1"]));
+        list.extend(words(&["-flags", "+global_header", "-f", "tee"]));
+        let sinks: Vec<_> = self.sinks.iter().map(|sink| sink.tee(index)).collect();
+        list.push(sinks.join("|"));
+        list
+    }
+
+    fn rate_control(&self) -> Vec<String> {
+        let h264 = self.h264;
+        let rate = h264.bitrate.unwrap_or_default();
+        let most = h264.max_bitrate.unwrap_or(rate);
+        let buffer = h264.hrd_buffer_size.filter(|size| *size > 0).unwrap_or(most.saturating_mul(2)).to_string();
+        let (rate, most) = (rate.to_string(), most.to_string());
+        match h264.rate_control_mode {
+            RateControl::Qvbr => {
+                let level = f64::from(h264.qvbr_settings.qvbr_quality_level.unwrap_or(7))
+                    + h264.qvbr_settings.qvbr_quality_level_fine_tune.clamp(0.0, 1.0);
+                // Level 7 is x264's own idea of good, 23; each step is worth two.
+                let quality = (37.0 - 2.0 * level).to_string();
+                words(&["-crf", &quality, "-maxrate", &most, "-bufsize", &buffer])
+            }
+            RateControl::Vbr => words(&["-b:v", &rate, "-maxrate", &most, "-bufsize", &buffer]),
+            RateControl::Cbr => {
+                words(&["-b:v", &rate, "-minrate", &rate, "-maxrate", &rate, "-bufsize", &buffer])
+            }
+        }
+    }
+
+    /// Closed GOPs; in seconds they are bound to the clock, so that segments of all renditions begin together.
+    fn gop(&self) -> Vec<String> {
+        let h264 = self.h264;
+        let size = h264.gop_size.unwrap_or(AUTO_GOP);
+        let mut list = match h264.gop_size_units {
+            GopUnits::Frames => words(&["-g", &size.max(1.0).floor().to_string()]),
+            GopUnits::Seconds | GopUnits::Auto => {
+                let seconds = if h264.gop_size_units == GopUnits::Auto { AUTO_GOP } else { size };
+                let frames = (seconds * self.rate.as_f64()).ceil().max(1.0).to_string();
+                words(&["-g", &frames, "-force_key_frames", &format!("expr:gte(t,n_forced*{seconds})")])
+            }
+        };
+        if h264.scene_change_detect == SceneChange::Disabled {
+            list.extend(words(&["-sc_threshold", "0"]));
+        }
+        list
+    }
+}
+
+impl Sink {
+    fn local(self, index: usize) -> String {
+        match self {
+            Self::Mp4 => format!("encode{index}.mp4"),
+            Self::Hls(seconds) => format!("encode{index}s{seconds}.m3u8"),
+        }
+    }
+
+    fn tee(self, index: usize) -> String {
+        let local = self.local(index);
+        match self {
+            Self::Mp4 => format!("[f=mp4:movflags=+faststart]{local}"),
+            Self::Hls(seconds) => format!(
+                "[f=hls:hls_time={seconds}:hls_list_size=0:hls_playlist_type=vod:start_number=1:\
+                 hls_segment_filename=encode{index}s{seconds}_%05d.ts]{local}"
+            ),
+        }
+    }
+}
+
+fn words(list: &[&str]) -> Vec<String> {
+    list.iter().map(|word| (*word).to_owned()).collect()
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -1,0 +1,308 @@
+//! What is in a media file: ffprobe's report, read. Pure. The file is a stranger's, so every value may be
+//! missing or mad.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// A fraction such as a frame rate or the shape of a pixel; never 0 on either side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ratio {
+    pub num: u32,
+    pub den: u32,
+}
+
+impl Ratio {
+    pub const ONE: Self = Self { num: 1, den: 1 };
+
+    pub fn as_f64(self) -> f64 {
+        f64::from(self.num) / f64::from(self.den)
+    }
+
+    /// Reads `30000/1001` or `4:3`; nothing where a side is 0 or isn't a number.
+    fn parse(text: &str) -> Option<Self> {
+        let (num, den) = text.split_once(['/', ':'])?;
+        let (num, den) = (num.parse().ok()?, den.parse().ok()?);
+        (num > 0 && den > 0).then_some(Self { num, den })
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// ffmpeg's names of the container, such as `mov,mp4,m4a,3gp,3g2,mj2`.
+    pub format: String,
+    pub major_brand: Option<String>,
+    /// In seconds.
+    pub duration: Option<f64>,
+    /// In bits a second.
+    pub bit_rate: Option<u64>,
+    pub tracks: Vec<Track>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Track {
+    /// ffmpeg's, from 0.
+    pub index: u32,
+    /// ffmpeg's name; `None` where it doesn't know the codec.
+    pub codec: Option<String>,
+    /// In seconds.
+    pub duration: Option<f64>,
+    /// In bits a second.
+    pub bit_rate: Option<u64>,
+    pub language: Option<String>,
+    pub kind: TrackKind,
+}
+
+#[derive(Clone, Debug)]
+pub enum TrackKind {
+    Video(Video),
+    Audio { channels: u32, sample_rate: u32, layout: Option<String>, bit_depth: Option<u32> },
+    /// Captions, timecode, cover pictures, anything that neither moves nor sounds.
+    Data,
+}
+
+#[derive(Clone, Debug)]
+pub struct Video {
+    /// As coded, before rotation, in pixels.
+    pub width: u32,
+    pub height: u32,
+    /// Shape of a pixel.
+    pub pixel: Ratio,
+    pub frame_rate: Ratio,
+    /// How far to turn the coded picture clockwise to see it upright: 0, 90, 180 or 270 degrees.
+    pub rotation: u32,
+    pub bit_depth: Option<u32>,
+    pub interlaced: bool,
+    pub primaries: Option<String>,
+    pub transfer: Option<String>,
+    pub matrix: Option<String>,
+    /// H.264's profile and level as ffmpeg tells them, such as `Main` and 31.
+    pub profile: Option<String>,
+    pub level: Option<i32>,
+}
+
+impl Video {
+    /// Whether brightness is coded for a high-dynamic-range screen (PQ or HLG).
+    pub fn is_hdr(&self) -> bool {
+        matches!(self.transfer.as_deref(), Some("smpte2084" | "arib-std-b67"))
+    }
+}
+
+impl Source {
+    /// Reads ffprobe's JSON of `-show_format -show_streams`; `None` when there is no such report in it.
+    pub fn parse(report: &[u8]) -> Option<Self> {
+        let report: Report = serde_json::from_slice(report).ok()?;
+        let format = report.format?;
+        Some(Self {
+            major_brand: format.tags.get("major_brand").cloned(),
+            duration: seconds(format.duration.as_deref()),
+            bit_rate: format.bit_rate.and_then(|rate| rate.parse().ok()),
+            tracks: report.streams.into_iter().map(Stream::track).collect(),
+            format: format.format_name,
+        })
+    }
+
+    /// The first track that really moves, with its description.
+    pub fn video(&self) -> Option<(&Track, &Video)> {
+        self.tracks.iter().find_map(|track| match &track.kind {
+            TrackKind::Video(video) => Some((track, video)),
+            TrackKind::Audio { .. } | TrackKind::Data => None,
+        })
+    }
+
+    pub fn audio(&self) -> impl Iterator<Item = &Track> {
+        self.tracks.iter().filter(|track| matches!(track.kind, TrackKind::Audio { .. }))
+    }
+}
+
+#[derive(Deserialize)]
+struct Report {
+    #[serde(default)]
+    streams: Vec<Stream>,
+    format: Option<Format>,
+}
+
+#[derive(Deserialize)]
+struct Format {
+    #[serde(default)]
+    format_name: String,
+    duration: Option<String>,
+    bit_rate: Option<String>,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Stream {
+    index: u32,
+    codec_name: Option<String>,
+    #[serde(default)]
+    codec_type: String,
+    profile: Option<String>,
+    level: Option<i32>,
+    width: Option<u32>,
+    height: Option<u32>,
+    pix_fmt: Option<String>,
+    field_order: Option<String>,
+    sample_aspect_ratio: Option<String>,
+    r_frame_rate: Option<String>,
+    avg_frame_rate: Option<String>,
+    color_primaries: Option<String>,
+    color_transfer: Option<String>,
+    color_space: Option<String>,
+    bits_per_raw_sample: Option<String>,
+    duration: Option<String>,
+    bit_rate: Option<String>,
+    sample_rate: Option<String>,
+    channels: Option<u32>,
+    channel_layout: Option<String>,
+    #[serde(default)]
+    disposition: BTreeMap<String, i32>,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+    #[serde(default)]
+    side_data_list: Vec<SideData>,
+}
+
+#[derive(Deserialize)]
+struct SideData {
+    rotation: Option<f64>,
+}
+
+impl Stream {
+    fn track(self) -> Track {
+        let kind = match (self.codec_type.as_str(), self.width, self.height) {
+            ("video", Some(width @ 1..), Some(height @ 1..)) if !self.is_still() => {
+                TrackKind::Video(self.video(width, height))
+            }
+            ("audio", _, _) => TrackKind::Audio {
+                channels: self.channels.unwrap_or(0),
+                sample_rate: self.sample_rate.as_deref().and_then(|rate| rate.parse().ok()).unwrap_or(0),
+                layout: self.channel_layout.clone(),
+                bit_depth: self.bit_depth(),
+            },
+            _ => TrackKind::Data,
+        };
+        Track {
+            index: self.index,
+            codec: self.codec_name.filter(|name| name != "unknown" && name != "none"),
+            duration: seconds(self.duration.as_deref()),
+            bit_rate: self.bit_rate.and_then(|rate| rate.parse().ok()),
+            language: self.tags.get("language").filter(|code| *code != "und").cloned(),
+            kind,
+        }
+    }
+
+    /// Cover pictures come as video tracks of one frame.
+    fn is_still(&self) -> bool {
+        ["attached_pic", "timed_thumbnails", "still_image"]
+            .iter()
+            .any(|what| self.disposition.get(*what).is_some_and(|flag| *flag != 0))
+    }
+
+    fn bit_depth(&self) -> Option<u32> {
+        self.bits_per_raw_sample.as_deref().and_then(|bits| bits.parse().ok()).filter(|bits| *bits > 0)
+    }
+
+    fn video(&self, width: u32, height: u32) -> Video {
+        let named = |value: &Option<String>| value.clone().filter(|name| name != "unknown");
+        let from_pixels = self.pix_fmt.as_deref().map(|name| match name {
+            deep if deep.contains("p10") => 10,
+            deep if deep.contains("p12") => 12,
+            _ => 8,
+        });
+        let counter_clockwise = self.side_data_list.iter().find_map(|side| side.rotation).unwrap_or(0.0);
+        Video {
+            width,
+            height,
+            pixel: self.sample_aspect_ratio.as_deref().and_then(Ratio::parse).unwrap_or(Ratio::ONE),
+            frame_rate: frame_rate(self.avg_frame_rate.as_deref(), self.r_frame_rate.as_deref()),
+            rotation: quarter_turns(-counter_clockwise) * 90,
+            bit_depth: self.bit_depth().or(from_pixels),
+            interlaced: matches!(self.field_order.as_deref(), Some("tt" | "bb" | "tb" | "bt")),
+            primaries: named(&self.color_primaries),
+            transfer: named(&self.color_transfer),
+            matrix: named(&self.color_space),
+            profile: self.profile.clone(),
+            level: self.level,
+        }
+    }
+}
+
+fn seconds(text: Option<&str>) -> Option<f64> {
+    text?.parse().ok().filter(|seconds: &f64| seconds.is_finite() && *seconds > 0.0)
+}
+
+/// 0 to 3; an angle that isn't nearly a quarter turn counts as none, as on MediaConvert.
+fn quarter_turns(degrees: f64) -> u32 {
+    let turned = degrees.rem_euclid(360.0);
+    (0..4).find(|quarter| (turned - f64::from(*quarter) * 90.0).abs() <= 1.0).unwrap_or(0)
+}
+
+/// The rates that cameras mean when they write something close to them.
+const COMMON_RATES: [(u32, u32); 11] = [
+    (24_000, 1001),
+    (24, 1),
+    (25, 1),
+    (30_000, 1001),
+    (30, 1),
+    (48, 1),
+    (50, 1),
+    (60_000, 1001),
+    (60, 1),
+    (15, 1),
+    (120, 1),
+];
+
+/// The constant rate that stands for the file's, which may vary: the average, moved to a common rate within
+/// half a percent. Without a usable average it is 30. Always 1 to 120.
+fn frame_rate(average: Option<&str>, real: Option<&str>) -> Ratio {
+    let sane = |rate: &Ratio| (1.0..=120.0).contains(&rate.as_f64());
+    let found = [average, real].into_iter().flatten().filter_map(Ratio::parse).find(sane);
+    let Some(rate) = found else { return Ratio { num: 30, den: 1 } };
+    let distance = |(num, den): (u32, u32)| (rate.as_f64() / Ratio { num, den }.as_f64() - 1.0).abs();
+    COMMON_RATES
+        .into_iter()
+        .filter(|common| distance(*common) < 0.005)
+        .min_by(|a, b| distance(*a).total_cmp(&distance(*b)))
+        .map_or(rate, |(num, den)| Ratio { num, den })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phones_report_is_read() {
+        let report = br#"{"streams":[
+            {"index":0,"codec_name":"hevc","codec_type":"video","width":1920,"height":1080,"pix_fmt":"yuv420p10le",
+             "avg_frame_rate":"72000/2401","r_frame_rate":"30/1","color_transfer":"arib-std-b67",
+             "side_data_list":[{"side_data_type":"x"},{"rotation":-90}],"duration":"4.002"},
+            {"index":1,"codec_name":"aac","codec_type":"audio","sample_rate":"44100","channels":1},
+            {"index":2,"codec_name":"mjpeg","codec_type":"video","width":100,"height":100,
+             "disposition":{"attached_pic":1}},
+            {"index":3,"codec_type":"data","codec_name":"unknown"}],
+            "format":{"format_name":"mov,mp4","duration":"4.01","tags":{"major_brand":"qt  "}}}"#;
+        let source = Source::parse(report).unwrap();
+        let (track, video) = source.video().unwrap();
+        assert_eq!((track.index, video.rotation, video.bit_depth), (0, 90, Some(10)));
+        assert_eq!(video.frame_rate, Ratio { num: 30, den: 1 });
+        assert!(video.is_hdr());
+        assert_eq!(source.audio().map(|track| track.index).collect::<Vec<_>>(), [1]);
+        assert!(matches!(source.tracks[2].kind, TrackKind::Data));
+        assert_eq!(source.tracks[3].codec, None);
+        assert_eq!(source.duration, Some(4.01));
+    }
+
+    #[test]
+    fn madness_is_survived() {
+        assert!(Source::parse(b"").is_none());
+        assert!(Source::parse(b"{}").is_none());
+        assert_eq!(frame_rate(Some("0/0"), Some("90000/1")), Ratio { num: 30, den: 1 });
+        assert_eq!(frame_rate(Some("17/2"), None), Ratio { num: 17, den: 2 });
+        assert_eq!(frame_rate(Some("2997/100"), None), Ratio { num: 30_000, den: 1001 });
+        assert_eq!(quarter_turns(-90.3), 3);
+        assert_eq!(quarter_turns(45.0), 0);
+        assert_eq!(seconds(Some("N/A")), None);
+        assert_eq!(Ratio::parse("0:1"), None);
+    }
+}

@@ -1,0 +1,141 @@
+"""Judges job.json by botocore's model of MediaConvert and by the outputs that the README promises.
+
+Usage: job_json.py PATH. Says what is wrong, one line each, and exits 1; or exits 0.
+"""
+
+import json
+import re
+import sys
+
+import botocore.loaders
+
+MODEL = botocore.loaders.Loader().load_service_model("mediaconvert", "service-2")
+SHAPES = MODEL["shapes"]
+
+
+def faults(value, shape_name, where):
+    """Everything in `value` that the service would refuse: names, types, enums, ranges, patterns, required members."""
+    shape = SHAPES[shape_name]
+    kind = shape["type"]
+    if kind == "structure":
+        if not isinstance(value, dict):
+            yield f"{where}: {value!r} is no object"
+            return
+        for name in shape.get("required", []):
+            if name not in value:
+                yield f"{where}: {name} is missing"
+        for name, member in value.items():
+            if name not in shape["members"]:
+                yield f"{where}: {name} is unknown"
+            else:
+                yield from faults(member, shape["members"][name]["shape"], f"{where}/{name}")
+    elif kind == "list":
+        if not isinstance(value, list):
+            yield f"{where}: {value!r} is no list"
+            return
+        for index, member in enumerate(value):
+            yield from faults(member, shape["member"]["shape"], f"{where}/{index}")
+    elif kind == "map":
+        if not isinstance(value, dict):
+            yield f"{where}: {value!r} is no map"
+            return
+        for key, member in value.items():
+            yield from faults(member, shape["value"]["shape"], f"{where}/{key}")
+    elif kind == "string":
+        if not isinstance(value, str):
+            yield f"{where}: {value!r} is no string"
+        elif value not in shape.get("enum", [value]):
+            yield f"{where}: {value!r} is none of {shape['enum']}"
+        elif not shape.get("min", 0) <= len(value) <= shape.get("max", len(value)):
+            yield f"{where}: {value!r} is too short or too long"
+        elif "pattern" in shape and not re.search(shape["pattern"], value):
+            yield f"{where}: {value!r} doesn't match {shape['pattern']}"
+    elif kind in ("integer", "long", "double", "float"):
+        numbers = (int,) if kind in ("integer", "long") else (int, float)
+        if not isinstance(value, numbers) or isinstance(value, bool):
+            yield f"{where}: {value!r} is no {kind}"
+        elif not shape.get("min", value) <= value <= shape.get("max", value):
+            yield f"{where}: {value!r} is out of range"
+    elif kind == "boolean":
+        if not isinstance(value, bool):
+            yield f"{where}: {value!r} is no boolean"
+    else:
+        yield f"{where}: this test doesn't know {kind}"
+
+
+def group_settings(group):
+    settings = group["OutputGroupSettings"]
+    return settings.get("HlsGroupSettings") or settings.get("FileGroupSettings")
+
+
+def filled(settings):
+    """What the edge makes of job.json for a video called ID."""
+    settings = json.loads(json.dumps(settings))
+    settings["Inputs"][0]["FileInput"] = "s3://uploads/inputs/ID.mp4"
+    for group in settings["OutputGroups"]:
+        group_settings(group)["Destination"] = "s3://media/" + group_settings(group)["Destination"] + "ID"
+    return settings
+
+
+def outputs(settings):
+    """The promised name of each output, with its description."""
+    extensions = {"M3U8": ".m3u8", "MP4": ".mp4", "RAW": ".0000000.jpg"}
+    for group in settings["OutputGroups"]:
+        for output in group["Outputs"]:
+            extension = extensions[output["ContainerSettings"]["Container"]]
+            yield group_settings(group)["Destination"] + output.get("NameModifier", "") + extension, output
+
+
+def promises(text, settings):
+    """What the contract says beyond the model."""
+    if re.search(r"arn:|s3://|\b\d{12}\b", text):
+        yield "an account, a bucket or a role is named"
+    by_name = dict(outputs(filled(settings)))
+    expected = {f"s3://media/assets/HLS/ID_{height}.m3u8" for height in (360, 540, 720, 1080)}
+    expected |= {f"s3://media/assets/MP4/ID_{height}.mp4" for height in (540, 720, 1080)}
+    expected.add("s3://media/assets/Thumbnails/ID.0000000.jpg")
+    if set(by_name) != expected:
+        yield f"the outputs are {sorted(by_name)}"
+    rates = {360: 1_000_000, 540: 2_000_000, 720: 3_000_000, 1080: 4_500_000}
+    segment = next(
+        group_settings(group)["SegmentLength"]
+        for group in settings["OutputGroups"]
+        if group["OutputGroupSettings"]["Type"] == "HLS_GROUP_SETTINGS"
+    )
+    for name, output in by_name.items():
+        video = output["VideoDescription"]
+        if video["CodecSettings"]["Codec"] != "H_264":
+            continue
+        h264 = video["CodecSettings"]["H264Settings"]
+        height = int(output["NameModifier"].removeprefix("_"))
+        if video["Height"] != height or "Width" in video:
+            yield f"{name}: only the height is to be given, or portrait comes out distorted"
+        if h264["MaxBitrate"] != rates.get(height) or h264["RateControlMode"] != "QVBR":
+            yield f"{name}: the bit rate isn't the ladder's"
+        if h264["GopSizeUnits"] != "SECONDS" or segment % h264["GopSize"] != 0:
+            yield f"{name}: the GOPs don't divide the segments"
+        twin = by_name.get(f"s3://media/assets/HLS/ID_{height}.m3u8", output)
+        if any(twin[part] != output[part] for part in ("VideoDescription", "AudioDescriptions")):
+            yield f"{name}: differs from the HLS rendition, so it would be encoded a second time"
+    if settings["Inputs"][0]["VideoSelector"].get("Rotate") != "AUTO":
+        yield "phones' videos come out lying on their side"
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        text = file.read()
+    settings = json.loads(text)
+    found = list(faults(filled(settings), "JobSettings", "Settings")) + list(promises(text, settings))
+    for fault in found:
+        print(fault)
+    # The judge must be able to condemn.
+    broken = filled(settings)
+    h264 = broken["OutputGroups"][0]["Outputs"][0]["VideoDescription"]["CodecSettings"]["H264Settings"]
+    h264 |= {"MaxBitrate": 10, "CodecProfile": "BEST", "Gop": 3}
+    if len(list(faults(broken, "JobSettings", "Settings"))) != 3:
+        found.append("the judge")
+        print("the judge misses planted faults")
+    sys.exit(1 if found else 0)
+
+
+main()

@@ -1,0 +1,202 @@
+//! What can go wrong, told apart once: a kind that retrying looks at, a stable code for programs and a
+//! sentence for people. Pure. A URL, a token or a header never enters a sentence.
+
+use serde::Deserialize;
+use std::borrow::Cow;
+
+/// What retrying looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// No answer: offline, reset, or an answer that CORS hides.
+    Network,
+    /// Asked to slow down.
+    Throttled,
+    /// A failure on the other side that may pass.
+    Server,
+    /// A signature or token has run out; a fresh one may do.
+    Stale,
+    /// Other bytes arrived than were sent.
+    Damaged,
+    /// Trying again would change nothing.
+    Final,
+}
+
+/// One thing that went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub kind: Kind,
+    /// An [`ErrorCode`](wire::ErrorCode)'s word, or one of [`codes`].
+    pub code: Cow<'static, str>,
+    pub sentence: Cow<'static, str>,
+    /// How long the other side asks to be left alone, in milliseconds.
+    pub wish_ms: u32,
+}
+
+/// Codes that only this side knows; the edge's are in [`wire::ErrorCode`].
+pub mod codes {
+    pub const CANCELED: &str = "canceled";
+    pub const NETWORK: &str = "network";
+    pub const FILE_UNREADABLE: &str = "file_unreadable";
+    pub const STORAGE_REFUSED: &str = "storage_refused";
+    pub const BAD_ANSWER: &str = "bad_answer";
+    pub const TOKEN_UNAVAILABLE: &str = "token_unavailable";
+    pub const CONVERSION_FAILED: &str = "conversion_failed";
+    pub const CONVERSION_CANCELED: &str = "conversion_canceled";
+    pub const CHECKSUM_MISMATCH: &str = "checksum_mismatch";
+    pub const SIZE_MISMATCH: &str = "size_mismatch";
+    pub const STORAGE_UNAVAILABLE: &str = "storage_unavailable";
+    pub const THROTTLED: &str = "throttled";
+    pub const UNAVAILABLE: &str = "unavailable";
+    pub const UPLOAD_GONE: &str = "upload_gone";
+    pub const REFUSED: &str = "refused";
+    pub const INTERNAL: &str = "internal";
+}
+
+/// An error's body as far as it is needed here; lenient, as a proxy's may be anything.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Problem {
+    pub code: String,
+    pub detail: String,
+    pub retryable: bool,
+}
+
+impl Failure {
+    /// One that no further try would mend.
+    pub fn last(code: &'static str, sentence: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Final, code, sentence)
+    }
+
+    pub fn canceled() -> Self {
+        Self::last(codes::CANCELED, "The upload was canceled.")
+    }
+
+    /// There was no answer that a script may see.
+    pub fn network() -> Self {
+        Self::new(Kind::Network, codes::NETWORK, "The connection failed, or the server's CORS rules hide it.")
+    }
+
+    /// An answer that makes no sense; the next may.
+    pub fn bad_answer() -> Self {
+        Self::new(Kind::Server, codes::BAD_ANSWER, "The server's answer can't be read.")
+    }
+
+    /// The stored bytes have another checksum than the file's.
+    pub fn damaged() -> Self {
+        Self::new(Kind::Damaged, codes::CHECKSUM_MISMATCH, "The stored bytes aren't those of the file.")
+    }
+
+    /// Nothing is under way and nothing has ended: a fault of this program.
+    pub fn stuck() -> Self {
+        Self::last(codes::INTERNAL, "The uploader has stopped by a fault of its own.")
+    }
+
+    pub fn unreadable() -> Self {
+        Self::last(
+            codes::FILE_UNREADABLE,
+            "The file can't be read; it may have been changed, moved or removed.",
+        )
+    }
+
+    /// Of the storage's answer to a part: its HTTP status and body.
+    pub fn from_store(status: u16, body: &str) -> Self {
+        let says = |code: &str| body.contains(&["<Code>", code, "</Code>"].concat());
+        let refused = "The storage refuses a part of the upload.";
+        match status {
+            0 => Self::network(),
+            400 if says("BadDigest") || says("XAmzContentChecksumMismatch") => Self::damaged(),
+            // S3 says 400 to a connection it tired of, and to temporary credentials that have run out.
+            400 if says("RequestTimeout") || says("IncompleteBody") => Self::network(),
+            400 if says("ExpiredToken") => Self::new(Kind::Stale, codes::STORAGE_REFUSED, refused),
+            403 => Self::new(Kind::Stale, codes::STORAGE_REFUSED, refused),
+            404 => Self::last(codes::UPLOAD_GONE, "The upload no longer exists in the storage."),
+            429 | 503 => Self::new(Kind::Throttled, codes::THROTTLED, "The storage asks for fewer requests."),
+            408 | 500.. => {
+                Self::new(Kind::Server, codes::STORAGE_UNAVAILABLE, "The storage has a passing failure.")
+            }
+            _ => Self::last(codes::STORAGE_REFUSED, refused),
+        }
+    }
+
+    /// Of the edge's answer: its HTTP status and its body, where that is an error of the edge's own.
+    pub fn from_edge(status: u16, problem: Option<Problem>) -> Self {
+        let problem = problem.unwrap_or_default();
+        let kind = match status {
+            0 => return Self::network(),
+            401 => Kind::Stale,
+            429 => Kind::Throttled,
+            408 | 500.. => Kind::Server,
+            _ if problem.retryable => Kind::Server,
+            _ => Kind::Final,
+        };
+        let own_words = match kind {
+            Kind::Final | Kind::Stale => (codes::REFUSED, "The server refuses the request."),
+            _ => (codes::UNAVAILABLE, "The server has a passing failure."),
+        };
+        let either = |theirs: String, ours: &'static str| match theirs.is_empty() {
+            true => Cow::Borrowed(ours),
+            false => Cow::Owned(theirs),
+        };
+        Self {
+            kind,
+            code: either(problem.code, own_words.0),
+            sentence: either(problem.detail, own_words.1),
+            wish_ms: 0,
+        }
+    }
+
+    /// The same, with a wait that the other side asked for, in milliseconds.
+    pub fn after(self, wish_ms: u32) -> Self {
+        Self { wish_ms, ..self }
+    }
+
+    fn new(kind: Kind, code: &'static str, sentence: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, code: code.into(), sentence: sentence.into(), wish_ms: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_of_the_storage() {
+        for (status, body, kind, code) in [
+            (0, "", Kind::Network, "network"),
+            (400, "<Error><Code>BadDigest</Code></Error>", Kind::Damaged, "checksum_mismatch"),
+            (400, "<Error><Code>RequestTimeout</Code></Error>", Kind::Network, "network"),
+            (400, "<Error><Code>ExpiredToken</Code></Error>", Kind::Stale, "storage_refused"),
+            (400, "<Error><Code>InvalidRequest</Code></Error>", Kind::Final, "storage_refused"),
+            (403, "", Kind::Stale, "storage_refused"),
+            (404, "<Error><Code>NoSuchUpload</Code></Error>", Kind::Final, "upload_gone"),
+            (408, "", Kind::Server, "storage_unavailable"),
+            (429, "", Kind::Throttled, "throttled"),
+            (500, "", Kind::Server, "storage_unavailable"),
+            (503, "<Error><Code>SlowDown</Code></Error>", Kind::Throttled, "throttled"),
+            (507, "", Kind::Server, "storage_unavailable"),
+        ] {
+            let failure = Failure::from_store(status, body);
+            assert_eq!((failure.kind, &*failure.code), (kind, code), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn answers_of_the_edge() {
+        let said = |code: &str, retryable| {
+            Some(Problem { code: code.into(), detail: "A sentence.".into(), retryable })
+        };
+        for (status, problem, kind, code, sentence) in [
+            (0, None, Kind::Network, "network", Failure::network().sentence),
+            (401, said("unauthorized", false), Kind::Stale, "unauthorized", "A sentence.".into()),
+            (409, said("upload_gone", false), Kind::Final, "upload_gone", "A sentence.".into()),
+            (409, said("throttled", true), Kind::Server, "throttled", "A sentence.".into()),
+            (429, None, Kind::Throttled, "unavailable", "The server has a passing failure.".into()),
+            (502, None, Kind::Server, "unavailable", "The server has a passing failure.".into()),
+            (418, None, Kind::Final, "refused", "The server refuses the request.".into()),
+        ] {
+            let failure = Failure::from_edge(status, problem);
+            assert_eq!((failure.kind, &*failure.code), (kind, code), "{status}");
+            assert_eq!(failure.sentence, sentence, "{status}");
+        }
+    }
+}

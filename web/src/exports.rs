@@ -1,0 +1,52 @@
+//! What JavaScript sees of this crate: one class, no logic.
+
+use crate::client::Client;
+use crate::driver::{Driver, Order, Settings};
+use crate::file::File;
+use crate::page::Page;
+use futures_channel::mpsc::{UnboundedSender, unbounded};
+use js_sys::Function;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::Blob;
+
+/// A running upload. Dropping it doesn't stop the upload.
+#[wasm_bindgen]
+pub struct Run {
+    orders: UnboundedSender<Order>,
+}
+
+#[wasm_bindgen]
+impl Run {
+    /// Starts to send `file`. `endpoint` is an absolute URL; `part_size` is in bytes; `tell` is called with
+    /// each event, `token` before each call to the edge. The face has checked all of them.
+    #[wasm_bindgen(constructor)]
+    #[allow(clippy::too_many_arguments, reason = "plain arguments need no glue to be read from an object")]
+    pub fn new(
+        file: Blob,
+        endpoint: String,
+        video_id: Option<String>,
+        part_size: Option<f64>,
+        concurrency: Option<u32>,
+        checks: bool,
+        token: Function,
+        tell: Function,
+    ) -> Run {
+        let (orders, inbox) = unbounded();
+        let settings = Settings {
+            video_id,
+            part_size: part_size.map(|bytes| bytes as u64),
+            at_once: concurrency,
+            checks,
+        };
+        let page = Page::new(tell, token);
+        let client = Client::new(endpoint, page.clone());
+        spawn_local(Driver::new(File::new(file), settings, client, page, inbox).run());
+        Run { orders }
+    }
+
+    /// Stops the upload and aborts it in the storage; after its end, stops watching the conversion.
+    pub fn cancel(&self) {
+        let _ = self.orders.unbounded_send(Order::Cancel);
+    }
+}

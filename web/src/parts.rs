@@ -1,0 +1,269 @@
+//! The parts of one upload and where each stands: which to send next, which need a signed URL, and whether
+//! what is stored is what was sent. Pure.
+
+use crate::crc;
+use std::collections::{BTreeMap, VecDeque};
+use wire::{CompletedPart, PartPlan, StoredPart};
+
+/// A URL this close to its end, in milliseconds, is not used any more.
+const MARGIN_MS: u64 = 15_000;
+
+/// A signed URL for one part.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Ticket {
+    pub part: u32,
+    pub url: String,
+    /// Headers that must go with the `PUT`.
+    pub headers: Vec<(String, String)>,
+    /// In milliseconds since 1970, by the server's clock; absent if unknown.
+    pub expires_at: Option<u64>,
+}
+
+/// A signed URL is a secret.
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ticket").field("part", &self.part).finish_non_exhaustive()
+    }
+}
+
+/// What the storage answered to a part; either is absent where CORS hides it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    pub etag: Option<String>,
+    /// CRC64NVME in base64.
+    pub checksum: Option<String>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// In the queue, or waiting for its next try.
+    Todo,
+    Flying,
+    /// Taken by the storage; what it should have been isn't known yet.
+    Landed(Receipt),
+    Stored(Receipt),
+}
+
+#[derive(Debug)]
+enum Hash {
+    /// Nobody asked for it.
+    None,
+    Asked,
+    Known(u64),
+}
+
+#[derive(Debug)]
+struct Slot {
+    state: State,
+    hash: Hash,
+    tries: u32,
+}
+
+/// What came of a part that landed or was hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing yet, or old news.
+    Open,
+    Stored,
+    /// The storage has other bytes.
+    Damaged,
+}
+
+/// All parts of one upload.
+#[derive(Debug)]
+pub struct Parts {
+    plan: PartPlan,
+    hashing: bool,
+    slots: Vec<Slot>,
+    queue: VecDeque<u32>,
+    tickets: BTreeMap<u32, Ticket>,
+    /// In flight or landed: each holds a place among those at once.
+    busy: usize,
+    stored: u32,
+}
+
+impl Parts {
+    /// All still to be sent; with `hashing`, none counts before its own CRC is known.
+    pub fn new(plan: PartPlan, hashing: bool) -> Self {
+        let slot = || Slot { state: State::Todo, hash: Hash::None, tries: 0 };
+        Self {
+            plan,
+            hashing,
+            slots: (0..plan.part_count()).map(|_| slot()).collect(),
+            queue: (1..=plan.part_count()).collect(),
+            tickets: BTreeMap::new(),
+            busy: 0,
+            stored: 0,
+        }
+    }
+
+    pub fn plan(&self) -> PartPlan {
+        self.plan
+    }
+
+    pub fn busy(&self) -> usize {
+        self.busy
+    }
+
+    pub fn all_stored(&self) -> bool {
+        self.stored == self.plan.part_count()
+    }
+
+    /// Takes the next part that can be sent at `now`. The flag says that its hash is wanted as well.
+    pub fn take(&mut self, now: u64) -> Option<(Ticket, bool)> {
+        self.tickets.retain(|_, t| t.expires_at.is_none_or(|end| now + MARGIN_MS < end));
+        let place = self.queue.iter().position(|part| self.tickets.contains_key(part))?;
+        let part = self.queue.remove(place)?;
+        let ticket = self.tickets.get(&part)?.clone();
+        let hashing = self.hashing;
+        let slot = self.slot(part)?;
+        slot.state = State::Flying;
+        let wants_hash = hashing && matches!(slot.hash, Hash::None);
+        if wants_hash {
+            slot.hash = Hash::Asked;
+        }
+        self.busy += 1;
+        Some((ticket, wants_hash))
+    }
+
+    /// The parts to get signed: none while `enough` at the queue's head have their URL, else those of the
+    /// first `ahead` that lack one.
+    pub fn unsigned(&self, enough: usize, ahead: usize) -> Vec<u32> {
+        let lacks = |part: &&u32| !self.tickets.contains_key(part);
+        if self.queue.iter().take(enough).find(lacks).is_none() {
+            return Vec::new();
+        }
+        self.queue.iter().take(ahead).filter(lacks).copied().collect()
+    }
+
+    /// Keeps signed URLs; says whether any of them is of use.
+    pub fn signed(&mut self, tickets: Vec<Ticket>, now: u64) -> bool {
+        let before = self.tickets.len();
+        for mut ticket in tickets {
+            // What has run out on arrival tells that the clocks differ, not that the URL is old.
+            ticket.expires_at = ticket.expires_at.filter(|end| now + MARGIN_MS < *end);
+            if self.plan.contains(ticket.part) {
+                self.tickets.insert(ticket.part, ticket);
+            }
+        }
+        self.tickets.len() > before
+    }
+
+    /// Forgets the URL of a part.
+    pub fn unsign(&mut self, part: u32) {
+        self.tickets.remove(&part);
+    }
+
+    /// The storage took a part.
+    pub fn landed(&mut self, part: u32, receipt: Receipt) -> Verdict {
+        match self.slot(part) {
+            Some(slot) if matches!(slot.state, State::Flying) => slot.state = State::Landed(receipt),
+            _ => return Verdict::Open,
+        }
+        self.judge(part)
+    }
+
+    /// A part's CRC64NVME, as read from the file.
+    pub fn hashed(&mut self, part: u32, crc: u64) -> Verdict {
+        if let Some(slot) = self.slot(part) {
+            slot.hash = Hash::Known(crc);
+        }
+        self.judge(part)
+    }
+
+    fn judge(&mut self, part: u32) -> Verdict {
+        let hashing = self.hashing;
+        let Some(slot) = self.slot(part) else { return Verdict::Open };
+        let State::Landed(receipt) = &mut slot.state else { return Verdict::Open };
+        match slot.hash {
+            Hash::Known(crc) if receipt.checksum.as_ref().is_some_and(|c| *c != crc::to_base64(crc)) => {
+                return Verdict::Damaged;
+            }
+            Hash::None | Hash::Asked if hashing => return Verdict::Open,
+            Hash::None | Hash::Asked | Hash::Known(_) => {}
+        }
+        slot.state = State::Stored(std::mem::take(receipt));
+        self.busy -= 1;
+        self.stored += 1;
+        self.tickets.remove(&part);
+        Verdict::Stored
+    }
+
+    /// A part has failed; how often so far, this time included. Once it may go on: [`Parts::requeue`].
+    pub fn failed(&mut self, part: u32) -> u32 {
+        let Some(slot) = self.slot(part) else { return 0 };
+        slot.tries += 1;
+        let tries = slot.tries;
+        match std::mem::replace(&mut slot.state, State::Todo) {
+            State::Flying | State::Landed(_) => self.busy -= 1,
+            State::Stored(_) => self.stored -= 1,
+            State::Todo => {}
+        }
+        tries
+    }
+
+    /// Puts a failed part back at the head of the queue.
+    pub fn requeue(&mut self, part: u32) {
+        if self.slot(part).is_some_and(|slot| matches!(slot.state, State::Todo))
+            && !self.queue.contains(&part)
+        {
+            self.queue.push_front(part);
+        }
+    }
+
+    /// Whether the storage must be asked for what it answered, because CORS hid it.
+    pub fn receipts_missing(&self) -> bool {
+        self.slots.iter().any(|slot| matches!(&slot.state, State::Stored(Receipt { etag: None, .. })))
+    }
+
+    /// Fills in receipts from the storage's own list; answers those parts that it doesn't have as sent.
+    pub fn listed(&mut self, list: Vec<StoredPart>) -> Vec<u32> {
+        let list: BTreeMap<u32, StoredPart> = list.into_iter().map(|part| (part.part_number, part)).collect();
+        let plan = self.plan;
+        let mut wrong = Vec::new();
+        for (part, slot) in (1..).zip(&mut self.slots) {
+            let State::Stored(receipt) = &mut slot.state else { continue };
+            let right = list.get(&part).is_some_and(|theirs| {
+                let same = match (&slot.hash, &theirs.checksum) {
+                    (Hash::Known(crc), Some(checksum)) => *checksum == crc::to_base64(*crc),
+                    _ => true,
+                };
+                same && theirs.size == plan.len(part) && !theirs.etag.is_empty()
+            });
+            match list.get(&part) {
+                Some(theirs) if right => receipt.etag = Some(theirs.etag.clone()),
+                _ => wrong.push(part),
+            }
+        }
+        wrong
+    }
+
+    /// The parts as completion wants them.
+    pub fn completed(&self) -> Vec<CompletedPart> {
+        let part = |(part_number, slot): (u32, &Slot)| match &slot.state {
+            State::Stored(receipt) => Some(CompletedPart {
+                part_number,
+                etag: receipt.etag.clone()?,
+                checksum: receipt.checksum.clone(),
+            }),
+            State::Todo | State::Flying | State::Landed(_) => None,
+        };
+        (1..).zip(&self.slots).filter_map(part).collect()
+    }
+
+    /// The whole file's CRC64NVME; absent until all parts are hashed.
+    pub fn checksum(&self) -> Option<u64> {
+        let pieces: Option<Vec<(u64, u64)>> = (1..)
+            .zip(&self.slots)
+            .map(|(part, slot)| match slot.hash {
+                Hash::Known(crc) => Some((crc, self.plan.len(part))),
+                Hash::None | Hash::Asked => None,
+            })
+            .collect();
+        Some(crc::combine(pieces?))
+    }
+
+    fn slot(&mut self, part: u32) -> Option<&mut Slot> {
+        self.slots.get_mut(usize::try_from(part).ok()?.checked_sub(1)?)
+    }
+}

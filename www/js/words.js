@@ -1,0 +1,106 @@
+/** Numbers, times and errors in plain words. Pure. */
+
+const UNITS = ["B", "kB", "MB", "GB", "TB"];
+
+/** A size in bytes, in decimal units: `104 MB`. */
+export function bytes(count) {
+  const power = count < 1000 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log10(count) / 3));
+  const value = count / 1000 ** power;
+  const digits = power === 0 || value >= 100 ? 0 : 1;
+  return `${value.toFixed(digits)} ${UNITS[power]}`;
+}
+
+/** `40.2 of 104 MB`: both in the unit of the whole, so that the text keeps its width. */
+export function bytesOf(sent, total) {
+  const power = total < 1000 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log10(total) / 3));
+  const digits = power === 0 ? 0 : 1;
+  return `${(sent / 1000 ** power).toFixed(digits)} of ${(total / 1000 ** power).toFixed(digits)} ${UNITS[power]}`;
+}
+
+/** Time left, from seconds; empty while nobody can know. */
+export function left(seconds) {
+  if (!Number.isFinite(seconds)) return "";
+  if (seconds < 2) return "a moment left";
+  if (seconds < 90) return `${Math.round(seconds)} s left`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min left`;
+  return `${Math.round(seconds / 3600)} h left`;
+}
+
+/** A position or length in milliseconds as a clock: `1:05`, `1:00:07`. */
+export function clock(ms) {
+  const seconds = Math.round(ms / 1000);
+  const two = (value) => String(value).padStart(2, "0");
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+/** A moment of the API (RFC 3339) in the reader's own way. */
+export function moment(time) {
+  const date = new Date(time);
+  return Number.isNaN(date.getTime()) ? "" : date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+
+/** What a finished video is, in one line. */
+export function facts(video) {
+  const parts = [];
+  if (video.durationMs) parts.push(clock(video.durationMs));
+  if (video.width && video.height) parts.push(`${video.width} × ${video.height}`);
+  parts.push(bytes(video.size));
+  return parts.join(" · ");
+}
+
+const LATER = "Try again in a little while.";
+const START_OVER = "Send the file again from the start.";
+const NOT_YOU = "It isn't your fault. If it happens again, tell whoever runs this page.";
+
+// What happened, and what to do next, by the stable code of the error.
+const PROBLEMS = {
+  file_empty: ["This file is empty.", "Look at it on your device, then choose it again."],
+  file_too_large: ["This file is larger than this page takes.", "Export it smaller or cut it into pieces."],
+  file_changed: ["The file changed while it was sent.", "Wait until it is finished, then send it again."],
+  file_unreadable: ["The file can't be read any more.", "If it was moved, renamed or is on a removed drive, choose it again."],
+  bad_video_id: ["The name for this video isn't allowed.", START_OVER],
+  video_exists: ["This video has been stored before.", "Look for it under the earlier videos."],
+  unauthorized: ["You have to sign in first.", "Try again with an access token."],
+  forbidden: ["This belongs to somebody else.", "Use the access token that it was sent with."],
+  bad_upload: ["This upload isn't known here.", START_OVER],
+  upload_expired: ["This upload took longer than it may.", START_OVER],
+  upload_gone: ["This upload was removed before it was finished.", START_OVER],
+  bad_part_numbers: ["Page and server disagree about this upload.", START_OVER],
+  parts_mismatch: ["Some of the file didn't arrive.", START_OVER],
+  size_mismatch: ["What arrived isn't as long as the file.", START_OVER],
+  checksum_mismatch: ["What arrived isn't what was sent.", "Nothing wrong was stored. Send the file again, on another network if you can."],
+  video_not_found: ["There is no such video.", "It may be somebody else's, or the link is incomplete."],
+  not_found: ["The server doesn't know this page's request.", "Reload the page."],
+  method_not_allowed: ["The server doesn't take this page's request.", "Reload the page."],
+  bad_json: ["The server can't read this page's request.", "Reload the page."],
+  bad_request: ["The server can't carry this out.", NOT_YOU],
+  body_too_large: ["The server can't take this page's request.", "Reload the page."],
+  throttled: ["Too much is going on right now.", LATER],
+  network: ["The server can't be reached.", "Look at your connection, then try again."],
+  offline: ["There is no connection.", "Look at your network, then try again."],
+  storage: ["The storage refused the file.", NOT_YOU],
+  storage_unavailable: ["The storage can't be reached.", LATER],
+  transcoder_unavailable: ["The converter can't be reached.", LATER],
+  transcoder_refused: ["The converter doesn't take this file.", "Export it as MP4 (H.264) and send that."],
+  catalog_unavailable: ["The list of videos can't be reached.", LATER],
+  conversion_failed: ["This file couldn't be converted.", "If it plays on your device, export it as MP4 (H.264) and send that."],
+  conversion_canceled: ["The conversion was stopped.", "Send the file again if you want it after all."],
+  unsupported: ["This browser can't send files here.", "Use a newer one."],
+  internal: ["Something went wrong.", NOT_YOU],
+};
+
+/** An error of the API or of the uploader as `{ what, next }`; one that isn't known keeps its own sentence. */
+export function problem({ code, message } = {}) {
+  const [what, next] = PROBLEMS[code] ?? [message || "Something went wrong.", NOT_YOU];
+  return { what, next };
+}
+
+/** Why a finished conversion has no video, for one line of small print: its sentence and number. */
+export function reason(video) {
+  if (!video?.error) return "";
+  return `${video.error.message} (${video.error.code})`;
+}
+
+/** Whether `problem` has words of its own for a code. */
+export const hasWords = (code) => Object.hasOwn(PROBLEMS, code);

@@ -79,6 +79,7 @@ impl Config {
     /// Reads the settings through `get`, the environment or a test's stand-in.
     pub fn read(place: Place, get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let env = Env(get);
+        env.refuse_what_is_not_built()?;
         let config = Self {
             upload_bucket: env.bucket("UPLOAD_BUCKET", None)?,
             destination_bucket: env.bucket("DESTINATION_BUCKET", Some("DestinationBucket"))?,
@@ -118,6 +119,14 @@ impl<F: Fn(&str) -> Option<String>> Env<F> {
     fn any(&self, name: &str, alias: Option<&str>) -> Option<String> {
         let value = |name: &str| (self.0)(name).filter(|value| !value.trim().is_empty());
         value(name).or_else(|| alias.and_then(value))
+    }
+
+    /// Better no start than a setting that silently does nothing.
+    fn refuse_what_is_not_built(&self) -> Result<(), ConfigError> {
+        match ["AUTH_JWKS_URL", "CALLBACK_URL"].iter().find(|name| self.any(name, None).is_some()) {
+            Some(name) => Err(ConfigError(format!("{name} isn't supported by this version; unset it"))),
+            None => Ok(()),
+        }
     }
 
     fn bucket(&self, name: &str, alias: Option<&str>) -> Result<String, ConfigError> {
@@ -285,6 +294,8 @@ mod tests {
             ("CATALOG", "postgres:x"),
             ("MAX_UPLOAD_BYTES", "-1"),
             ("MAX_UPLOAD_BYTES", "1e9"),
+            ("CALLBACK_URL", "https://site.example/done"),
+            ("AUTH_JWKS_URL", "https://id.example/keys"),
             ("ALLOWED_ORIGINS", "*"),
             ("ALLOWED_ORIGINS", "https://a.example/path"),
         ] {

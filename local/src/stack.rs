@@ -56,6 +56,8 @@ pub struct Stack {
     pub page: String,
     pub s3: String,
     pub mediaconvert: String,
+    /// Events put here reach the edge, as if a service had sent them.
+    pub outbox: Outbox,
     mediaconvert_service: MediaConvert,
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
@@ -120,11 +122,12 @@ impl Stack {
         tasks.spawn(serve(page, router, stopped.clone()));
         tasks.spawn(serve(s3, s3_service.router(), stopped.clone()));
         tasks.spawn(serve(mediaconvert, mediaconvert_service.router(), stopped.clone()));
-        tasks.spawn(until(stopped, outbox.deliver(handler(&app))));
+        tasks.spawn(until(stopped, outbox.clone().deliver(handler(&app))));
         Ok(Self {
             page: page_url,
             s3: s3_url,
             mediaconvert: mediaconvert_url,
+            outbox,
             mediaconvert_service,
             tasks,
             stop,

@@ -3,6 +3,8 @@
 use super::error::ApiError;
 use super::job::{QUEUE, Status};
 use super::settings::{S3Uri, Settings};
+use axum::extract::Query;
+use axum::http::Uri;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use serde::Deserialize;
@@ -93,9 +95,9 @@ enum Order {
 }
 
 impl ListJobs {
-    pub fn read(query: &str) -> Result<Self, ApiError> {
-        let query: ListJobsQuery = serde_urlencoded::from_str(query)
-            .map_err(|error| ApiError::BadRequest(format!("The query can't be read: {error}.")))?;
+    pub fn read(uri: &Uri) -> Result<Self, ApiError> {
+        let Query(query): Query<ListJobsQuery> = Query::try_from_uri(uri)
+            .map_err(|error| ApiError::BadRequest(format!("The query can't be read: {}.", error.body_text())))?;
         let max_results = query.max_results.unwrap_or(20);
         if !(1..=20).contains(&max_results) {
             return Err(bad("maxResults: it goes from 1 to 20."));

@@ -233,7 +233,10 @@ fn unreadable(error: &StdError) -> Failure {
     // The stream's own error type isn't public; its words are.
     let words = error.to_string();
     let refused = if words.contains("Sha256Mismatch") {
-        s3_error!(XAmzContentSHA256Mismatch, "The x-amz-content-sha256 header does not match what we received.")
+        s3_error!(
+            XAmzContentSHA256Mismatch,
+            "The x-amz-content-sha256 header does not match what we received."
+        )
     } else if words.contains("SignatureMismatch") {
         s3_error!(SignatureDoesNotMatch, "The signature of a chunk does not match.")
     } else {

@@ -100,7 +100,9 @@ pub fn preflight(rules: &[CorsRule], request: &HeaderMap) -> Result<HeaderMap, S
     };
     let rule = rules.iter().find(|rule| {
         rule.allows(origin, method)
-            && names.iter().all(|name| rule.allowed_headers.iter().any(|pattern| matches(pattern, name, true)))
+            && names
+                .iter()
+                .all(|name| rule.allowed_headers.iter().any(|pattern| matches(pattern, name, true)))
     });
     let Some(rule) = rule else {
         return Err(forbidden(
@@ -138,7 +140,10 @@ impl CorsRule {
         };
         add(header::ACCESS_CONTROL_ALLOW_METHODS, self.allowed_methods.join(", "));
         add(header::ACCESS_CONTROL_EXPOSE_HEADERS, self.expose_headers.join(", "));
-        add(header::ACCESS_CONTROL_MAX_AGE, self.max_age_seconds.map(|age| age.to_string()).unwrap_or_default());
+        add(
+            header::ACCESS_CONTROL_MAX_AGE,
+            self.max_age_seconds.map(|age| age.to_string()).unwrap_or_default(),
+        );
         headers
     }
 }

@@ -29,10 +29,9 @@ impl Failure {
         match self {
             Self::Refused(error) => error,
             Self::Database(_) | Self::Disk(_) => {
-                tracing::dispatcher::with_default(
-                    log,
-                    || tracing::error!(trouble, "an S3 operation failed here"),
-                );
+                tracing::dispatcher::with_default(log, || {
+                    tracing::error!(trouble, "an S3 operation failed here")
+                });
                 s3_error!(InternalError, "We encountered an internal error. Please try again.")
             }
         }

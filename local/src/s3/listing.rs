@@ -87,7 +87,12 @@ mod tests {
         found.unwrap_or_else(|never| match never {})
     }
 
-    fn all_pages(keys: &BTreeSet<String>, prefix: &str, delimiter: Option<&str>, max: usize) -> [Vec<String>; 2] {
+    fn all_pages(
+        keys: &BTreeSet<String>,
+        prefix: &str,
+        delimiter: Option<&str>,
+        max: usize,
+    ) -> [Vec<String>; 2] {
         let (mut objects, mut prefixes, mut from) = (Vec::new(), Vec::new(), String::new());
         loop {
             let page = list(keys, Query { prefix, delimiter, from, max });

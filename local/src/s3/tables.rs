@@ -81,7 +81,8 @@ pub fn buckets(tx: &Transaction<'_>) -> rusqlite::Result<Vec<(String, Timestamp)
 
 /// Adds a bucket; `false` if it is there already.
 pub fn add_bucket(tx: &Transaction<'_>, name: &str) -> rusqlite::Result<bool> {
-    let added = tx.execute("INSERT OR IGNORE INTO s3_buckets (name, created_ms) VALUES (?1, ?2)", (name, now_ms()))?;
+    let added =
+        tx.execute("INSERT OR IGNORE INTO s3_buckets (name, created_ms) VALUES (?1, ?2)", (name, now_ms()))?;
     Ok(added == 1)
 }
 
@@ -94,10 +95,8 @@ pub fn require_bucket(tx: &Transaction<'_>, name: &str) -> Result<(), Failure> {
     Err(s3_error!(NoSuchBucket, "The specified bucket does not exist"))?
 }
 
-pub fn set_cors(tx: &Transaction<'_>, bucket: &str, rules: Option<&str>) -> Result<(), Failure> {
-    require_bucket(tx, bucket)?;
-    tx.execute("UPDATE s3_buckets SET cors = ?2 WHERE name = ?1", (bucket, rules))?;
-    Ok(())
+pub fn set_cors(tx: &Transaction<'_>, bucket: &str, rules: Option<&str>) -> rusqlite::Result<()> {
+    tx.execute("UPDATE s3_buckets SET cors = ?2 WHERE name = ?1", (bucket, rules)).map(drop)
 }
 
 /// Each bucket that has CORS rules, with them in JSON.
@@ -145,7 +144,8 @@ pub fn add_object(
     .execute((bucket, key, sum.crc.cast_signed(), sum.size.cast_signed(), &etag, json(&head)?, modified_ms))?;
     let id = tx.last_insert_rowid();
     let mut start = 0;
-    let mut insert = tx.prepare_cached("INSERT INTO s3_chunks (object, start, size, file) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut insert =
+        tx.prepare_cached("INSERT INTO s3_chunks (object, start, size, file) VALUES (?1, ?2, ?3, ?4)")?;
     for (file, size) in files {
         insert.execute((id, start, size.cast_signed(), file))?;
         start += size.cast_signed();
@@ -155,7 +155,8 @@ pub fn add_object(
 
 /// Removes an object's rows; returns the files that it was made of.
 pub fn remove_object(tx: &Transaction<'_>, id: i64) -> rusqlite::Result<Vec<String>> {
-    let files = pieces(tx, id, 0..u64::MAX)?.into_iter().map(|piece| piece.file).collect();
+    let mut query = tx.prepare_cached("SELECT file FROM s3_chunks WHERE object = ?1")?;
+    let files = query.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
     tx.prepare_cached("DELETE FROM s3_objects WHERE id = ?1")?.execute([id])?;
     Ok(files)
 }
@@ -164,7 +165,7 @@ pub fn remove_object(tx: &Transaction<'_>, id: i64) -> rusqlite::Result<Vec<Stri
 pub fn pieces(tx: &Transaction<'_>, object: i64, range: Range<u64>) -> rusqlite::Result<Vec<Piece>> {
     let mut query = tx.prepare_cached(
         "SELECT start, size, file FROM s3_chunks
-         WHERE object = ?1 AND start < ?3 AND start + size >= ?2 ORDER BY start",
+         WHERE object = ?1 AND start < ?3 AND start + size > ?2 ORDER BY start",
     )?;
     let end = i64::try_from(range.end).unwrap_or(i64::MAX);
     let rows = query.query_map((object, range.start.cast_signed(), end), |row| {
@@ -227,7 +228,9 @@ pub fn uploads(tx: &Transaction<'_>, bucket: &str, after: (&str, &str)) -> rusql
 /// Uploads that were created longer than `age` ago.
 pub fn old_uploads(tx: &Transaction<'_>, age: Duration) -> rusqlite::Result<Vec<String>> {
     let limit = now_ms() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-    tx.prepare("SELECT id FROM s3_uploads WHERE created_ms < ?1")?.query_map([limit], |row| row.get(0))?.collect()
+    tx.prepare("SELECT id FROM s3_uploads WHERE created_ms < ?1")?
+        .query_map([limit], |row| row.get(0))?
+        .collect()
 }
 
 /// Removes an upload and the rows of its parts; returns the parts' files.
@@ -290,8 +293,9 @@ fn sum(row: &Row<'_>, at: usize) -> rusqlite::Result<Sum> {
 
 fn head(row: &Row<'_>, at: usize) -> rusqlite::Result<Head> {
     let text: String = row.get(at)?;
-    serde_json::from_str(&text)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, error.into()))
+    serde_json::from_str(&text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, error.into())
+    })
 }
 
 fn json(head: &Head) -> rusqlite::Result<String> {

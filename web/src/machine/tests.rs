@@ -253,9 +253,10 @@ fn receipts_that_cors_hides_are_fetched_and_compared() {
         again.push(part);
         world.tell(Event::Waited(Task::Put(part)));
     }
+    let Phase::Sending { parts, .. } = &mut world.machine.phase else { panic!("not sending") };
+    parts.signed(vec![ticket(2), ticket(3)], 0);
     assert_eq!(again, [2, 3], "a part with other bytes, and a missing one");
-    assert!(world.machine.plan().is_some());
-    assert!(world.play().is_ok() || world.commands().is_empty());
+    assert!(world.play().is_ok());
 }
 
 #[test]
@@ -379,7 +380,9 @@ proptest! {
                         13..16 => Receipt::default(),
                         _ => receipt(t.part),
                     };
-                    if fate >= 13 { good.insert(t.part); } else { good.remove(&t.part); }
+                    if !(10..13).contains(&fate) {
+                        good.insert(t.part);
+                    }
                     world.tell(Event::Landed { part: t.part, receipt });
                 }
                 (Command::Open, None) => world.tell(Event::Opened(world.session())),

@@ -1,0 +1,148 @@
+//! S3 on one machine: an endpoint that S3's own clients can't tell from the real one, as far as this
+//! project uses it. Requests, signatures and XML are the `s3s` crate's; here is what lies behind:
+//!
+//! - `front` → `access` → `service`: the way in; then `buckets`, `objects`, `multipart`: the operations;
+//! - `tables`: everything that is known, in SQLite; `chunks`: the bytes, in files;
+//! - `digest`, `conditions`, `cors`, `listing`, `event`: what S3 has rules for; pure.
+//!
+//! An object is an ordered list of chunk files, and the commit of its row makes it: a part becomes a chunk
+//! by changing hands in a transaction, so that completing an upload takes the same time whatever its size,
+//! and its event is in the outbox exactly if the object is there.
+//!
+//! What is acknowledged survives: a killed process always, because bytes are handed to the system before the
+//! row is committed; a power cut too, with one exception. Parts reach the disk at the latest when the upload
+//! is completed: until then a power cut can lose parts that were acknowledged, and the completion fails for
+//! them. Waiting for the disk at each part would hold uploads down to its speed.
+
+mod access;
+mod buckets;
+mod chunks;
+mod conditions;
+mod cors;
+mod digest;
+mod error;
+mod event;
+mod front;
+mod listing;
+mod multipart;
+mod objects;
+mod service;
+mod tables;
+
+pub use cors::CorsRule;
+pub use error::OpenError;
+
+use crate::db::Db;
+use crate::outbox::Outbox;
+use axum::Router;
+use chunks::Chunks;
+use front::Front;
+use s3s::auth::SimpleAuth;
+use s3s::config::StaticConfigProvider;
+use s3s::service::S3ServiceBuilder;
+use s3s::validation::{AwsNameValidation, NameValidation};
+use service::{Backend, CorsTable};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Uploads that are still open at a start after this time are aborted, as the rule of the bucket on AWS
+/// does (`deploy/template.yaml`).
+const UPLOADS_EXPIRE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The largest XML body, in bytes: a completion of 10,000 parts with all checksums takes 3 MB.
+const LARGEST_XML: usize = 8 * 1024 * 1024;
+
+/// What an endpoint is made of.
+pub struct S3Config {
+    /// The folder for the bytes; nothing else may lie in it.
+    pub root: PathBuf,
+    pub db: Db,
+    /// Takes the events of created objects.
+    pub outbox: Outbox,
+    pub access_key: String,
+    pub secret_key: String,
+    /// Told to clients; signatures of any region are accepted.
+    pub region: String,
+    pub buckets: Vec<BucketConfig>,
+}
+
+/// A bucket that is there from the start.
+pub struct BucketConfig {
+    pub name: String,
+    /// Replaces, at each start, the rules that the bucket has.
+    pub cors: Vec<CorsRule>,
+    /// The creation of objects whose key begins so is announced; with `None`, that of none.
+    pub notify_prefix: Option<String>,
+}
+
+/// The endpoint; clones share everything.
+#[derive(Clone)]
+pub struct S3 {
+    front: Front,
+}
+
+/// Opens the endpoint: creates what is missing, and clears away what a crash has left.
+///
+/// Call it when logging is set up: that is where it logs to.
+pub async fn open(config: S3Config) -> Result<S3, OpenError> {
+    let S3Config { root, db, outbox, access_key, secret_key, region, buckets } = config;
+    if let Some(bucket) =
+        buckets.iter().find(|bucket| !AwsNameValidation::new().validate_bucket_name(&bucket.name))
+    {
+        return Err(OpenError::BucketName(bucket.name.clone()));
+    }
+    let declared: Vec<_> = buckets.iter().map(|bucket| (bucket.name.clone(), bucket.cors.clone())).collect();
+    let (rules, live) = db
+        .call(move |tx| {
+            tables::create(tx)?;
+            for upload in tables::old_uploads(tx, UPLOADS_EXPIRE)? {
+                tables::remove_upload(tx, &upload)?;
+            }
+            for (name, rules) in declared {
+                tables::add_bucket(tx, &name)?;
+                let json = serde_json::to_string(&rules)
+                    .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+                tables::set_cors(tx, &name, (!rules.is_empty()).then_some(json.as_str()))?;
+            }
+            Ok::<_, rusqlite::Error>((tables::cors(tx)?, tables::live_files(tx)?))
+        })
+        .await?;
+
+    let folder = root.clone();
+    let chunks = tokio::task::spawn_blocking(move || Chunks::open(&folder, &live))
+        .await
+        .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+        .map_err(|source| OpenError::Folder { path: root, source })?;
+    let cors = CorsTable::default();
+    for (bucket, json) in rules {
+        cors.set(bucket, serde_json::from_str(&json).ok());
+    }
+    let log = tracing::dispatcher::get_default(tracing::Dispatch::clone);
+    let announced =
+        buckets.into_iter().filter_map(|bucket| Some((bucket.name, bucket.notify_prefix?))).collect();
+    let backend = Backend {
+        db,
+        chunks,
+        outbox,
+        region,
+        owner: access_key.clone(),
+        announced: Arc::new(announced),
+        cors: cors.clone(),
+        log: log.clone(),
+    };
+
+    let mut limits = s3s::config::S3Config::default();
+    limits.xml_max_body_size = LARGEST_XML;
+    let mut builder = S3ServiceBuilder::new(backend);
+    builder.set_auth(SimpleAuth::from_single(access_key, secret_key));
+    builder.set_access(access::SignedOnly);
+    builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(limits))));
+    Ok(S3 { front: Front { service: builder.build(), cors, log } })
+}
+
+impl S3 {
+    /// Path-style S3 at `/`. Signatures cover the request's `Host` and path as they arrive here.
+    pub fn router(&self) -> Router {
+        Router::new().fallback(front::handle).with_state(self.front.clone())
+    }
+}

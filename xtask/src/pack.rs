@@ -1,0 +1,124 @@
+//! `cargo xtask pack`: the npm package, assembled in `target/npm/package/`, its tarball in `target/npm/`.
+//! Prints what each file weighs and fails when one is over `web/size-budget.json`.
+
+use crate::tools::{self, Outcome};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What a browser downloads, in the order of its loading.
+const DOWNLOADED: [&str; 3] = ["index.js", "engine.js", "uploader.wasm"];
+
+/// What rustc makes of the wasm target today; wasm-opt must be told, or it refuses the module.
+const WASM_FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
+/// Builds and packs; answers the folder with the package's files.
+pub fn pack() -> Outcome<PathBuf> {
+    tools::wasm_target()?;
+    tools::npm_ci()?;
+    let npm = tools::root().join("target/npm");
+    let package = npm.join("package");
+    if npm.exists() {
+        // A file of an earlier version must not get into the tarball.
+        fs::remove_dir_all(&npm).map_err(|error| format!("{} can't be emptied: {error}", npm.display()))?;
+    }
+    fs::create_dir_all(&package).map_err(|error| format!("{} can't be made: {error}", package.display()))?;
+    build_wasm(&npm)?;
+    let web = tools::root().join("web");
+    for (from, to) in [
+        (npm.join("glue/engine.js"), "engine.js"),
+        (web.join("js/index.js"), "index.js"),
+        (web.join("js/index.d.ts"), "index.d.ts"),
+        (web.join("README.md"), "README.md"),
+        (tools::root().join("LICENSE"), "LICENSE"),
+    ] {
+        fs::copy(&from, package.join(to))
+            .map_err(|error| format!("{} can't be copied: {error}", from.display()))?;
+    }
+    write_manifest(&web.join("package.json"), &package.join("package.json"))?;
+    weigh(&package, &web)?;
+    tools::output_of(
+        Command::new("npm").args(["pack", "--silent", "--pack-destination"]).arg(&npm).current_dir(&package),
+    )?;
+    Ok(package)
+}
+
+/// Compiles, makes the glue, and optimizes: leaves `package/uploader.wasm` and `glue/engine.js`.
+fn build_wasm(npm: &Path) -> Outcome {
+    tools::run(tools::cargo().args([
+        "build",
+        "--quiet",
+        "--package=web",
+        "--lib",
+        "--profile=web",
+        "--target=wasm32-unknown-unknown",
+    ]))?;
+    let glue = npm.join("glue");
+    tools::run(
+        Command::new(tools::wasm_bindgen()?)
+            // The face says where the wasm is, so that bundlers look for it in one place only.
+            .args(["--target=web", "--no-typescript", "--omit-default-module-path", "--out-name=engine"])
+            .arg("--out-dir")
+            .arg(&glue)
+            .arg(tools::root().join("target/wasm32-unknown-unknown/web/web.wasm")),
+    )?;
+    tools::run(
+        Command::new("node")
+            .arg(tools::root().join("node_modules/binaryen/bin/wasm-opt"))
+            .arg(glue.join("engine_bg.wasm"))
+            .args(["-Oz", "--strip-debug", "--strip-producers"])
+            .args(WASM_FEATURES)
+            .arg("-o")
+            .arg(npm.join("package/uploader.wasm")),
+    )
+}
+
+/// The package's own manifest, without what only its making needs.
+fn write_manifest(from: &Path, to: &Path) -> Outcome {
+    let mut manifest: Value = serde_json::from_str(&tools::read(from)?)
+        .map_err(|error| format!("{} isn't JSON: {error}", from.display()))?;
+    if let Some(fields) = manifest.as_object_mut() {
+        fields.remove("devDependencies");
+        fields.remove("scripts");
+    }
+    let text = format!("{manifest:#}\n");
+    fs::write(to, text).map_err(|error| format!("{} can't be written: {error}", to.display()))
+}
+
+/// Prints the sizes and compares brotli's with the budget, so that growth is a decision.
+fn weigh(package: &Path, web: &Path) -> Outcome {
+    let printed = tools::output_of(
+        Command::new("node").arg(web.join("sizes.mjs")).args(DOWNLOADED.map(|file| package.join(file))),
+    )?;
+    let budget_file = web.join("size-budget.json");
+    let budget: Value = serde_json::from_str(&tools::read(&budget_file)?)
+        .map_err(|error| format!("{} isn't JSON: {error}", budget_file.display()))?;
+    let sizes: Vec<Value> =
+        serde_json::from_str(&printed).map_err(|error| format!("the sizes can't be read: {error}"))?;
+    let bytes = |of: &Value, what: &str| of.get(what).and_then(Value::as_u64).unwrap_or(0);
+    let (mut total, mut over) = (0, Vec::new());
+    eprintln!("{:<14} {:>8} {:>8} {:>8} {:>8}", "bytes", "raw", "gzip", "brotli", "budget");
+    for size in &sizes {
+        let file = size.get("file").and_then(Value::as_str).unwrap_or_default();
+        let (brotli, allowed) = (bytes(size, "brotli"), bytes(&budget, file));
+        eprintln!("{file:<14} {:>8} {:>8} {brotli:>8} {allowed:>8}", bytes(size, "raw"), bytes(size, "gzip"));
+        total += brotli;
+        if brotli > allowed {
+            over.push(file);
+        }
+    }
+    eprintln!("{:<14} {:>8} {:>8} {total:>8}", "together", "", "");
+    if over.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{} is over web/size-budget.json; make it smaller or raise the budget", over.join(", ")))
+    }
+}

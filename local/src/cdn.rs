@@ -14,7 +14,7 @@ use axum::http::response::Builder;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http_range_header::parse_range_header;
+use http_range_header::{RangeUnsatisfiableError, parse_range_header};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use tokio_util::io::ReaderStream;
@@ -42,7 +42,11 @@ pub fn router(s3: Client, bucket: String) -> Router {
         .allow_headers([RANGE, IF_NONE_MATCH, IF_RANGE])
         .expose_headers([ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG])
         .max_age(Duration::from_secs(86_400));
-    Router::new().route("/{*key}", get(deliver)).fallback(not_found).layer(cors).with_state(Origin { s3, bucket })
+    Router::new()
+        .route("/{*key}", get(deliver))
+        .fallback(not_found)
+        .layer(cors)
+        .with_state(Origin { s3, bucket })
 }
 
 async fn not_found() -> Response {
@@ -81,7 +85,8 @@ async fn deliver(
         }
         Wanted::All => {
             let answer = answer.header(CONTENT_LENGTH, size);
-            let body = if method == Method::HEAD { Ok(Body::empty()) } else { origin.read(&key, etag, None).await };
+            let body =
+                if method == Method::HEAD { Ok(Body::empty()) } else { origin.read(&key, etag, None).await };
             body.map_or_else(IntoResponse::into_response, |body| finish(answer, body))
         }
         Wanted::Part(range) => {
@@ -90,8 +95,11 @@ async fn deliver(
                 .status(StatusCode::PARTIAL_CONTENT)
                 .header(CONTENT_LENGTH, end - start + 1)
                 .header(CONTENT_RANGE, format!("bytes {start}-{end}/{size}"));
-            let body =
-                if method == Method::HEAD { Ok(Body::empty()) } else { origin.read(&key, etag, Some(range)).await };
+            let body = if method == Method::HEAD {
+                Ok(Body::empty())
+            } else {
+                origin.read(&key, etag, Some(range)).await
+            };
             body.map_or_else(IntoResponse::into_response, |body| finish(answer, body))
         }
     }
@@ -106,7 +114,8 @@ impl Origin {
         range: Option<RangeInclusive<u64>>,
     ) -> Result<Body, (StatusCode, &'static str)> {
         let range = range.map(|range| format!("bytes={}-{}", range.start(), range.end()));
-        let object = self.s3.get_object().bucket(&self.bucket).key(key).if_match(etag).set_range(range).send().await;
+        let object =
+            self.s3.get_object().bucket(&self.bucket).key(key).if_match(etag).set_range(range).send().await;
         match object {
             Ok(object) => {
                 let reader = object.body.into_async_read();
@@ -124,9 +133,8 @@ impl Origin {
 /// The headers that all answers about an object have.
 fn describe(key: &str, head: &HeadObjectOutput) -> Builder {
     let cache = if key.ends_with(".m3u8") { CACHE_PLAYLIST } else { CACHE_MEDIA };
-    let modified = head.last_modified().and_then(|time| {
-        time.fmt(aws_smithy_types::date_time::Format::HttpDate).ok()
-    });
+    let modified =
+        head.last_modified().and_then(|time| time.fmt(aws_smithy_types::date_time::Format::HttpDate).ok());
     let values: [(HeaderName, Option<&str>); 6] = [
         (ACCEPT_RANGES, Some("bytes")),
         (CACHE_CONTROL, Some(cache)),
@@ -163,7 +171,9 @@ enum Wanted {
 fn wanted(headers: &HeaderMap, etag: &str, size: u64) -> Wanted {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    if text(IF_NONE_MATCH).is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == "*" || bare(tag) == etag)) {
+    if text(IF_NONE_MATCH)
+        .is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == "*" || bare(tag) == etag))
+    {
         return Wanted::Nothing;
     }
     if text(IF_RANGE).is_some_and(|tag| tag != etag) {
@@ -175,8 +185,10 @@ fn wanted(headers: &HeaderMap, etag: &str, size: u64) -> Wanted {
         return Wanted::All;
     }
     match ranges.validate(size).map(|mut ranges| ranges.pop()) {
-        Ok(Some(range)) => Wanted::Part(range),
-        Ok(None) | Err(_) => Wanted::Impossible,
+        Ok(Some(range)) if *range.end() < size => Wanted::Part(range),
+        // The last thousand bytes of a hundred are the hundred.
+        Err(RangeUnsatisfiableError::FileSuffixOutOfBounds) if size > 0 => Wanted::Part(0..=size - 1),
+        Ok(_) | Err(_) => Wanted::Impossible,
     }
 }
 
@@ -196,6 +208,7 @@ mod tests {
         assert_eq!(ask(&[(RANGE, "bytes=90-")]), Wanted::Part(90..=99));
         assert_eq!(ask(&[(RANGE, "bytes=90-1000")]), Wanted::Part(90..=99));
         assert_eq!(ask(&[(RANGE, "bytes=-5")]), Wanted::Part(95..=99));
+        assert_eq!(ask(&[(RANGE, "bytes=-500")]), Wanted::Part(0..=99));
         assert_eq!(ask(&[(RANGE, "bytes=100-")]), Wanted::Impossible);
         assert_eq!(ask(&[(RANGE, "bytes=0-1,5-6")]), Wanted::All);
         assert_eq!(ask(&[(RANGE, "lines=1-2")]), Wanted::All);

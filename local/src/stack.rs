@@ -250,7 +250,7 @@ fn page_router(
     let host = s3_url.trim_start_matches("http://").to_owned();
     let router = Router::new()
         .route("/healthz", get(move || async move { axum::Json(health) }))
-        .route_service("/api/{*path}", app.router())
+        .nest("/api", app.router())
         .route("/inputs/{*key}", put(same_origin).with_state((s3.router(), host)))
         .nest("/cdn", cdn::router(s3_client, MEDIA.into()));
     let Some(site) = &options.site else { return router };

@@ -1,1 +1,7 @@
+//! The system judged from outside, over HTTP, by clients that no one here wrote.
 
+mod api;
+mod docs;
+mod edge;
+mod stack;
+mod up;

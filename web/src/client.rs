@@ -2,6 +2,7 @@
 //! nothing about trying again.
 
 use crate::error::{Failure, Problem, codes};
+use crate::json;
 use crate::machine::{Session, Stored};
 use crate::page::Page;
 use crate::parts::Ticket;
@@ -103,7 +104,7 @@ impl Client {
         }
         let answer = accept(answer)?;
         let whole = JSON::parse(&answer.text).map_err(|_| Failure::bad_answer())?;
-        let glance = serde_wasm_bindgen::from_value(whole.clone()).map_err(|_| Failure::bad_answer())?;
+        let glance = json::read(&whole).ok_or_else(Failure::bad_answer)?;
         Ok(Look::Video { glance, whole, etag: answer.header("etag") })
     }
 
@@ -146,15 +147,13 @@ fn accept(answer: Answer) -> Result<Answer, Failure> {
 }
 
 fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, Failure> {
-    let value = JSON::parse(&answer.text).map_err(|_| Failure::bad_answer())?;
-    serde_wasm_bindgen::from_value(value).map_err(|_| Failure::bad_answer())
+    let value = JSON::parse(&answer.text).ok();
+    value.and_then(|value| json::read(&value)).ok_or_else(Failure::bad_answer)
 }
 
-/// Can fail only for numbers that JSON can't carry, which no browser gives.
+/// Can't fail: the requests of `wire` hold nothing that JSON can't.
 fn text(body: &impl Serialize) -> Result<String, Failure> {
-    let value = body.serialize(&serde_wasm_bindgen::Serializer::json_compatible());
-    let json = value.ok().and_then(|value| JSON::stringify(&value).ok());
-    json.map(String::from).ok_or_else(Failure::bad_answer)
+    serde_json::to_string(body).map_err(|_| Failure::bad_answer())
 }
 
 fn ticket(part: Part) -> Ticket {

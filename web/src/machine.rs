@@ -180,7 +180,7 @@ impl Machine {
             return Some(Command::Put(ticket));
         }
         if !*signing {
-            let unsigned = parts.unsigned(self.pace.sign_below(), self.pace.signed_ahead());
+            let unsigned = parts.unsigned(self.pace.sign_below(), self.pace.signed_ahead(), now);
             if !unsigned.is_empty() {
                 *signing = true;
                 return Some(Command::Sign(unsigned));

@@ -2,7 +2,7 @@
 //! what is stored is what was sent. Pure.
 
 use crate::crc;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use wire::{CompletedPart, PartPlan, StoredPart};
 
 /// A URL this close to its end, in milliseconds, is not used any more.
@@ -57,6 +57,7 @@ struct Slot {
     state: State,
     hash: Hash,
     tries: u32,
+    ticket: Option<Ticket>,
 }
 
 /// What came of a part that landed or was hashed.
@@ -76,7 +77,6 @@ pub struct Parts {
     hashing: bool,
     slots: Vec<Slot>,
     queue: VecDeque<u32>,
-    tickets: BTreeMap<u32, Ticket>,
     /// In flight or landed: each holds a place among those at once.
     busy: usize,
     stored: u32,
@@ -85,13 +85,12 @@ pub struct Parts {
 impl Parts {
     /// All still to be sent; with `hashing`, none counts before its own CRC is known.
     pub fn new(plan: PartPlan, hashing: bool) -> Self {
-        let slot = || Slot { state: State::Todo, hash: Hash::None, tries: 0 };
+        let slot = || Slot { state: State::Todo, hash: Hash::None, tries: 0, ticket: None };
         Self {
             plan,
             hashing,
             slots: (0..plan.part_count()).map(|_| slot()).collect(),
             queue: (1..=plan.part_count()).collect(),
-            tickets: BTreeMap::new(),
             busy: 0,
             stored: 0,
         }
@@ -111,10 +110,9 @@ impl Parts {
 
     /// Takes the next part that can be sent at `now`. The flag says that its hash is wanted as well.
     pub fn take(&mut self, now: u64) -> Option<(Ticket, bool)> {
-        self.tickets.retain(|_, t| t.expires_at.is_none_or(|end| now + MARGIN_MS < end));
-        let place = self.queue.iter().position(|part| self.tickets.contains_key(part))?;
+        let place = self.queue.iter().position(|part| self.ticket(*part, now).is_some())?;
         let part = self.queue.remove(place)?;
-        let ticket = self.tickets.get(&part)?.clone();
+        let ticket = self.ticket(part, now)?.clone();
         let hashing = self.hashing;
         let slot = self.slot(part)?;
         slot.state = State::Flying;
@@ -126,11 +124,11 @@ impl Parts {
         Some((ticket, wants_hash))
     }
 
-    /// The parts to get signed: none while `enough` at the queue's head have their URL, else those of the
-    /// first `ahead` that lack one.
-    pub fn unsigned(&self, enough: usize, ahead: usize) -> Vec<u32> {
-        let lacks = |part: &&u32| !self.tickets.contains_key(part);
-        if self.queue.iter().take(enough).find(lacks).is_none() {
+    /// The parts to get signed: none while the first `enough` of the queue have a URL that lasts, else those
+    /// of the first `ahead` that lack one.
+    pub fn unsigned(&self, enough: usize, ahead: usize, now: u64) -> Vec<u32> {
+        let lacks = |part: &&u32| self.ticket(**part, now).is_none();
+        if !self.queue.iter().take(enough).any(|part| lacks(&part)) {
             return Vec::new();
         }
         self.queue.iter().take(ahead).filter(lacks).copied().collect()
@@ -138,20 +136,23 @@ impl Parts {
 
     /// Keeps signed URLs; says whether any of them is of use.
     pub fn signed(&mut self, tickets: Vec<Ticket>, now: u64) -> bool {
-        let before = self.tickets.len();
+        let mut useful = false;
         for mut ticket in tickets {
             // What has run out on arrival tells that the clocks differ, not that the URL is old.
             ticket.expires_at = ticket.expires_at.filter(|end| now + MARGIN_MS < *end);
-            if self.plan.contains(ticket.part) {
-                self.tickets.insert(ticket.part, ticket);
+            if let Some(slot) = self.slot(ticket.part) {
+                useful |= matches!(slot.state, State::Todo);
+                slot.ticket = Some(ticket);
             }
         }
-        self.tickets.len() > before
+        useful
     }
 
     /// Forgets the URL of a part.
     pub fn unsign(&mut self, part: u32) {
-        self.tickets.remove(&part);
+        if let Some(slot) = self.slot(part) {
+            slot.ticket = None;
+        }
     }
 
     /// The storage took a part.
@@ -175,17 +176,16 @@ impl Parts {
         let hashing = self.hashing;
         let Some(slot) = self.slot(part) else { return Verdict::Open };
         let State::Landed(receipt) = &mut slot.state else { return Verdict::Open };
-        match slot.hash {
-            Hash::Known(crc) if receipt.checksum.as_ref().is_some_and(|c| *c != crc::to_base64(crc)) => {
-                return Verdict::Damaged;
-            }
-            Hash::None | Hash::Asked if hashing => return Verdict::Open,
-            Hash::None | Hash::Asked | Hash::Known(_) => {}
+        if !fits(&slot.hash, &receipt.checksum) {
+            return Verdict::Damaged;
+        }
+        if hashing && !matches!(slot.hash, Hash::Known(_)) {
+            return Verdict::Open;
         }
         slot.state = State::Stored(std::mem::take(receipt));
+        slot.ticket = None;
         self.busy -= 1;
         self.stored += 1;
-        self.tickets.remove(&part);
         Verdict::Stored
     }
 
@@ -218,21 +218,20 @@ impl Parts {
 
     /// Fills in receipts from the storage's own list; answers those parts that it doesn't have as sent.
     pub fn listed(&mut self, list: Vec<StoredPart>) -> Vec<u32> {
-        let list: BTreeMap<u32, StoredPart> = list.into_iter().map(|part| (part.part_number, part)).collect();
         let plan = self.plan;
+        let mut theirs: Vec<Option<StoredPart>> = vec![None; self.slots.len()];
+        for part in list {
+            if let Some(place) = index(part.part_number).and_then(|index| theirs.get_mut(index)) {
+                *place = Some(part);
+            }
+        }
         let mut wrong = Vec::new();
-        for (part, slot) in (1..).zip(&mut self.slots) {
+        for ((part, slot), theirs) in (1..).zip(&mut self.slots).zip(theirs) {
             let State::Stored(receipt) = &mut slot.state else { continue };
-            let right = list.get(&part).is_some_and(|theirs| {
-                let same = match (&slot.hash, &theirs.checksum) {
-                    (Hash::Known(crc), Some(checksum)) => *checksum == crc::to_base64(*crc),
-                    _ => true,
-                };
-                same && theirs.size == plan.len(part) && !theirs.etag.is_empty()
-            });
-            match list.get(&part) {
-                Some(theirs) if right => receipt.etag = Some(theirs.etag.clone()),
-                _ => wrong.push(part),
+            match theirs.filter(|theirs| theirs.size == plan.len(part) && fits(&slot.hash, &theirs.checksum))
+            {
+                Some(theirs) => receipt.etag = Some(theirs.etag),
+                None => wrong.push(part),
             }
         }
         wrong
@@ -264,6 +263,25 @@ impl Parts {
     }
 
     fn slot(&mut self, part: u32) -> Option<&mut Slot> {
-        self.slots.get_mut(usize::try_from(part).ok()?.checked_sub(1)?)
+        self.slots.get_mut(index(part)?)
+    }
+
+    /// A part's URL, if it has one that lasts beyond `now`.
+    fn ticket(&self, part: u32, now: u64) -> Option<&Ticket> {
+        let ticket = self.slots.get(index(part)?)?.ticket.as_ref()?;
+        ticket.expires_at.is_none_or(|end| now + MARGIN_MS < end).then_some(ticket)
+    }
+}
+
+/// Part numbers are S3's, from 1.
+fn index(part: u32) -> Option<usize> {
+    usize::try_from(part).ok()?.checked_sub(1)
+}
+
+/// Whether a stored part's checksum is that of the file's; one of them unknown says nothing against it.
+fn fits(ours: &Hash, theirs: &Option<String>) -> bool {
+    match (ours, theirs) {
+        (Hash::Known(crc), Some(checksum)) => *checksum == crc::to_base64(*crc),
+        (Hash::None | Hash::Asked, _) | (_, None) => true,
     }
 }

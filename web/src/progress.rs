@@ -1,6 +1,6 @@
 //! What has been sent, how fast, how much longer. Pure: times are handed in.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Speed is told over this much of the past, in milliseconds.
 const SPAN_MS: u64 = 5_000;
@@ -11,8 +11,8 @@ const EVERY_MS: u64 = 100;
 #[derive(Debug, Default)]
 pub struct Progress {
     total: u64,
-    /// Bytes handed to the network, by part.
-    parts: BTreeMap<u32, u64>,
+    /// Bytes handed to the network, by part number.
+    parts: Vec<u64>,
     /// Their sum, which goes back where a part is lost; `sent` doesn't.
     moved: u64,
     sent: u64,
@@ -39,13 +39,17 @@ impl Progress {
 
     /// Part `part` has handed `bytes` bytes to the network so far.
     pub fn moved(&mut self, part: u32, bytes: u64) {
-        let before = self.parts.insert(part, bytes).unwrap_or(0);
+        let place = part as usize;
+        if self.parts.len() <= place {
+            self.parts.resize(place + 1, 0);
+        }
+        let before = std::mem::replace(&mut self.parts[place], bytes);
         self.moved = self.moved - before + bytes;
     }
 
     /// Part `part` has to be sent again.
     pub fn lost(&mut self, part: u32) {
-        self.moved -= self.parts.remove(&part).unwrap_or(0);
+        self.moved(part, 0);
     }
 
     /// A report, if one is due at `now`, in milliseconds. The last one, of everything sent, always is.

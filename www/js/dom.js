@@ -48,3 +48,14 @@ export function showPicture(slot, url) {
 export function announce(sentence) {
   byId("news").textContent = sentence;
 }
+
+/** Links to the MP4 files by their heights, smallest first. */
+export function downloads(mp4) {
+  const byHeight = Object.entries(mp4).sort(([a], [b]) => a - b);
+  const links = byHeight.map(([height, url]) => {
+    const link = el("a", { href: url, download: "", textContent: `${height}p` });
+    link.setAttribute("aria-label", `MP4, ${height}p`);
+    return link;
+  });
+  return el("span", { className: "downloads" }, "MP4", ...links);
+}

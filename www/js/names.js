@@ -1,6 +1,6 @@
 /** What this browser called the videos it sent: the server keeps ids only. Newest last, a few hundred at most. */
 
-import { moment } from "./words.js";
+import { day } from "./words.js";
 
 const KEY = "greloupis.names";
 const MOST = 300;
@@ -26,5 +26,5 @@ export function remember(id, name) {
 
 /** The name that the video was sent under, or one made of its date. */
 export function nameOf(video) {
-  return read().get(video.videoId) ?? `Video of ${moment(video.createdAt)}`;
+  return read().get(video.videoId) ?? `Video of ${day(video.createdAt)}`;
 }

@@ -40,6 +40,12 @@ export function moment(time) {
   return Number.isNaN(date.getTime()) ? "" : date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }
 
+/** The day of a moment of the API. */
+export function day(time) {
+  const date = new Date(time);
+  return Number.isNaN(date.getTime()) ? "" : date.toLocaleDateString(undefined, { dateStyle: "medium" });
+}
+
 /** What a finished video is, in one line. */
 export function facts(video) {
   const parts = [];
@@ -57,7 +63,6 @@ const NOT_YOU = "It isn't your fault. If it happens again, tell whoever runs thi
 const PROBLEMS = {
   file_empty: ["This file is empty.", "Look at it on your device, then choose it again."],
   file_too_large: ["This file is larger than this page takes.", "Export it smaller or cut it into pieces."],
-  file_changed: ["The file changed while it was sent.", "Wait until it is finished, then send it again."],
   file_unreadable: ["The file can't be read any more.", "If it was moved, renamed or is on a removed drive, choose it again."],
   bad_video_id: ["The name for this video isn't allowed.", START_OVER],
   video_exists: ["This video has been stored before.", "Look for it under the earlier videos."],
@@ -78,22 +83,31 @@ const PROBLEMS = {
   body_too_large: ["The server can't take this page's request.", "Reload the page."],
   throttled: ["Too much is going on right now.", LATER],
   network: ["The server can't be reached.", "Look at your connection, then try again."],
-  offline: ["There is no connection.", "Look at your network, then try again."],
-  storage: ["The storage refused the file.", NOT_YOU],
+  unavailable: ["The server has a passing trouble.", LATER],
+  refused: ["The server refuses the request.", NOT_YOU],
+  bad_answer: ["The server's answer makes no sense.", LATER],
+  token_unavailable: ["The access token can't be had.", "Reload the page and sign in again."],
+  not_loaded: ["A piece of this page is missing.", "Look at your connection, then try again."],
+  storage_refused: ["The storage refused the file.", NOT_YOU],
   storage_unavailable: ["The storage can't be reached.", LATER],
   transcoder_unavailable: ["The converter can't be reached.", LATER],
   transcoder_refused: ["The converter doesn't take this file.", "Export it as MP4 (H.264) and send that."],
   catalog_unavailable: ["The list of videos can't be reached.", LATER],
   conversion_failed: ["This file couldn't be converted.", "If it plays on your device, export it as MP4 (H.264) and send that."],
   conversion_canceled: ["The conversion was stopped.", "Send the file again if you want it after all."],
-  unsupported: ["This browser can't send files here.", "Use a newer one."],
   internal: ["Something went wrong.", NOT_YOU],
 };
 
-/** An error of the API or of the uploader as `{ what, next }`; one that isn't known keeps its own sentence. */
+// The same file would fail the same way.
+const OF_THE_FILE = ["file_empty", "file_too_large", "video_exists", "transcoder_refused", "conversion_failed"];
+
+/**
+ * An error of the API or of the uploader as `{ what, next, again }`: two sentences, and whether trying again
+ * can help. One that isn't known keeps its own sentence.
+ */
 export function problem({ code, message } = {}) {
   const [what, next] = PROBLEMS[code] ?? [message || "Something went wrong.", NOT_YOU];
-  return { what, next };
+  return { what, next, again: !OF_THE_FILE.includes(code) };
 }
 
 /** Why a finished conversion has no video, for one line of small print: its sentence and number. */

@@ -35,7 +35,11 @@ pub fn router(shared: Arc<Shared>) -> Router {
 }
 
 /// Lets a request through only if it was signed with our key, whatever it asks for.
-async fn signed_only(State(keys): State<sigv4::Keys>, request: Request, next: Next) -> Result<Response, ApiError> {
+async fn signed_only(
+    State(keys): State<sigv4::Keys>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, MOST_BODY).await.map_err(|_| ApiError::TooLarge)?;
     keys.check(&parts, &body, SystemTime::now())?;
@@ -71,7 +75,10 @@ async fn list_jobs(State(shared): Service, uri: Uri) -> Result<Json<Value>, ApiE
 }
 
 /// `CancelJob`: ends a job that waits or runs; again is fine.
-async fn cancel_job(State(shared): Service, Path(id): Path<String>) -> Result<(StatusCode, Json<Value>), ApiError> {
+async fn cancel_job(
+    State(shared): Service,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     match shared.jobs.cancel(id.clone()).await? {
         Cancellation::Done => {
             shared.running.stop(&id);

@@ -14,7 +14,11 @@ pub enum Failure {
     /// A known container with its insides missing or wrong.
     Broken(S3Uri),
     /// The file ends before its own index says, in seconds.
-    Truncated { input: S3Uri, found: f64, promised: f64 },
+    Truncated {
+        input: S3Uri,
+        found: f64,
+        promised: f64,
+    },
     NoVideo(S3Uri),
     UnsupportedCodec(S3Uri),
     /// What decodes doesn't give a single picture.
@@ -43,13 +47,14 @@ impl Failure {
             Self::NoPictures(input) => {
                 (1060, format!("No picture of the input file {input} could be decoded."))
             }
-            Self::Broken(input) => (
-                1075,
-                format!("The input file {input} is damaged: its container can't be read to the end."),
-            ),
+            Self::Broken(input) => {
+                (1075, format!("The input file {input} is damaged: its container can't be read to the end."))
+            }
             Self::Truncated { input, found, promised } => (
                 1076,
-                format!("The input file {input} is cut off: it ends after {found:.1} of {promised:.1} seconds."),
+                format!(
+                    "The input file {input} is cut off: it ends after {found:.1} of {promised:.1} seconds."
+                ),
             ),
             Self::InputDenied(input) => (1401, format!("Access to the input file {input} is denied.")),
             Self::OutputDenied(output) => (1401, format!("Writing the output file {output} is denied.")),

@@ -64,7 +64,11 @@ impl Tools {
         let version = Command::new(&ffprobe).arg("-version").stdin(Stdio::null()).output();
         version.await.map_err(|_| "ffprobe")?;
         let filters = String::from_utf8_lossy(&filters.stdout);
-        Ok(Self { tone_mapping: [" zscale ", " tonemap "].iter().all(|name| filters.contains(name)), ffmpeg, ffprobe })
+        Ok(Self {
+            tone_mapping: [" zscale ", " tonemap "].iter().all(|name| filters.contains(name)),
+            ffmpeg,
+            ffprobe,
+        })
     }
 
     /// Looks into a stranger's file.
@@ -133,7 +137,9 @@ impl Tools {
         match stop.run_until_cancelled(running).await {
             None => Err(end(child, Trouble::Stopped).await),
             Some(Err(error)) => Err(failed_to_run(error)),
-            Some(Ok((status, complaints))) => judge(status, &complaints.replace(&url.0, "INPUT")).map(|()| latest),
+            Some(Ok((status, complaints))) => {
+                judge(status, &complaints.replace(&url.0, "INPUT")).map(|()| latest)
+            }
         }
     }
 }
@@ -189,7 +195,11 @@ fn judge(status: ExitStatus, complaints: &str) -> Result<(), Trouble> {
     let says = |words: &[&str]| words.iter().any(|word| complaints.contains(word));
     if says(&["no decoder found", "Decoder not found", "Decoder (codec"]) {
         Err(Trouble::NoDecoder)
-    } else if says(&["Cannot determine format of input stream", "nothing was encoded", "does not contain any stream"]) {
+    } else if says(&[
+        "Cannot determine format of input stream",
+        "nothing was encoded",
+        "does not contain any stream",
+    ]) {
         Err(Trouble::NoPictures)
     } else if says(&["Invalid data found when processing input", "moov atom not found"]) {
         Err(Trouble::Unreadable)
@@ -243,7 +253,8 @@ mod tests {
     #[test]
     fn progress_never_goes_back() {
         let mut progress = Progress::default();
-        let lines = ["frame=  12", "out_time_us=N/A", "progress=continue", "out_time_us=2000000", "out_time_us=-1"];
+        let lines =
+            ["frame=  12", "out_time_us=N/A", "progress=continue", "out_time_us=2000000", "out_time_us=-1"];
         assert_eq!(lines.map(|line| progress.read(line)), [false, false, true, false, false]);
         assert_eq!(progress, Progress { frames: 12, seconds: 2.0 });
     }

@@ -179,7 +179,11 @@ impl Job {
             "currentPhase": stage.phase,
             "retryCount": self.retry_count,
         });
-        self.envelope(region, "STATUS_UPDATE", json!({"framesDecoded": stage.frames, "jobProgress": progress}))
+        self.envelope(
+            region,
+            "STATUS_UPDATE",
+            json!({"framesDecoded": stage.frames, "jobProgress": progress}),
+        )
     }
 
     pub fn event_of_completion(&self, region: &str, groups: &[GroupReport]) -> Value {
@@ -223,7 +227,7 @@ impl Job {
         }
         json!({
             "version": "0",
-            "id": uuid::Uuid::new_v4(),
+            "id": uuid::Uuid::new_v4().to_string(),
             "detail-type": "MediaConvert Job State Change",
             "source": "aws.mediaconvert",
             "account": ACCOUNT,
@@ -268,7 +272,10 @@ mod tests {
         assert_eq!(event["source"], "aws.mediaconvert");
         assert_eq!(event["account"], ACCOUNT);
         assert_eq!(event["resources"][0], job().arn);
-        assert!(event["time"].as_str().is_some_and(|time| time.ends_with('Z') && time.len() == 20), "{event}");
+        assert!(
+            event["time"].as_str().is_some_and(|time| time.ends_with('Z') && time.len() == 20),
+            "{event}"
+        );
         let detail = &event["detail"];
         assert_eq!(detail["userMetadata"], json!({"videoId": "v1"}));
         assert_eq!((&detail["status"], &detail["errorCode"]), (&json!("ERROR"), &json!(1999)));
@@ -278,7 +285,11 @@ mod tests {
     #[test]
     fn a_file_group_has_no_playlists() {
         let output = OutputReport { path: "s3://m/a".into(), duration_ms: 5, width: 2, height: 4 };
-        let hls = GroupReport { kind: GroupKind::Hls, playlists: vec!["s3://m/x".into()], outputs: vec![output.clone()] };
+        let hls = GroupReport {
+            kind: GroupKind::Hls,
+            playlists: vec!["s3://m/x".into()],
+            outputs: vec![output.clone()],
+        };
         let file = GroupReport { kind: GroupKind::File, playlists: vec![], outputs: vec![output] };
         let event = job().event_of_completion("us-east-1", &[hls, file]);
         assert_eq!(
@@ -302,9 +313,18 @@ mod tests {
         assert_eq!((percents.first(), percents.last()), (Some(&0), Some(&99)));
         let event = job().event_of_progress("r", Stage { phase: Phase::Transcoding, percent: 40, frames: 7 });
         let progress = &event["detail"]["jobProgress"];
-        assert_eq!(progress["phaseProgress"]["PROBING"], json!({"status": "COMPLETE", "percentComplete": 100}));
-        assert_eq!(progress["phaseProgress"]["UPLOADING"], json!({"status": "PENDING", "percentComplete": 0}));
-        assert_eq!((&progress["jobPercentComplete"], &progress["currentPhase"]), (&json!(39), &json!("TRANSCODING")));
+        assert_eq!(
+            progress["phaseProgress"]["PROBING"],
+            json!({"status": "COMPLETE", "percentComplete": 100})
+        );
+        assert_eq!(
+            progress["phaseProgress"]["UPLOADING"],
+            json!({"status": "PENDING", "percentComplete": 0})
+        );
+        assert_eq!(
+            (&progress["jobPercentComplete"], &progress["currentPhase"]),
+            (&json!(39), &json!("TRANSCODING"))
+        );
         assert_eq!(event["detail"]["framesDecoded"], 7);
     }
 }

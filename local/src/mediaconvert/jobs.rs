@@ -82,7 +82,12 @@ impl Jobs {
                 }
                 tx.execute(
                     "INSERT INTO mediaconvert_jobs (id, status, token, job) VALUES (?1, ?2, ?3, ?4)",
-                    params![job.id, job.status.as_str(), job.client_request_token, serde_json::to_string(&job)?],
+                    params![
+                        job.id,
+                        job.status.as_str(),
+                        job.client_request_token,
+                        serde_json::to_string(&job)?
+                    ],
                 )?;
                 Ok(job)
             })
@@ -134,10 +139,10 @@ impl Jobs {
                 let mut query = tx.prepare_cached(&sql)?;
                 // One more than asked for tells whether there is a next page.
                 let most = i64::from(wanted.max_results) + 1;
-                let rows = query.query_map(
-                    params![wanted.after, wanted.status.map(Status::as_str), most],
-                    |row| Ok((row.get(0)?, row.get(1)?)),
-                )?;
+                let rows = query
+                    .query_map(params![wanted.after, wanted.status.map(Status::as_str), most], |row| {
+                        Ok((row.get(0)?, row.get(1)?))
+                    })?;
                 let mut found: Vec<(i64, String)> = rows.collect::<Result<_, _>>()?;
                 let more = found.len() > usize::from(wanted.max_results);
                 found.truncate(wanted.max_results.into());
@@ -275,7 +280,9 @@ fn save(tx: &Transaction<'_>, job: &Job) -> Result<(), Broken> {
 
 /// All jobs of that status, oldest first.
 fn with_status(tx: &Transaction<'_>, status: Status) -> Result<Vec<Job>, Broken> {
-    let mut query = tx.prepare_cached("SELECT job FROM mediaconvert_jobs WHERE status = ?1 ORDER BY number")?;
-    let texts: Vec<String> = query.query_map([status.as_str()], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut query =
+        tx.prepare_cached("SELECT job FROM mediaconvert_jobs WHERE status = ?1 ORDER BY number")?;
+    let texts: Vec<String> =
+        query.query_map([status.as_str()], |row| row.get(0))?.collect::<Result<_, _>>()?;
     texts.into_iter().map(read).collect()
 }

@@ -5,6 +5,8 @@
 //! [`ffmpeg`] runs it, [`store`] puts what came out to S3, [`job`] tells of it.
 
 mod api;
+mod check;
+mod encode;
 mod error;
 mod failure;
 mod ffmpeg;
@@ -30,9 +32,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use store::Store;
 use tokio::sync::{Notify, Semaphore};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+/// How many jobs run at once. One ffmpeg keeps all cores busy; a second would only make both late.
+const JOBS: usize = 1;
 /// How many files are looked into at once.
 const LOOKS: usize = 4;
 
@@ -48,14 +52,12 @@ pub struct MediaConvertConfig {
     pub region: String,
     /// Where this API will be served; what `DescribeEndpoints` answers.
     pub endpoint: String,
-    /// How many jobs run at the same time, at least one. Each keeps some cores busy.
-    pub jobs_at_once: usize,
 }
 
-/// The running service.
+/// The running service. Dropping it ends everything at once, as a kill would; `shutdown` ends it in order.
 pub struct MediaConvert {
     shared: Arc<Shared>,
-    workers: Vec<JoinHandle<()>>,
+    workers: JoinSet<()>,
 }
 
 /// What API and workers share.
@@ -85,7 +87,8 @@ pub async fn open(config: MediaConvertConfig) -> Result<MediaConvert, OpenError>
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(OpenError::WorkDir(error)),
         _ => tokio::fs::create_dir_all(&config.work_dir).await.map_err(OpenError::WorkDir)?,
     }
-    let jobs = Jobs::open(config.db, config.outbox, config.region.clone()).await.map_err(OpenError::Database)?;
+    let jobs =
+        Jobs::open(config.db, config.outbox, config.region.clone()).await.map_err(OpenError::Database)?;
     let shared = Arc::new(Shared {
         jobs,
         store: Store(config.s3),
@@ -102,7 +105,7 @@ pub async fn open(config: MediaConvertConfig) -> Result<MediaConvert, OpenError>
         looks: Semaphore::new(LOOKS),
         stop: CancellationToken::new(),
     });
-    let workers = (0..config.jobs_at_once.max(1)).map(|_| tokio::spawn(runner::work(shared.clone()))).collect();
+    let workers = (0..JOBS).map(|_| runner::work(shared.clone())).collect();
     Ok(MediaConvert { shared, workers })
 }
 
@@ -114,10 +117,10 @@ impl MediaConvert {
 
     /// Ends the running conversions; they begin again at the next start. Returns once no ffmpeg is left. Call
     /// it before S3 goes away, or jobs end with an error because their files can't be reached.
-    pub async fn shutdown(self) {
+    pub async fn shutdown(mut self) {
         self.shared.stop.cancel();
-        for worker in self.workers {
-            if let Err(error) = worker.await {
+        while let Some(ended) = self.workers.join_next().await {
+            if let Err(error) = ended {
                 tracing::error!(%error, "a MediaConvert worker died");
             }
         }

@@ -4,17 +4,15 @@
 //! The input is decoded once. Outputs with the same description are encoded once, whatever containers they
 //! go into. ffmpeg sees only short local names that are made here, never a name that a caller chose.
 
+use super::encode::{Encode, Sink, Sound, words};
 use super::failure::Failure;
 use super::frame::Frame;
 use super::settings::{
-    AudioDescription, Container, FrameCapture, FramerateControl, GopUnits, GroupKind, H264, Profile,
-    RateControl, Rotate, S3Uri, SceneChange, Settings, VideoDescription,
+    AudioDescription, Container, FrameCapture, FramerateControl, GroupKind, H264, Rotate, S3Uri, Settings,
+    VideoDescription,
 };
 use super::source::{Ratio, Source, Video};
 use std::fmt::Write as _;
-
-/// How long a GOP is when the job leaves it to the service, in seconds.
-const AUTO_GOP: f64 = 2.0;
 
 /// A job, thought through.
 #[derive(Debug)]
@@ -47,34 +45,19 @@ pub struct Output {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Made {
     /// A media playlist and the segments that it lists.
-    Playlist { local: String, sound: bool },
-    File { local: String, extension: String },
+    Playlist {
+        local: String,
+        sound: bool,
+    },
+    File {
+        local: String,
+        extension: String,
+    },
     /// `STEM.0000000.EXTENSION` and so on, in the folder too.
-    Frames { stem: String, extension: String },
-}
-
-/// One encoding and the files it is written into.
-struct Encode<'a> {
-    video: &'a VideoDescription,
-    h264: &'a H264,
-    sound: Option<Sound<'a>>,
-    frame: Frame,
-    rate: Ratio,
-    sinks: Vec<Sink>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-struct Sound<'a> {
-    /// ffmpeg's number of the track.
-    track: u32,
-    description: &'a AudioDescription,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sink {
-    Mp4,
-    /// Segments of so many seconds.
-    Hls(u32),
+    Frames {
+        stem: String,
+        extension: String,
+    },
 }
 
 /// Pictures taken out of the stream.
@@ -141,7 +124,8 @@ impl<'a> Planner<'a> {
                 return Err(Failure::Settings("Every destination must be an s3:// address.".into()));
             };
             let kind = group.output_group_settings.kind;
-            let segment = group.output_group_settings.hls_group_settings.as_ref().map(|hls| hls.segment_length);
+            let segment =
+                group.output_group_settings.hls_group_settings.as_ref().map(|hls| hls.segment_length);
             let mut outputs = vec![];
             for output in &group.outputs {
                 outputs.push(self.output(output, segment.unwrap_or(10))?);
@@ -281,7 +265,8 @@ impl<'a> Planner<'a> {
         graph.extend(branches("e", self.encodes.len()).chain(branches("f", self.captures.len())));
         for (index, encode) in self.encodes.iter().enumerate() {
             let Ratio { num, den } = encode.rate;
-            let _ = write!(graph, ";[e{index}]fps={num}/{den}:start_time=0,{}[v{index}]", encode.frame.filter());
+            let _ =
+                write!(graph, ";[e{index}]fps={num}/{den}:start_time=0,{}[v{index}]", encode.frame.filter());
         }
         for (index, Capture { settings, frame, .. }) in self.captures.iter().enumerate() {
             let every = f64::from(settings.framerate_denominator) / f64::from(settings.framerate_numerator);
@@ -300,9 +285,13 @@ impl<'a> Planner<'a> {
     /// Each track of sound once, gaps filled with silence, split for the encodings that want it.
     fn sound_graph(&self, graph: &mut String) {
         let wanting = |track| {
-            self.encodes.iter().enumerate().filter(move |(_, encode)| encode.sound.is_some_and(|s| s.track == track))
+            self.encodes
+                .iter()
+                .enumerate()
+                .filter(move |(_, encode)| encode.sound.is_some_and(|s| s.track == track))
         };
-        let mut tracks: Vec<_> = self.encodes.iter().filter_map(|e| e.sound).map(|sound| sound.track).collect();
+        let mut tracks: Vec<_> =
+            self.encodes.iter().filter_map(|e| e.sound).map(|sound| sound.track).collect();
         tracks.sort_unstable();
         tracks.dedup();
         for track in tracks {
@@ -311,105 +300,6 @@ impl<'a> Planner<'a> {
             graph.extend(wanting(track).map(|(index, _)| format!("[a{index}]")));
         }
     }
-}
-
-impl Encode<'_> {
-    fn arguments(&self, index: usize, mapped: bool) -> Vec<String> {
-        let h264 = self.h264;
-        let profile = match h264.codec_profile {
-            Profile::Baseline => "baseline",
-            Profile::Main => "main",
-            Profile::High => "high",
-        };
-        let mut list = words(&["-map", &format!("[v{index}]"), "-c:v", "libx264"]);
-        list.extend(words(&["-preset", "veryfast", "-profile:v", profile]));
-        list.extend(self.rate_control());
-        list.extend(self.gop());
-        if let Some(frames) = h264.number_b_frames_between_reference_frames {
-            list.extend(words(&["-bf", &frames.to_string()]));
-        }
-        if let Some(frames) = h264.number_reference_frames {
-            list.extend(words(&["-refs", &frames.to_string()]));
-        }
-        if mapped {
-            list.extend(words(&["-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709"]));
-        }
-        if let Some(Sound { description, .. }) = self.sound {
-            let aac = &description.codec_settings.aac_settings;
-            list.extend(words(&["-map", &format!("[a{index}]"), "-c:a", "aac"]));
-            list.extend(words(&["-b:a", &aac.bitrate.to_string(), "-ar", &aac.sample_rate.to_string()]));
-            list.extend(words(&["-ac", &aac.coding_mode.channels().to_string()]));
-        }
-        // A stranger's metadata can tell where the film was taken.
-        list.extend(words(&["-map_metadata", "-1", "-map_chapters", "-1"]));
-        list.extend(words(&["-flags", "+global_header", "-f", "tee"]));
-        let sinks: Vec<_> = self.sinks.iter().map(|sink| sink.tee(index)).collect();
-        list.push(sinks.join("|"));
-        list
-    }
-
-    fn rate_control(&self) -> Vec<String> {
-        let h264 = self.h264;
-        let rate = h264.bitrate.unwrap_or_default();
-        let most = h264.max_bitrate.unwrap_or(rate);
-        let buffer = h264.hrd_buffer_size.filter(|size| *size > 0).unwrap_or(most.saturating_mul(2)).to_string();
-        let (rate, most) = (rate.to_string(), most.to_string());
-        match h264.rate_control_mode {
-            RateControl::Qvbr => {
-                let level = f64::from(h264.qvbr_settings.qvbr_quality_level.unwrap_or(7))
-                    + h264.qvbr_settings.qvbr_quality_level_fine_tune.clamp(0.0, 1.0);
-                // Level 7 is x264's own idea of good, 23; each step is worth two.
-                let quality = (37.0 - 2.0 * level).to_string();
-                words(&["-crf", &quality, "-maxrate", &most, "-bufsize", &buffer])
-            }
-            RateControl::Vbr => words(&["-b:v", &rate, "-maxrate", &most, "-bufsize", &buffer]),
-            RateControl::Cbr => {
-                words(&["-b:v", &rate, "-minrate", &rate, "-maxrate", &rate, "-bufsize", &buffer])
-            }
-        }
-    }
-
-    /// Closed GOPs; in seconds they are bound to the clock, so that segments of all renditions begin together.
-    fn gop(&self) -> Vec<String> {
-        let h264 = self.h264;
-        let size = h264.gop_size.unwrap_or(AUTO_GOP);
-        let mut list = match h264.gop_size_units {
-            GopUnits::Frames => words(&["-g", &size.max(1.0).floor().to_string()]),
-            GopUnits::Seconds | GopUnits::Auto => {
-                let seconds = if h264.gop_size_units == GopUnits::Auto { AUTO_GOP } else { size };
-                let frames = (seconds * self.rate.as_f64()).ceil().max(1.0).to_string();
-                words(&["-g", &frames, "-force_key_frames", &format!("expr:gte(t,n_forced*{seconds})")])
-            }
-        };
-        if h264.scene_change_detect == SceneChange::Disabled {
-            list.extend(words(&["-sc_threshold", "0"]));
-        }
-        list
-    }
-}
-
-impl Sink {
-    fn local(self, index: usize) -> String {
-        match self {
-            Self::Mp4 => format!("encode{index}.mp4"),
-            Self::Hls(seconds) => format!("encode{index}s{seconds}.m3u8"),
-        }
-    }
-
-    fn tee(self, index: usize) -> String {
-        let local = self.local(index);
-        match self {
-            Self::Mp4 => format!("[f=mp4:movflags=+faststart]{local}"),
-            Self::Hls(seconds) => format!(
-                "[f=hls:hls_time={seconds}:hls_list_size=0:hls_playlist_type=vod:start_number=1:\
-                 hls_segment_filename=encode{index}s{seconds}_%05d.ts]{local}"
-            ),
-        }
-    }
-}
-
-fn words(list: &[&str]) -> Vec<String> {
-    list.iter().map(|word| (*word).to_owned()).collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ fn job_json() -> Value {
     settings["inputs"][0]["fileInput"] = "s3://uploads/inputs/ID.mov".into();
     for group in settings["outputGroups"].as_array_mut().unwrap() {
         for kind in ["hlsGroupSettings", "fileGroupSettings"] {
-            if let Some(Value::String(destination)) = group["outputGroupSettings"][kind].get_mut("destination") {
+            if let Some(Value::String(destination)) =
+                group["outputGroupSettings"][kind].get_mut("destination")
+            {
                 *destination = format!("s3://media/{destination}ID");
             }
         }
@@ -84,7 +86,9 @@ fn names_and_sizes_are_the_promised_ones() {
     let outputs: Vec<_> = plan
         .groups
         .iter()
-        .flat_map(|group| group.outputs.iter().map(move |o| (format!("{}{}", group.base, o.modifier), o.width, o.height)))
+        .flat_map(|group| {
+            group.outputs.iter().map(move |o| (format!("{}{}", group.base, o.modifier), o.width, o.height))
+        })
         .collect();
     let expected = [
         ("s3://media/assets/HLS/ID_360", 640, 360),
@@ -133,7 +137,8 @@ fn a_phones_clip_is_stood_upright() {
 #[test]
 fn captures_come_every_three_seconds_and_are_no_larger_than_the_source() {
     let plan = plan(&job_json(), &source(json!({"width": 321, "height": 241}), false)).unwrap();
-    let every = "select='lt(selected_n,3)*(isnan(prev_selected_t)+gte(t-prev_selected_t,3))',scale=322:242,setsar=1";
+    let every =
+        "select='lt(selected_n,3)*(isnan(prev_selected_t)+gte(t-prev_selected_t,3))',scale=322:242,setsar=1";
     assert!(graph(&plan).contains(every), "{}", graph(&plan));
     assert_eq!(count(&plan, &["-q:v", "4"]), 1);
     assert_eq!(plan.arguments.last().map(String::as_str), Some("capture0.%07d.jpg"));
@@ -173,7 +178,8 @@ fn high_dynamic_range_becomes_standard_where_ffmpeg_can() {
 #[test]
 fn outputs_that_differ_are_encoded_each() {
     let mut settings = job_json();
-    let film = &mut settings["outputGroups"][1]["outputs"][0]["videoDescription"]["codecSettings"]["h264Settings"];
+    let film =
+        &mut settings["outputGroups"][1]["outputs"][0]["videoDescription"]["codecSettings"]["h264Settings"];
     film["maxBitrate"] = json!(2_500_000);
     assert_eq!(count(&plan(&settings, &source(json!({}), true)).unwrap(), &["-c:v", "libx264"]), 5);
 }
@@ -192,7 +198,8 @@ fn a_callers_names_never_reach_the_command_line() {
 #[test]
 fn a_folder_as_destination_takes_the_inputs_name() {
     let mut settings = job_json();
-    settings["outputGroups"][1]["outputGroupSettings"]["fileGroupSettings"]["destination"] = "s3://media/a/".into();
+    settings["outputGroups"][1]["outputGroupSettings"]["fileGroupSettings"]["destination"] =
+        "s3://media/a/".into();
     let plan = plan(&settings, &source(json!({}), true)).unwrap();
     assert_eq!(plan.groups[1].base.key, "a/ID");
 }
@@ -215,7 +222,10 @@ fn settings_that_cant_be_made_here_are_refused_with_their_place() {
         (refused("/outputGroups/0/outputGroupSettings/type", json!("DASH_ISO_GROUP_SETTINGS")), "DASH_ISO"),
         (refused("/outputGroups/2/outputs/0/containerSettings/container", json!("MP4")), "go together"),
         (refused(&format!("{video}/height"), json!(7)), "32 to 8192"),
-        (refused(&format!("{video}/height"), json!("tall")), "outputGroups[0].outputs[1].videoDescription.height"),
+        (
+            refused(&format!("{video}/height"), json!("tall")),
+            "outputGroups[0].outputs[1].videoDescription.height",
+        ),
         (refused(&format!("{video}/codecSettings/codec"), json!("H_265")), "H_265"),
         (refused(&format!("{video}/codecSettings/h264Settings/maxBitrate"), json!(1)), "bit rate"),
         (refused(&format!("{video}/codecSettings/h264Settings/gopSize"), json!(0)), "gopSize"),

@@ -48,13 +48,19 @@ impl From<StoreError> for ApiError {
 /// rather than something else.
 pub async fn looks_like_mp4(store: &Store, uri: &S3Uri) -> bool {
     let beginning = store.beginning(uri, 8).await.unwrap_or_default();
-    [b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"].iter().any(|kind| beginning.get(4..8) == Some(&kind[..]))
+    [b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"]
+        .iter()
+        .any(|kind| beginning.get(4..8) == Some(&kind[..]))
 }
 
 fn answer(source: &Source, head: &Head) -> Value {
     let tracks: Vec<_> = source.tracks.iter().map(track).collect();
     let numbers = |wanted: &str| -> Vec<Value> {
-        tracks.iter().filter(|track| track["trackType"] == wanted).map(|track| track["index"].clone()).collect()
+        tracks
+            .iter()
+            .filter(|track| track["trackType"] == wanted)
+            .map(|track| track["index"].clone())
+            .collect()
     };
     let mapping = json!({
         "videoTrackIndexes": numbers("video"),
@@ -98,7 +104,9 @@ fn track(track: &Track) -> Value {
             ]);
             ("audio", "audioProperties", properties)
         }
-        TrackKind::Data => ("data", "dataProperties", known([("languageCode", track.language.clone().into())])),
+        TrackKind::Data => {
+            ("data", "dataProperties", known([("languageCode", track.language.clone().into())]))
+        }
     };
     known([
         // MediaConvert counts from 1.

@@ -96,15 +96,22 @@ enum Order {
 
 impl ListJobs {
     pub fn read(uri: &Uri) -> Result<Self, ApiError> {
-        let Query(query): Query<ListJobsQuery> = Query::try_from_uri(uri)
-            .map_err(|error| ApiError::BadRequest(format!("The query can't be read: {}.", error.body_text())))?;
+        let Query(query): Query<ListJobsQuery> = Query::try_from_uri(uri).map_err(|error| {
+            ApiError::BadRequest(format!("The query can't be read: {}.", error.body_text()))
+        })?;
         let max_results = query.max_results.unwrap_or(20);
         if !(1..=20).contains(&max_results) {
             return Err(bad("maxResults: it goes from 1 to 20."));
         }
         check_queue(query.queue.as_deref())?;
-        let after = query.next_token.as_deref().filter(|token| !token.is_empty()).map(token_number).transpose()?;
-        Ok(Self { max_results, after, ascending: query.order == Some(Order::Ascending), status: query.status })
+        let after =
+            query.next_token.as_deref().filter(|token| !token.is_empty()).map(token_number).transpose()?;
+        Ok(Self {
+            max_results,
+            after,
+            ascending: query.order == Some(Order::Ascending),
+            status: query.status,
+        })
     }
 }
 
@@ -151,7 +158,11 @@ fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
 /// The queue's name or its ARN.
 fn check_queue(queue: Option<&str>) -> Result<(), ApiError> {
     let known = |queue: &str| queue == QUEUE || queue.ends_with(&format!(":queues/{QUEUE}"));
-    if queue.is_none_or(known) { Ok(()) } else { Err(ApiError::NotFound("There is no such queue; the one here is Default.")) }
+    if queue.is_none_or(known) {
+        Ok(())
+    } else {
+        Err(ApiError::NotFound("There is no such queue; the one here is Default."))
+    }
 }
 
 fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), ApiError> {

@@ -11,7 +11,8 @@ use super::probe::looks_like_mp4;
 use super::settings::{GroupKind, S3Uri, Settings};
 use super::source::{Source, TrackKind};
 use super::store::StoreError;
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures_util::FutureExt as _;
+use futures_util::stream::{self, StreamExt as _};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -81,7 +82,8 @@ async fn run(shared: &Shared, job: Job) {
     let stop = shared.stop.child_token();
     shared.running.enter(&job.id, stop.clone());
     // A cancellation that came between claim and enter found nothing to stop.
-    let still_wanted = matches!(shared.jobs.get(job.id.clone()).await, Ok(Some(now)) if !now.status.is_final());
+    let still_wanted =
+        matches!(shared.jobs.get(job.id.clone()).await, Ok(Some(now)) if !now.status.is_final());
     if still_wanted {
         let (stages, told) = watch::channel(Stage { phase: Phase::Probing, percent: 0, frames: 0 });
         let attempt = Attempt { shared, job: &job, stop: &stop, stages };
@@ -90,7 +92,8 @@ async fn run(shared: &Shared, job: Job) {
             async {
                 let ended = attempt.run().await;
                 telling.cancel();
-                ended
+                // When everything goes down together, S3 may have gone first.
+                if stop.is_cancelled() { Err(Ended::Stopped) } else { ended }
             },
             tell(shared, &job.id, told, &telling),
         );
@@ -208,7 +211,13 @@ impl Attempt<'_> {
     }
 
     /// Puts everything to S3, what lists other files after them, and says what there is.
-    async fn deliver(&self, plan: &Plan, folder: &Path, frames: u64, input: &S3Uri) -> Result<Vec<GroupReport>, Ended> {
+    async fn deliver(
+        &self,
+        plan: &Plan,
+        folder: &Path,
+        frames: u64,
+        input: &S3Uri,
+    ) -> Result<Vec<GroupReport>, Ended> {
         let (mut files, mut playlists, mut masters, mut reports) = (vec![], vec![], vec![], vec![]);
         for group in &plan.groups {
             let mut report = GroupReport { kind: group.kind, playlists: vec![], outputs: vec![] };
@@ -236,23 +245,31 @@ impl Attempt<'_> {
     }
 
     async fn put_files(&self, files: Vec<(PathBuf, S3Uri)>, frames: u64) -> Result<(), Ended> {
+        let count = files.len() as f64;
+        let puts: Vec<_> = files.into_iter().map(|(path, uri)| self.put_file(path, uri).boxed()).collect();
+        let mut done = stream::iter(puts).buffer_unordered(UPLOADS).enumerate();
         self.tell(Phase::Uploading, 0.0, frames);
-        let count = files.len();
-        let puts = stream::iter(files).map(|(path, uri)| async move {
-            self.shared.store.put_file(&path, &uri).await.map_err(|error| put_failed(error, uri))
-        });
-        let putting = puts.buffer_unordered(UPLOADS).try_fold(0usize, |done, ()| async move {
-            self.tell(Phase::Uploading, (done + 1) as f64 / count as f64, frames);
-            Ok(done + 1)
-        });
-        match self.stop.run_until_cancelled(putting).await {
-            Some(put) => Ok(put.map(drop)?),
-            None => Err(Ended::Stopped),
+        while let Some((before, put)) =
+            self.stop.run_until_cancelled(done.next()).await.ok_or(Ended::Stopped)?
+        {
+            put?;
+            self.tell(Phase::Uploading, (before + 1) as f64 / count, frames);
         }
+        Ok(())
+    }
+
+    async fn put_file(&self, path: PathBuf, uri: S3Uri) -> Result<(), Failure> {
+        self.shared.store.put_file(&path, &uri).await.map_err(|error| put_failed(error, uri))
     }
 
     /// Gathers what ffmpeg has left for one output.
-    async fn collect(&self, group: &Group, output: &Output, folder: &Path, input: &S3Uri) -> Result<Collected, Ended> {
+    async fn collect(
+        &self,
+        group: &Group,
+        output: &Output,
+        folder: &Path,
+        input: &S3Uri,
+    ) -> Result<Collected, Ended> {
         let name = |end: &str| group.name(&format!("{}{end}", output.modifier));
         match &output.made {
             Made::File { local, extension } => {
@@ -288,7 +305,8 @@ impl Attempt<'_> {
                 }
                 let (first, _) = files.first().ok_or(Failure::NoPictures(input.clone()))?;
                 let measured = self.measure(first, input).await?;
-                let (profile, level) = measured.video().map_or((None, None), |(_, v)| (v.profile.clone(), v.level));
+                let (profile, level) =
+                    measured.video().map_or((None, None), |(_, v)| (v.profile.clone(), v.level));
                 let (peak, average) = hls::bandwidth(&segments, &bytes);
                 let uri = name(".m3u8");
                 let variant = hls::Variant {
@@ -309,7 +327,9 @@ impl Attempt<'_> {
 
     async fn measure(&self, path: &Path, input: &S3Uri) -> Result<Source, Ended> {
         match self.shared.tools.measure(path, self.stop).await {
-            Ok(source) if source.tracks.iter().any(|track| matches!(track.kind, TrackKind::Video(_))) => Ok(source),
+            Ok(source) if source.tracks.iter().any(|track| matches!(track.kind, TrackKind::Video(_))) => {
+                Ok(source)
+            }
             Ok(_) | Err(Trouble::Unreadable) => Err(Failure::NoPictures(input.clone()).into()),
             Err(trouble) => Err(self.convert_failed(trouble, input)),
         }

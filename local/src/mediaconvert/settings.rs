@@ -1,6 +1,6 @@
 //! The part of MediaConvert's `JobSettings` that decides what comes out on this machine, in the wire's
 //! spelling. Members that aren't here (colour, timecode, tags…) are read over; values that can't be made
-//! here are refused with the place where they stand. No ffmpeg here.
+//! here are refused, some by reading, the others in `check`. No ffmpeg here.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -64,6 +64,17 @@ pub struct OutputGroup {
     pub outputs: Vec<Output>,
 }
 
+impl OutputGroup {
+    /// Where the group's files go, as the job says.
+    pub fn destination(&self) -> &str {
+        let settings = &self.output_group_settings;
+        match settings.kind {
+            GroupKind::Hls => settings.hls_group_settings.as_ref().map_or("", |group| &group.destination),
+            GroupKind::File => settings.file_group_settings.as_ref().map_or("", |group| &group.destination),
+        }
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupSettings {
@@ -100,18 +111,20 @@ fn ten() -> u32 {
     10
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SegmentControl {
     #[default]
-    #[serde(rename = "SEGMENTED_FILES")]
     SegmentedFiles,
+    SingleFile,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DirectoryStructure {
     #[default]
-    #[serde(rename = "SINGLE_DIRECTORY")]
     SingleDirectory,
+    SubdirectoryPerStream,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -340,140 +353,6 @@ impl CodingMode {
             Self::Stereo => 2,
             Self::Surround => 6,
         }
-    }
-}
-
-impl Settings {
-    /// Reads settings as they come over the wire. `Err` is one sentence that names the place.
-    pub fn read(settings: &serde_json::Value) -> Result<Self, String> {
-        let settings: Self = serde_path_to_error::deserialize(settings)
-            .map_err(|error| format!("/settings/{}: {}.", error.path(), error.inner()))?;
-        settings.check()?;
-        Ok(settings)
-    }
-
-    /// What one member alone can't tell.
-    fn check(&self) -> Result<(), String> {
-        let [input] = self.inputs.as_slice() else {
-            return Err("/settings/inputs: exactly one input is taken here.".into());
-        };
-        if S3Uri::parse(&input.file_input).is_none_or(|uri| uri.key.is_empty()) {
-            return Err("/settings/inputs/0/fileInput: an address like s3://bucket/key is needed.".into());
-        }
-        if !input.input_clippings.is_empty() {
-            return Err("/settings/inputs/0/inputClippings: clips can't be cut here.".into());
-        }
-        if self.output_groups.is_empty() {
-            return Err("/settings/outputGroups: at least one output group is needed.".into());
-        }
-        for (index, group) in self.output_groups.iter().enumerate() {
-            group.check().map_err(|(place, fault)| format!("/settings/outputGroups/{index}{place}: {fault}"))?;
-        }
-        Ok(())
-    }
-}
-
-impl OutputGroup {
-    /// Where the group's files go, as the job says.
-    pub fn destination(&self) -> &str {
-        let settings = &self.output_group_settings;
-        match settings.kind {
-            GroupKind::Hls => settings.hls_group_settings.as_ref().map_or("", |group| &group.destination),
-            GroupKind::File => settings.file_group_settings.as_ref().map_or("", |group| &group.destination),
-        }
-    }
-
-    fn check(&self) -> Result<(), (String, &'static str)> {
-        if S3Uri::parse(self.destination()).is_none() {
-            let place = "/outputGroupSettings/…/destination".into();
-            return Err((place, "an address like s3://bucket/folder/name is needed."));
-        }
-        if let Some(hls) = &self.output_group_settings.hls_group_settings {
-            if hls.segment_length == 0 {
-                return Err(("/…/segmentLength".into(), "at least one second is needed."));
-            }
-            if hls.encryption.is_some() {
-                return Err(("/…/encryption".into(), "nothing can be encrypted here."));
-            }
-        }
-        if self.outputs.is_empty() {
-            return Err(("/outputs".into(), "at least one output is needed."));
-        }
-        for (index, output) in self.outputs.iter().enumerate() {
-            output
-                .check(self.output_group_settings.kind)
-                .map_err(|(place, fault)| (format!("/outputs/{index}{place}"), fault))?;
-        }
-        let mut names: Vec<_> = self.outputs.iter().map(|output| &output.name_modifier).collect();
-        names.sort_unstable();
-        if names.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err(("/outputs".into(), "outputs of one group need different values of nameModifier."));
-        }
-        Ok(())
-    }
-}
-
-impl Output {
-    fn check(&self, kind: GroupKind) -> Result<(), (&'static str, &'static str)> {
-        let Some(video) = &self.video_description else {
-            return Err(("/videoDescription", "it is needed: outputs without a picture can't be made here."));
-        };
-        let fits = match (kind, self.container_settings.container, video.codec_settings.codec) {
-            (GroupKind::Hls, Container::M3u8, VideoCodec::H264) => true,
-            (GroupKind::File, Container::Mp4, VideoCodec::H264) => true,
-            (GroupKind::File, Container::Raw, VideoCodec::FrameCapture) => true,
-            (GroupKind::Hls | GroupKind::File, _, _) => false,
-        };
-        if !fits {
-            return Err(("", "group, container and codec don't go together."));
-        }
-        video.check()?;
-        if self.audio_descriptions.len() > 1 {
-            return Err(("/audioDescriptions", "at most one is taken here."));
-        }
-        if !self.caption_descriptions.is_empty() {
-            return Err(("/captionDescriptions", "captions can't be made here."));
-        }
-        Ok(())
-    }
-}
-
-impl VideoDescription {
-    fn check(&self) -> Result<(), (&'static str, &'static str)> {
-        if [self.width, self.height].into_iter().flatten().any(|side| !(32..=8192).contains(&side)) {
-            return Err(("/videoDescription", "width and height go from 32 to 8192."));
-        }
-        if let Some(frames) = &self.codec_settings.frame_capture_settings
-            && (frames.framerate_numerator == 0 || frames.framerate_denominator == 0)
-        {
-            return Err(("/…/frameCaptureSettings", "the frame rate isn't a fraction."));
-        }
-        let Some(h264) = &self.codec_settings.h264_settings else {
-            return match self.codec_settings.codec {
-                VideoCodec::H264 => Err(("/…/h264Settings", "they are needed for this codec.")),
-                VideoCodec::FrameCapture => Ok(()),
-            };
-        };
-        let rate = match h264.rate_control_mode {
-            RateControl::Qvbr => h264.max_bitrate,
-            RateControl::Vbr | RateControl::Cbr => h264.bitrate,
-        };
-        if rate.is_none_or(|rate| rate < 1000) {
-            return Err(("/…/h264Settings", "the rate control mode needs its bit rate, at least 1000."));
-        }
-        if h264.qvbr_settings.qvbr_quality_level.is_some_and(|level| !(1..=10).contains(&level)) {
-            return Err(("/…/qvbrSettings/qvbrQualityLevel", "it goes from 1 to 10."));
-        }
-        if h264.gop_size.is_some_and(|size| !(size > 0.0 && size.is_finite())) {
-            return Err(("/…/h264Settings/gopSize", "it must be more than 0."));
-        }
-        let fraction = (h264.framerate_numerator, h264.framerate_denominator);
-        if h264.framerate_control == FramerateControl::Specified
-            && !matches!(fraction, (Some(1..), Some(1..)))
-        {
-            return Err(("/…/h264Settings", "the frame rate isn't a fraction."));
-        }
-        Ok(())
     }
 }
 

@@ -82,7 +82,8 @@ impl Keys {
             .ok()?
             .into();
         let (method, uri) = (request.method.as_str(), request.uri.to_string());
-        let signable = SignableRequest::new(method, uri, headers.into_iter(), SignableBody::Bytes(body)).ok()?;
+        let signable =
+            SignableRequest::new(method, uri, headers.into_iter(), SignableBody::Bytes(body)).ok()?;
         Some(sign(signable, &params).ok()?.into_parts().1)
     }
 }
@@ -173,14 +174,18 @@ mod tests {
             let mut parts = parts.clone();
             let value = axum::http::HeaderValue::from_bytes(claim.as_bytes()).unwrap();
             parts.headers.insert(AUTHORIZATION, value);
-            assert!(matches!(keys.check(&parts, b"{}", now), Err(ApiError::IncompleteSignature(_))), "{claim}");
+            assert!(
+                matches!(keys.check(&parts, b"{}", now), Err(ApiError::IncompleteSignature(_))),
+                "{claim}"
+            );
         }
     }
 
     #[test]
     fn signing_times_are_read_strictly() {
         assert_eq!(signing_time("20270115T080000Z"), Some(at(1_800_000_000)));
-        for bad in ["", "20270115", "2027-01-15T08:00Z", "20271315T080000Z", "20270115T080000é", "éééééééé"] {
+        for bad in ["", "20270115", "2027-01-15T08:00Z", "20271315T080000Z", "20270115T080000é", "éééééééé"]
+        {
             assert_eq!(signing_time(bad), None, "{bad}");
         }
     }

@@ -55,7 +55,12 @@ pub struct Track {
 #[derive(Clone, Debug)]
 pub enum TrackKind {
     Video(Video),
-    Audio { channels: u32, sample_rate: u32, layout: Option<String>, bit_depth: Option<u32> },
+    Audio {
+        channels: u32,
+        sample_rate: u32,
+        layout: Option<String>,
+        bit_depth: Option<u32>,
+    },
     /// Captions, timecode, cover pictures, anything that neither moves nor sounds.
     Data,
 }

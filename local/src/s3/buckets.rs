@@ -15,7 +15,7 @@ use s3s::{S3Request, s3_error};
 pub const LARGEST_PAGE: u32 = 1000;
 
 pub async fn list(b: &Backend, _: S3Request<ListBucketsInput>) -> Result<ListBucketsOutput, Failure> {
-    let buckets = b.db.call(|tx| tables::buckets(tx)).await?;
+    let buckets = b.db.call(tables::buckets).await?;
     let bucket =
         |(name, created)| Bucket { name: Some(name), creation_date: Some(created), bucket_region: None };
     Ok(ListBucketsOutput {

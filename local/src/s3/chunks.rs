@@ -2,9 +2,10 @@
 //! Which of them belong to what is the business of `tables`.
 
 use super::digest::{Claims, Digests, Hasher};
-use super::error::Failure;
+use super::error::{Failure, named_error};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
+use http::StatusCode;
 use s3s::{StdError, s3_error};
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -16,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 /// Received pieces that may wait for the disk: a piece is at most hyper's read buffer, some 400 kB.
-const PIECES_IN_FLIGHT: usize = 8;
+const PIECES_IN_FLIGHT: usize = 2;
 /// How much of a file is read at once, in bytes.
 const READ_SIZE: usize = 256 * 1024;
 
@@ -101,9 +102,11 @@ impl Chunks {
         let mut whole = Ok(());
         while let Some(piece) = body.next().await {
             match piece {
-                // The writer has failed; its error is the one to tell.
-                Ok(bytes) if sender.send(bytes).await.is_err() => break,
-                Ok(_) => {}
+                Ok(bytes) => {
+                    if sender.send(bytes).await.is_err() {
+                        break; // The writer has failed; its error is the one to tell.
+                    }
+                }
                 Err(error) => {
                     whole = Err(unreadable(&error));
                     break;
@@ -233,9 +236,10 @@ fn unreadable(error: &StdError) -> Failure {
     // The stream's own error type isn't public; its words are.
     let words = error.to_string();
     let refused = if words.contains("Sha256Mismatch") {
-        s3_error!(
-            XAmzContentSHA256Mismatch,
-            "The x-amz-content-sha256 header does not match what we received."
+        named_error(
+            "XAmzContentSHA256Mismatch",
+            StatusCode::BAD_REQUEST,
+            "The provided 'x-amz-content-sha256' header does not match what was computed.",
         )
     } else if words.contains("SignatureMismatch") {
         s3_error!(SignatureDoesNotMatch, "The signature of a chunk does not match.")

@@ -1,14 +1,16 @@
 //! Cross-origin rules of a bucket, judged as S3 judges them. Pure.
 
+use super::error::named_error;
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use s3s::dto::CORSRule;
-use s3s::{S3Error, S3ErrorCode, s3_error};
+use s3s::{S3Error, s3_error};
 use serde::{Deserialize, Serialize};
 
-/// One rule, of at most 100 in a bucket. An origin or a header may hold one `*`, for any characters.
+/// One rule, of at most 100 in a bucket. An origin or a header may hold one `*`, for any characters. The
+/// name that S3 lets a rule have isn't kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CorsRule {
-    pub id: Option<String>,
     pub allowed_origins: Vec<String>,
     /// Of `GET`, `PUT`, `POST`, `DELETE`, `HEAD`.
     pub allowed_methods: Vec<String>,
@@ -52,7 +54,6 @@ fn rule_from_wire(rule: CORSRule) -> Result<CorsRule, S3Error> {
         return Err(s3_error!(InvalidRequest, "ExposeHeader \"{name}\" is not a header's name."));
     }
     Ok(CorsRule {
-        id: rule.id,
         allowed_origins: rule.allowed_origins,
         allowed_methods: rule.allowed_methods,
         allowed_headers,
@@ -63,12 +64,12 @@ fn rule_from_wire(rule: CORSRule) -> Result<CorsRule, S3Error> {
 
 pub fn to_wire(rule: &CorsRule) -> CORSRule {
     CORSRule {
-        id: rule.id.clone(),
         allowed_origins: rule.allowed_origins.clone(),
         allowed_methods: rule.allowed_methods.clone(),
         allowed_headers: Some(rule.allowed_headers.clone()).filter(|headers| !headers.is_empty()),
         expose_headers: Some(rule.expose_headers.clone()).filter(|headers| !headers.is_empty()),
         max_age_seconds: rule.max_age_seconds,
+        id: None,
     }
 }
 
@@ -161,23 +162,17 @@ fn matches(pattern: &str, text: &str, any_case: bool) -> bool {
 }
 
 fn bad_preflight(words: &'static str) -> S3Error {
-    named_error("BadRequest", http::StatusCode::BAD_REQUEST, words)
+    named_error("BadRequest", StatusCode::BAD_REQUEST, words)
 }
 
 fn forbidden(words: &'static str) -> S3Error {
-    named_error("AccessForbidden", http::StatusCode::FORBIDDEN, words)
-}
-
-/// An error whose code only answers about CORS have.
-fn named_error(code: &'static str, status: http::StatusCode, words: &'static str) -> S3Error {
-    let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), words);
-    error.set_status_code(status);
-    error
+    named_error("AccessForbidden", StatusCode::FORBIDDEN, words)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use s3s::S3ErrorCode;
 
     fn rule() -> CorsRule {
         CorsRule {
@@ -186,7 +181,6 @@ mod tests {
             allowed_headers: vec!["content-*".into()],
             expose_headers: vec!["ETag".into(), "x-amz-checksum-crc64nvme".into()],
             max_age_seconds: Some(3000),
-            ..CorsRule::default()
         }
     }
 

@@ -214,8 +214,8 @@ mod tests {
             ("x-amz-checksum-crc32", "y/Q5Jg=="),
             ("x-amz-checksum-crc32c", "4waSgw=="),
             ("x-amz-checksum-crc64nvme", "rosUhgp5mIg="),
-            ("x-amz-checksum-sha1", "98O8HYCOBHMqCbmNvaQWAmrb9e4="),
-            ("x-amz-checksum-sha256", "FeKw00wF2mBpd3Z9VbNDIOmtq+OyNckr86QsokZ2XCU="),
+            ("x-amz-checksum-sha1", "98O8HYCOBHMq32eZZczDTKeuNEE="),
+            ("x-amz-checksum-sha256", "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="),
         ];
         for (name, value) in right {
             let claims = claims(name, value);

@@ -1,6 +1,7 @@
 //! What can go wrong inside, and what the client is told of it.
 
-use s3s::{S3Error, s3_error};
+use http::StatusCode;
+use s3s::{S3Error, S3ErrorCode, s3_error};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -54,6 +55,13 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::Disk(error)
     }
+}
+
+/// An error with a code of S3's that `s3s` doesn't know.
+pub fn named_error(code: &'static str, status: StatusCode, words: &'static str) -> S3Error {
+    let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), words);
+    error.set_status_code(status);
+    error
 }
 
 /// Why the endpoint can't start.

@@ -1,0 +1,154 @@
+// The page itself: canceling, leaving, paging, links, access tokens, and words for every error.
+
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { hasWords } from "../../www/js/words.js";
+import * as e2e from "./support.mjs";
+
+let browser;
+let system;
+
+before(async () => {
+  system = await e2e.System.start();
+  browser = await e2e.startBrowser();
+});
+
+after(async () => {
+  await browser?.close();
+  await system?.stop();
+});
+
+const openUpload = (size) =>
+  system.api("/uploads", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ fileName: "a.mp4", size, contentType: "video/mp4" }),
+  });
+
+test("canceling removes every part from the storage", async () => {
+  const page = await e2e.openPage(browser, system.url);
+  await e2e.throttle(page, 8_000_000);
+  await e2e.drop(page, [{ path: await e2e.clip("big.mp4") }]);
+  const card = e2e.cardOf(page, "big.mp4");
+  const [open] = await e2e.until(async () => {
+    const open = await system.openUploads();
+    return open.length > 0 && (await system.storedParts(open[0])).length > 0 && open;
+  });
+
+  let asked = false;
+  page.once("dialog", (dialog) => ((asked = dialog.type() === "beforeunload"), dialog.dismiss()));
+  await page.close({ runBeforeUnload: true });
+  await e2e.until(() => asked);
+
+  const aborted = page.waitForResponse((answer) => answer.request().method() === "DELETE");
+  await card.getByRole("button", { name: "Cancel: big.mp4" }).click();
+  assert.equal((await aborted).status(), 204);
+  await e2e.reaches(card, "canceled");
+  assert.deepEqual(await system.openUploads(), []);
+  assert.deepEqual(await system.storedParts(open), []);
+  assert.deepEqual(await system.keys("uploads", ""), []);
+  assert.deepEqual((await system.api("/videos")).videos, []);
+
+  await card.getByRole("button", { name: "Remove: big.mp4" }).click();
+  assert.equal(await page.locator(".card").count(), 0);
+  assert.equal(await page.evaluate(() => document.activeElement.id), "picker", "the focus isn't lost");
+  page.assertQuiet();
+  await page.context().close();
+});
+
+test("older videos come a page at a time, and a link opens one", async () => {
+  const opened = [];
+  for (let at = 0; at < 14; at += 1) opened.push(await openUpload(1000 + at));
+  const page = await e2e.openPage(browser, system.url);
+  await page.locator(".video").nth(11).waitFor();
+  assert.equal(await page.locator(".video").count(), 12);
+  await page.getByRole("button", { name: "Show older" }).click();
+  await page.locator(".video").nth(13).waitFor();
+  await page.getByRole("button", { name: "Show older" }).waitFor({ state: "hidden" });
+  const links = await page.locator(".video > a").evaluateAll((all) => all.map((link) => link.hash));
+  assert.deepEqual(links, opened.map(({ videoId }) => `#v=${videoId}`).reverse());
+
+  await page.locator(".video > a").first().click();
+  await page.locator("dialog[open] #watch-note", { hasText: "Not all of it has been uploaded yet" }).waitFor();
+  await page.goBack();
+  await page.locator("dialog[open]").waitFor({ state: "hidden" });
+  await page.goto(`${system.url}#v=nothing-of-that-name`);
+  await page.locator("#watch-note", { hasText: "There is no such video." }).waitFor();
+  for (const { upload } of opened) await fetch(`${system.endpoints.api}/uploads/${upload}`, { method: "DELETE" });
+  page.assertQuiet();
+  await page.context().close();
+});
+
+test("the keyboard alone is enough", async () => {
+  const page = await e2e.openPage(browser, system.url);
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "picker");
+  const chooser = page.waitForEvent("filechooser");
+  await page.keyboard.press("Enter");
+  await (await chooser).setFiles(await e2e.clip("short.mp4"));
+  const card = e2e.cardOf(page, "short.mp4");
+  await e2e.reaches(card, "ready");
+  await card.getByRole("link", { name: "Watch" }).focus();
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.querySelector("dialog[open] video").currentTime > 0.5);
+  await page.keyboard.press("Escape");
+  await page.locator("dialog[open]").waitFor({ state: "hidden" });
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Watch", "the focus comes back");
+  await card.getByRole("button", { name: "Hide: short.mp4" }).press("Enter");
+  await page.locator(".video[data-state=ready] .name", { hasText: "short.mp4" }).waitFor();
+  page.assertQuiet();
+  await page.context().close();
+});
+
+const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+
+function token(secret, sub) {
+  const text = `${encode({ alg: "HS256", typ: "JWT" })}.${encode({ sub, exp: Math.floor(Date.now() / 1000) + 600 })}`;
+  return `${text}.${createHmac("sha256", secret).update(text).digest("base64url")}`;
+}
+
+test("where a token is needed, the page asks for it and goes on", async () => {
+  const secret = "a secret that only this test knows, and the server";
+  const guarded = await e2e.System.start({ AUTH_MODE: "jwt", AUTH_JWT_SECRET: secret });
+  try {
+    const page = await e2e.openPage(browser, guarded.url);
+    const field = page.getByLabel("Access token");
+    await field.fill(token("another secret, of the same length or so, wrong", "ada"));
+    await field.press("Enter");
+    // Refused: it asks again, with an empty field.
+    await page.waitForFunction(() => {
+      const field = document.querySelector("dialog[open] #access-token");
+      return field?.value === "" && sessionStorage.length > 0;
+    });
+    await field.fill(token(secret, "ada"));
+    await field.press("Enter");
+    await page.locator("#videos-note", { hasText: "Nothing here yet" }).waitFor();
+    await e2e.drop(page, [{ path: await e2e.clip("short.mp4") }]);
+    const card = e2e.cardOf(page, "short.mp4");
+    await e2e.reaches(card, "ready");
+    const videoId = await e2e.videoIdOf(card);
+    await page.context().close();
+
+    const stranger = await e2e.openPage(browser, `${guarded.url}#v=${videoId}`, {
+      prepare: (page) => page.addInitScript((token) => sessionStorage.setItem("greloupis.access", token), token(secret, "bob")),
+    });
+    await stranger.locator("#watch-note", { hasText: "There is no such video." }).waitFor();
+    await stranger.context().close();
+  } finally {
+    await guarded.stop();
+  }
+});
+
+test("every code of the edge and of the uploader has words of its own", async () => {
+  const read = (path) => readFile(join(e2e.ROOT, path), "utf8");
+  const edge = [...(await read("wire/src/problem.rs")).matchAll(/^ {4}\w+, "(\w+)", "/gm)].map(([, code]) => code);
+  const ours = [...(await read("web/src/error.rs")).matchAll(/pub const \w+: &str = "(\w+)";/g)].map(([, code]) => code);
+  const face = [...(await read("web/js/index.js")).matchAll(/new UploadError\("(\w+)"/g)].map(([, code]) => code);
+  assert.ok(edge.length > 20 && ours.length > 10 && face.length > 0);
+  // Canceling is no error to whoever did it.
+  const codes = new Set([...edge, ...ours, ...face].filter((code) => code !== "canceled"));
+  assert.deepEqual([...codes].filter((code) => !hasWords(code)), []);
+});

@@ -32,9 +32,10 @@ pub async fn take(app: &App, event: JobEvent) -> Result<(), ApiError> {
         JobNews::Canceled => Change::Canceled { job_id },
     };
     match app.catalog.change(&video_id, change, clock::now_ms()).await? {
-        Some(video) => {
-            tracing::info!(video = video_id, status = ?video.status, progress = video.progress, "job news")
+        Some(video) if video.status.is_final() => {
+            tracing::info!(video = video_id, status = ?video.status, "job ended");
         }
+        Some(video) => tracing::debug!(video = video_id, progress = video.progress, "job news"),
         None => tracing::warn!(video = video_id, "news of a video that isn't known here; ignored"),
     }
     Ok(())

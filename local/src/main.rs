@@ -1,7 +1,7 @@
 //! `local`: the whole system on one machine. Reads the command line, starts the stack, waits for the end.
 
 use local::stack::{Options, Stack};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,7 +15,8 @@ const USAGE: &str =
 async fn main() -> ExitCode {
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,edge=info,local=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let color = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color).init();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {

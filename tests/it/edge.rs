@@ -48,7 +48,10 @@ async fn a_file_goes_up_in_parts_and_completes_twice_alike() {
         assert_eq!(first[name], again[name]);
     }
     assert_eq!(first["checksum"], crc64(&file));
-    assert_eq!(api.get(&format!("/uploads/{}", upload["upload"].as_str().unwrap())).await.1["state"], "completed");
+    assert_eq!(
+        api.get(&format!("/uploads/{}", upload["upload"].as_str().unwrap())).await.1["state"],
+        "completed"
+    );
     // A finished upload is not undone by an abort that comes late.
     assert_eq!(api.delete(&upload).await, StatusCode::NO_CONTENT);
     assert_eq!(api.get(&format!("/videos/{id}")).await.0, StatusCode::OK);
@@ -62,7 +65,10 @@ async fn what_is_no_video_ends_failed_with_a_code_and_a_sentence() {
     let upload = api.send_file("notes.mp4", b"This is no video at all.").await;
     let video = api.until_final(upload["videoId"].as_str().unwrap()).await;
     assert_eq!(video["status"], "failed", "{video}");
-    assert!(video["error"]["code"].as_str().unwrap().parse::<u32>().is_ok(), "MediaConvert's number: {video}");
+    assert!(
+        video["error"]["code"].as_str().unwrap().parse::<u32>().is_ok(),
+        "MediaConvert's number: {video}"
+    );
     assert!(video["error"]["message"].as_str().unwrap().len() > 20, "{video}");
     assert!(!video.to_string().contains("X-Amz"), "no signed URL in an error: {video}");
     let list = api.get("/videos").await.1;
@@ -142,7 +148,9 @@ async fn bad_openings_are_refused_each_with_its_code() {
     }
     assert_problem(api.post("/uploads", "{".into()).await, "bad_json");
     assert_problem(api.post("/uploads", format!("\"{}\"", "x".repeat(5 * MIB))).await, "body_too_large");
-    for name in ["a b+c%20#?.mp4", "\"quoted\" 'name'.mp4", "🎬 emoji.mp4", "../../etc/passwd", &"n".repeat(300)] {
+    for name in
+        ["a b+c%20#?.mp4", "\"quoted\" 'name'.mp4", "🎬 emoji.mp4", "../../etc/passwd", &"n".repeat(300)]
+    {
         let (status, body) = open(with("fileName", json!(name))).await;
         assert_eq!(status, StatusCode::CREATED, "{name}: {body}");
     }
@@ -158,7 +166,8 @@ async fn signing_takes_only_numbers_of_the_plan() {
     let upload = api.open(2000 * 8 * MIB, &json!({ "fileName": "a.mp4" })).await;
     let path = format!("/uploads/{}/parts", upload["upload"].as_str().unwrap());
     let sign = |numbers: Value| api.post(&path, json!({ "partNumbers": numbers }).to_string());
-    for bad in [json!([]), json!([0]), json!([2001]), json!([1, 1]), json!((1..=1001).collect::<Vec<u32>>())] {
+    for bad in [json!([]), json!([0]), json!([2001]), json!([1, 1]), json!((1..=1001).collect::<Vec<u32>>())]
+    {
         assert_problem(sign(bad).await, "bad_part_numbers");
     }
     assert_problem(sign(json!([-1])).await, "bad_json");
@@ -175,7 +184,8 @@ async fn signing_takes_only_numbers_of_the_plan() {
 async fn tokens_bind_their_owner() {
     let secret = "a secret of at least thirty-two bytes";
     let (stack, _data) = stack::start(&[("AUTH_MODE", "jwt"), ("AUTH_JWT_SECRET", secret)]).await;
-    let (anna, bob) = (Api::new(&stack.page).with(token(secret, "anna")), Api::new(&stack.page).with(token(secret, "bob")));
+    let (anna, bob) =
+        (Api::new(&stack.page).with(token(secret, "anna")), Api::new(&stack.page).with(token(secret, "bob")));
     let upload = anna.open(5, &json!({ "fileName": "a.mp4", "videoId": "taken" })).await;
     let text = upload["upload"].as_str().unwrap();
     assert_problem(bob.get(&format!("/uploads/{text}")).await, "forbidden");
@@ -192,7 +202,10 @@ async fn tokens_bind_their_owner() {
     for bad in [tampered.as_str(), "x", "%00"] {
         assert_problem(anna.get(&format!("/uploads/{bad}")).await, "bad_upload");
     }
-    for nobody in [Api::new(&stack.page), Api::new(&stack.page).with(token("another secret of thirty-two bytes!", "anna"))] {
+    for nobody in [
+        Api::new(&stack.page),
+        Api::new(&stack.page).with(token("another secret of thirty-two bytes!", "anna")),
+    ] {
         assert_problem(nobody.get("/videos").await, "unauthorized");
     }
     stack.stop().await;
@@ -220,7 +233,8 @@ async fn events_cannot_be_sent_from_outside() {
     let api = Api::new(&stack.page);
     let event = include_str!("../fixtures/s3-notification.json");
     assert_problem(api.post("/events", event.into()).await, "not_found");
-    let plain = reqwest::Client::new().post(format!("{}/events", stack.page)).body(event).send().await.unwrap();
+    let plain =
+        reqwest::Client::new().post(format!("{}/events", stack.page)).body(event).send().await.unwrap();
     assert!(plain.status().is_client_error(), "{}", plain.status());
     assert_problem(api.get("/nothing").await, "not_found");
     assert_problem(api.post("/videos", "{}".into()).await, "method_not_allowed");
@@ -250,7 +264,9 @@ async fn lists_go_on_where_they_stopped() {
     let (mut path, mut seen) = ("/videos?limit=2".to_owned(), Vec::new());
     loop {
         let page = api.get(&path).await.1;
-        seen.extend(page["videos"].as_array().unwrap().iter().map(|v| v["videoId"].as_str().unwrap().to_owned()));
+        seen.extend(
+            page["videos"].as_array().unwrap().iter().map(|v| v["videoId"].as_str().unwrap().to_owned()),
+        );
         let Some(cursor) = page["cursor"].as_str() else { break };
         path = format!("/videos?limit=2&cursor={cursor}");
     }
@@ -258,5 +274,24 @@ async fn lists_go_on_where_they_stopped() {
     for bad in ["limit=0", "limit=101", "limit=x", "cursor=!"] {
         assert_problem(api.get(&format!("/videos?{bad}")).await, "bad_request");
     }
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn parts_can_go_through_the_pages_own_origin() {
+    let base = "https://site.example";
+    let (stack, _data) = stack::start(&[("UPLOAD_BASE_URL", base)]).await;
+    let api = Api::new(&stack.page);
+    let mut upload = api.open(5, &json!({ "fileName": "a.mp4" })).await;
+    let signed = upload["parts"][0]["url"].as_str().unwrap();
+    let path = signed.strip_prefix(base).unwrap();
+    assert!(path.starts_with("/inputs/"), "the bucket's name is gone: {path}");
+    // What stands behind the site's origin hands it on to the bucket, with the signature as it came.
+    upload["parts"][0]["url"] = format!("{}{path}", stack.page).into();
+    let part = api.put(&upload["parts"][0], b"bytes").await;
+    assert_eq!(api.complete(&upload, &json!({ "parts": [part] })).await.0, StatusCode::OK);
+    let other = format!("{}{}", stack.page, path.replace("partNumber=1", "partNumber=2"));
+    let refused = reqwest::Client::new().put(other).body("bytes").send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
     stack.stop().await;
 }

@@ -3,5 +3,7 @@
 mod api;
 mod docs;
 mod edge;
+mod events;
+mod mediaconvert;
 mod stack;
 mod up;

@@ -13,7 +13,8 @@ pub async fn start(env: &[(&str, &str)]) -> (Stack, TempDir) {
 }
 
 pub fn options(data: &Path, port: u16, env: &[(&str, &str)]) -> Options {
-    let env: HashMap<String, String> = env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    let env: HashMap<String, String> =
+        env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
     Options {
         host: [127, 0, 0, 1].into(),
         port,

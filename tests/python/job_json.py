@@ -68,12 +68,12 @@ def group_settings(group):
     return settings.get("HlsGroupSettings") or settings.get("FileGroupSettings")
 
 
-def filled(settings):
-    """What the edge makes of job.json for a video called ID."""
+def filled(settings, file_input="s3://uploads/inputs/ID.mp4", bucket="media", name="ID"):
+    """What the edge makes of job.json for a video of that name: addresses put in."""
     settings = json.loads(json.dumps(settings))
-    settings["Inputs"][0]["FileInput"] = "s3://uploads/inputs/ID.mp4"
+    settings["Inputs"][0]["FileInput"] = file_input
     for group in settings["OutputGroups"]:
-        group_settings(group)["Destination"] = "s3://media/" + group_settings(group)["Destination"] + "ID"
+        group_settings(group)["Destination"] = f"s3://{bucket}/" + group_settings(group)["Destination"] + name
     return settings
 
 
@@ -138,4 +138,5 @@ def main():
     sys.exit(1 if found else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 /// Received pieces that may wait for the disk: a piece is at most hyper's read buffer, some 400 kB.
-const PIECES_IN_FLIGHT: usize = 2;
+const PIECES_IN_FLIGHT: usize = 4;
 /// How much of a file is read at once, in bytes.
 const READ_SIZE: usize = 256 * 1024;
 

@@ -1,0 +1,231 @@
+//! The edge's calls, as the contract has them, over the sink's memory.
+
+use crate::HangUp;
+use crate::faults::{Fault, Faults};
+use crate::state::{Sink, to_base64};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use std::collections::BTreeMap;
+use wire::{
+    ChecksumKind, CompleteUpload, ErrorCode, OpenUpload, PROBLEM_JSON, Part, PartPlan, Problem, SignParts,
+    SignedParts, StoredPart, UploadCompleted, UploadOpened, UploadState, UploadStatus, Video, VideoError,
+    VideoStatus, VideoUrls,
+};
+
+/// So many parts come signed with the opening.
+const FIRST_WINDOW: u32 = 8;
+/// So many calls for URLs fail when the signer is down.
+const SIGNER_DOWN_FOR: u32 = 3;
+
+pub fn routes() -> Router<Sink> {
+    Router::new()
+        .route("/{faults}/api/uploads", post(open))
+        .route("/{faults}/api/uploads/{upload}", get(status).delete(abort))
+        .route("/{faults}/api/uploads/{upload}/parts", post(sign))
+        .route("/{faults}/api/uploads/{upload}/complete", post(complete))
+        .route("/{faults}/api/videos/{video}", get(video))
+        .route("/inspect/{video}", get(inspect))
+}
+
+async fn open(
+    State(sink): State<Sink>,
+    Path(words): Path<String>,
+    headers: HeaderMap,
+    Json(request): Json<OpenUpload>,
+) -> Response {
+    let Some(faults) = Faults::parse(&words) else {
+        return problem(ErrorCode::NotFound, 404, "There is no such fault.");
+    };
+    let plan = match PartPlan::new(request.size, request.part_size) {
+        Ok(plan) => plan,
+        Err(wire::PlanError::Empty) => return problem(ErrorCode::FileEmpty, 400, "The file is empty."),
+        Err(error) => return problem(ErrorCode::BadRequest, 400, &error.to_string()),
+    };
+    let checksum = match faults.has(Fault::NoChecksum) {
+        true => ChecksumKind::None,
+        false => ChecksumKind::Crc64Nvme,
+    };
+    let id = request.video_id.unwrap_or_else(|| sink.new_id());
+    sink.open(id.clone(), faults, Some(plan));
+    let window = (1..=plan.part_count().min(FIRST_WINDOW)).map(|part| signed(&words, &headers, &id, part));
+    let opened = UploadOpened {
+        upload: id.clone(),
+        key: format!("inputs/{id}.mp4"),
+        video_id: id.clone(),
+        part_size: plan.part_size(),
+        part_count: plan.part_count(),
+        checksum,
+        expires_at: far(),
+        parts: window.collect(),
+    };
+    (StatusCode::CREATED, Json(opened)).into_response()
+}
+
+async fn sign(
+    State(sink): State<Sink>,
+    Path((words, id)): Path<(String, String)>,
+    headers: HeaderMap,
+    Json(request): Json<SignParts>,
+) -> Response {
+    let down = sink
+        .with(&id, |upload| upload.count("sign") <= SIGNER_DOWN_FOR && upload.faults.has(Fault::SignerDown));
+    match down {
+        None => gone(),
+        Some(true) => (StatusCode::BAD_GATEWAY, "<html>Bad gateway</html>").into_response(),
+        Some(false) => {
+            let parts = request.part_numbers.iter().map(|part| signed(&words, &headers, &id, *part));
+            Json(SignedParts { parts: parts.collect() }).into_response()
+        }
+    }
+}
+
+async fn status(State(sink): State<Sink>, Path((_, id)): Path<(String, String)>) -> Response {
+    let status = sink.with(&id, |upload| {
+        upload.count("list");
+        let plan = upload.plan?;
+        let checksums = !upload.faults.has(Fault::NoChecksum);
+        let parts = upload.parts.iter().map(|(part_number, stored)| StoredPart {
+            part_number: *part_number,
+            size: stored.size,
+            etag: stored.etag(),
+            checksum: checksums.then(|| to_base64(stored.crc)),
+        });
+        Some(UploadStatus {
+            state: upload.state,
+            part_size: plan.part_size(),
+            part_count: plan.part_count(),
+            parts: parts.collect(),
+        })
+    });
+    status.flatten().map_or_else(gone, |status| Json(status).into_response())
+}
+
+async fn complete(
+    State(sink): State<Sink>,
+    Path((_, id)): Path<(String, String)>,
+    Json(request): Json<CompleteUpload>,
+) -> Response {
+    let answer = sink.with(&id, |upload| {
+        let first = upload.count("complete") == 1;
+        if first && upload.faults.has(Fault::CompleteError) {
+            return problem(ErrorCode::Internal, 500, "As ordered.");
+        }
+        let Some(plan) = upload.plan else { return gone() };
+        if upload.state == UploadState::Aborted {
+            return gone();
+        }
+        let asked: Vec<_> = request.parts.iter().map(|p| (p.part_number, p.etag.clone())).collect();
+        let have: Vec<_> = upload.parts.iter().map(|(n, stored)| (*n, stored.etag())).collect();
+        if asked != have {
+            return problem(ErrorCode::PartsMismatch, 409, "The parts aren't those that are stored.");
+        }
+        if upload.size() != plan.size() {
+            return problem(ErrorCode::SizeMismatch, 409, "The size isn't the declared one.");
+        }
+        let checksum = (!upload.faults.has(Fault::NoChecksum)).then(|| to_base64(upload.crc()));
+        if request.checksum.is_some() && checksum.is_some() && request.checksum != checksum {
+            return problem(ErrorCode::ChecksumMismatch, 409, "The checksum doesn't match.");
+        }
+        upload.state = UploadState::Completed;
+        if first && upload.faults.has(Fault::CompleteLost) {
+            return HangUp::response();
+        }
+        let completed = UploadCompleted {
+            video_id: id.clone(),
+            key: format!("inputs/{id}.mp4"),
+            size: plan.size(),
+            checksum,
+            video: make_video(&id, plan.size(), VideoStatus::Uploaded, 0),
+        };
+        Json(completed).into_response()
+    });
+    answer.unwrap_or_else(gone)
+}
+
+async fn abort(State(sink): State<Sink>, Path((_, id)): Path<(String, String)>) -> Response {
+    let aborted = sink.with(&id, |upload| {
+        upload.count("abort");
+        if upload.state == UploadState::Open {
+            upload.state = UploadState::Aborted;
+            upload.parts.clear();
+        }
+    });
+    aborted.map_or_else(gone, |()| StatusCode::NO_CONTENT.into_response())
+}
+
+/// Each look finds the conversion further: queued, half done, still half done, at its end.
+async fn video(
+    State(sink): State<Sink>,
+    Path((_, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let Some((look, size, fails)) =
+        sink.with(&id, |u| (u.count("look"), u.size(), u.faults.has(Fault::ConvertFails)))
+    else {
+        return problem(ErrorCode::VideoNotFound, 404, "There is no such video.");
+    };
+    let video = match look {
+        1 => make_video(&id, size, VideoStatus::Uploaded, 0),
+        2 | 3 => make_video(&id, size, VideoStatus::Converting, 50),
+        _ if fails => Video {
+            error: Some(VideoError { code: "1040".into(), message: "The file is no video.".into() }),
+            ..make_video(&id, size, VideoStatus::Failed, 50)
+        },
+        _ => Video { urls: Some(VideoUrls::default()), ..make_video(&id, size, VideoStatus::Ready, 100) },
+    };
+    let etag = format!("\"{:?}-{}\"", video.status, video.progress);
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|seen| seen.as_bytes() == etag.as_bytes()) {
+        sink.with(&id, |upload| upload.count("unchanged"));
+        return StatusCode::NOT_MODIFIED.into_response();
+    }
+    ([(header::ETAG, etag)], Json(video)).into_response()
+}
+
+async fn inspect(State(sink): State<Sink>, Path(id): Path<String>) -> Response {
+    sink.inspect(&id).map_or_else(gone, |told| Json(told).into_response())
+}
+
+fn signed(words: &str, headers: &HeaderMap, id: &str, part_number: u32) -> Part {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    Part {
+        part_number,
+        url: format!(
+            "http://{host}/{words}/s3/uploads/{id}?partNumber={part_number}&uploadId={id}&X-Amz-Signature=secret"
+        ),
+        headers: BTreeMap::new(),
+        expires_at: far(),
+    }
+}
+
+fn far() -> String {
+    "2099-01-01T00:00:00Z".into()
+}
+
+fn make_video(id: &str, size: u64, status: VideoStatus, progress: u8) -> Video {
+    Video {
+        video_id: id.into(),
+        status,
+        progress,
+        size,
+        duration_ms: None,
+        width: None,
+        height: None,
+        urls: None,
+        error: None,
+        created_at: "2026-01-01T00:00:00Z".into(),
+        updated_at: "2026-01-01T00:00:00Z".into(),
+    }
+}
+
+fn gone() -> Response {
+    problem(ErrorCode::UploadGone, 404, "The upload no longer exists.")
+}
+
+fn problem(code: ErrorCode, status: u16, detail: &str) -> Response {
+    let status_code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = Json(Problem::new(code, status, detail));
+    (status_code, [(header::CONTENT_TYPE, PROBLEM_JSON)], body).into_response()
+}

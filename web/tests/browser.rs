@@ -1,0 +1,356 @@
+//! The whole engine in a real browser, against a server that does what it should not. Run by
+//! `cargo xtask test`, which starts the server (`tests/sink`) and names it in `GRELOUPIS_SINK`.
+
+#![cfg(target_arch = "wasm32")]
+
+use futures_channel::oneshot;
+use js_sys::{Array, Function, Reflect, Uint8Array};
+use std::cell::RefCell;
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+use web::Run;
+use web::crc::{crc64, to_base64};
+use web_sys::Blob;
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+const SINK: &str = env!("GRELOUPIS_SINK", "the address of tests/sink; `cargo xtask test` sets it");
+const MIB: usize = 1 << 20;
+
+#[wasm_bindgen(inline_js = "export const getText = async (url) => (await fetch(url)).text();")]
+extern "C" {
+    #[wasm_bindgen(js_name = getText, catch)]
+    async fn get_text(url: &str) -> Result<JsValue, JsValue>;
+}
+
+/// Bytes of which no two pieces are alike.
+fn bytes(len: usize) -> Vec<u8> {
+    let mut state = 1u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+fn blob(bytes: &[u8]) -> Blob {
+    Blob::new_with_u8_array_sequence(&Array::of1(&Uint8Array::from(bytes))).unwrap()
+}
+
+/// An upload under way, and all that it has told.
+struct Sent {
+    run: Run,
+    told: Rc<RefCell<Vec<JsValue>>>,
+    end: oneshot::Receiver<JsValue>,
+    _tell: Closure<dyn FnMut(JsValue)>,
+    video: String,
+}
+
+struct Setting {
+    faults: &'static str,
+    size: usize,
+    at_once: Option<u32>,
+    checks: bool,
+    token: &'static str,
+    /// The event to wait for; a failure always ends it.
+    until: &'static str,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        // Six parts of 5 MiB, the last one shorter.
+        Self {
+            faults: "plain",
+            size: 27 * MIB + 123,
+            at_once: None,
+            checks: true,
+            token: "return 'jwt'",
+            until: "uploaded",
+        }
+    }
+}
+
+fn start(setting: Setting) -> Sent {
+    let told = Rc::new(RefCell::new(Vec::new()));
+    let (ended, end) = oneshot::channel();
+    let mut ended = Some(ended);
+    let memory = told.clone();
+    let tell = Closure::new(move |event: JsValue| {
+        let kind = text(&event, "type");
+        if kind == setting.until || kind == "failed" {
+            if let Some(ended) = ended.take() {
+                let _ = ended.send(event.clone());
+            }
+        }
+        memory.borrow_mut().push(event);
+    });
+    let video = format!("{}-{}", setting.faults.replace(',', "-"), (js_sys::Math::random() * 1e9) as u32);
+    let run = Run::new(
+        blob(&bytes(setting.size)),
+        format!("{SINK}/{}/api", setting.faults),
+        Some(video.clone()),
+        Some((5 * MIB) as f64),
+        setting.at_once,
+        setting.checks,
+        Function::new_no_args(setting.token),
+        tell.as_ref().clone().unchecked_into(),
+    );
+    Sent { run, told, end, _tell: tell, video }
+}
+
+/// What came of it: the last event, all before it, and what the server saw.
+struct Outcome {
+    last: JsValue,
+    told: Vec<JsValue>,
+    seen: JsValue,
+}
+
+impl Sent {
+    async fn outcome(self) -> Outcome {
+        let last = self.end.await.unwrap();
+        // Nobody waits for the conversion.
+        self.run.cancel();
+        let seen = inspect(&self.video).await;
+        Outcome { last, told: self.told.borrow().clone(), seen }
+    }
+}
+
+async fn send(faults: &'static str) -> Outcome {
+    start(Setting { faults, ..Setting::default() }).outcome().await
+}
+
+async fn inspect(video: &str) -> JsValue {
+    let json = get_text(&format!("{SINK}/inspect/{video}")).await.unwrap();
+    js_sys::JSON::parse(&json.as_string().unwrap()).unwrap()
+}
+
+fn text(object: &JsValue, field: &str) -> String {
+    Reflect::get(object, &field.into()).unwrap().as_string().unwrap_or_default()
+}
+
+fn number(object: &JsValue, field: &str) -> f64 {
+    let found = field.split('.').fold(object.clone(), |o, name| Reflect::get(&o, &name.into()).unwrap());
+    found.as_f64().unwrap_or(0.0)
+}
+
+impl Outcome {
+    fn all(&self, kind: &str) -> Vec<&JsValue> {
+        self.told.iter().filter(|event| text(event, "type") == kind).collect()
+    }
+
+    /// Stored: exactly these bytes, told as such, progress never back.
+    fn is_stored(&self, size: usize) {
+        assert_eq!(
+            text(&self.last, "type"),
+            "uploaded",
+            "{} {}",
+            text(&self.last, "code"),
+            text(&self.last, "message")
+        );
+        assert_eq!(text(&self.seen, "state"), "completed");
+        assert_eq!(number(&self.seen, "size"), size as f64);
+        assert_eq!(text(&self.seen, "checksum"), to_base64(crc64(&bytes(size))));
+        let sent: Vec<f64> = self.all("progress").iter().map(|event| number(event, "sent")).collect();
+        assert!(sent.is_sorted(), "{sent:?}");
+        assert_eq!(sent.last(), Some(&(size as f64)));
+    }
+
+    /// Failed with this code, and nothing is left of it.
+    fn is_failed(&self, code: &str) {
+        assert_eq!((&*text(&self.last, "type"), &*text(&self.last, "code")), ("failed", code));
+        assert_ne!(text(&self.last, "message"), "");
+        assert_eq!(text(&self.seen, "state"), "aborted");
+    }
+
+    fn puts(&self) -> f64 {
+        number(&self.seen, "puts")
+    }
+
+    fn reasons(&self) -> Vec<String> {
+        let mut reasons: Vec<_> = self.all("retry").iter().map(|event| text(event, "reason")).collect();
+        reasons.sort();
+        reasons.dedup();
+        reasons
+    }
+}
+
+const SIZE: usize = 27 * MIB + 123;
+
+#[wasm_bindgen_test]
+async fn plain() {
+    let outcome = send("plain").await;
+    outcome.is_stored(SIZE);
+    assert_eq!(outcome.puts(), 6.0);
+    assert_eq!(number(&outcome.seen, "mostInFlight"), 6.0);
+    assert_eq!(text(&outcome.last, "checksum"), to_base64(crc64(&bytes(SIZE))));
+    assert_eq!(number(&outcome.last, "size"), SIZE as f64);
+    let states: Vec<_> = outcome.all("state").iter().map(|event| text(event, "state")).collect();
+    assert_eq!(states, ["starting", "uploading", "finishing"]);
+}
+
+#[wasm_bindgen_test]
+async fn one_byte() {
+    start(Setting { size: 1, ..Setting::default() }).outcome().await.is_stored(1);
+}
+
+#[wasm_bindgen_test]
+async fn no_more_at_once_than_asked_and_signing_goes_on() {
+    let outcome = start(Setting { size: 61 * MIB, at_once: Some(2), ..Setting::default() }).outcome().await;
+    outcome.is_stored(61 * MIB);
+    assert_eq!(number(&outcome.seen, "mostInFlight"), 2.0);
+    assert!(number(&outcome.seen, "calls.sign") >= 1.0, "thirteen parts, eight of them signed at the start");
+}
+
+#[wasm_bindgen_test]
+async fn asked_to_slow_down() {
+    let outcome = send("slow-down").await;
+    outcome.is_stored(SIZE);
+    assert_eq!((outcome.puts(), outcome.reasons()), (9.0, vec!["throttled".into()]));
+}
+
+#[wasm_bindgen_test]
+async fn errors_of_the_storage() {
+    let outcome = send("server-error").await;
+    outcome.is_stored(SIZE);
+    assert_eq!((outcome.puts(), outcome.reasons()), (9.0, vec!["storage_unavailable".into()]));
+}
+
+#[wasm_bindgen_test]
+async fn connections_cut_mid_body() {
+    let outcome = send("reset").await;
+    outcome.is_stored(SIZE);
+    assert!(outcome.puts() >= 9.0);
+    assert_eq!(outcome.reasons(), ["network"]);
+}
+
+#[wasm_bindgen_test]
+async fn answers_lost() {
+    let outcome = send("lost-answer").await;
+    outcome.is_stored(SIZE);
+    assert_eq!(outcome.reasons(), ["network"]);
+}
+
+#[wasm_bindgen_test]
+async fn urls_that_have_run_out() {
+    let outcome = send("expired").await;
+    outcome.is_stored(SIZE);
+    assert!(number(&outcome.seen, "calls.sign") >= 1.0);
+    assert_eq!(outcome.reasons(), ["storage_refused"]);
+}
+
+#[wasm_bindgen_test]
+async fn a_byte_changed_on_the_way() {
+    let outcome = send("flipped").await;
+    outcome.is_stored(SIZE);
+    assert_eq!((outcome.puts(), outcome.reasons()), (7.0, vec!["checksum_mismatch".into()]));
+}
+
+#[wasm_bindgen_test]
+async fn a_byte_changed_each_time_is_never_called_stored() {
+    send("flipped-always").await.is_failed("checksum_mismatch");
+}
+
+#[wasm_bindgen_test]
+async fn a_changed_byte_is_found_even_where_cors_hides_the_checksum() {
+    let outcome = send("no-etag,flipped").await;
+    outcome.is_stored(SIZE);
+    assert_eq!((outcome.puts(), number(&outcome.seen, "calls.list")), (7.0, 2.0));
+}
+
+#[wasm_bindgen_test]
+async fn etags_that_cors_hides() {
+    let outcome = send("no-etag").await;
+    outcome.is_stored(SIZE);
+    assert_eq!((outcome.puts(), number(&outcome.seen, "calls.list")), (6.0, 1.0));
+}
+
+#[wasm_bindgen_test]
+async fn a_storage_without_checksums() {
+    let outcome = send("no-checksum").await;
+    outcome.is_stored(SIZE);
+    assert_eq!(text(&outcome.last, "checksum"), "");
+}
+
+#[wasm_bindgen_test]
+async fn checks_turned_off() {
+    // With them, the changed byte is found (above); without, it isn't: so they really are off.
+    let outcome = start(Setting { faults: "flipped", checks: false, ..Setting::default() }).outcome().await;
+    assert_eq!((&*text(&outcome.last, "type"), outcome.puts()), ("uploaded", 6.0));
+}
+
+#[wasm_bindgen_test]
+async fn completion_fails_once() {
+    let outcome = send("complete-error").await;
+    outcome.is_stored(SIZE);
+    assert_eq!(number(&outcome.seen, "calls.complete"), 2.0);
+}
+
+#[wasm_bindgen_test]
+async fn the_answer_to_completion_is_lost() {
+    let outcome = send("complete-lost").await;
+    outcome.is_stored(SIZE);
+    assert_eq!(number(&outcome.seen, "calls.complete"), 2.0);
+}
+
+#[wasm_bindgen_test]
+async fn the_signer_is_down_for_a_while() {
+    let outcome =
+        start(Setting { faults: "signer-down", size: 61 * MIB, ..Setting::default() }).outcome().await;
+    outcome.is_stored(61 * MIB);
+    assert_eq!(outcome.reasons(), ["unavailable"]);
+}
+
+#[wasm_bindgen_test]
+async fn far_away() {
+    send("delay-40").await.is_stored(SIZE);
+}
+
+#[wasm_bindgen_test]
+async fn canceling_aborts_the_upload() {
+    // With the delay, nothing can be stored before the first progress is told.
+    let sent = start(Setting { faults: "delay-100", until: "progress", ..Setting::default() });
+    let Sent { run, told, end, _tell, video } = sent;
+    end.await.unwrap();
+    run.cancel();
+    while !told.borrow().iter().any(|event| text(event, "type") == "failed") {
+        inspect(&video).await;
+    }
+    let last = told.borrow().last().cloned().unwrap();
+    let outcome = Outcome { last, told: Vec::new(), seen: inspect(&video).await };
+    outcome.is_failed("canceled");
+    assert_eq!(number(&outcome.seen, "calls.complete"), 0.0);
+}
+
+#[wasm_bindgen_test]
+async fn an_empty_file() {
+    let sent = start(Setting { size: 0, ..Setting::default() });
+    let last = sent.end.await.unwrap();
+    assert_eq!((&*text(&last, "type"), &*text(&last, "code")), ("failed", "file_empty"));
+}
+
+#[wasm_bindgen_test]
+async fn a_token_that_cannot_be_had() {
+    let sent = start(Setting { token: "throw 'signed out'", ..Setting::default() });
+    let last = sent.end.await.unwrap();
+    assert_eq!(text(&last, "code"), "token_unavailable");
+}
+
+#[wasm_bindgen_test]
+async fn the_conversion_is_watched_to_its_end() {
+    let outcome = start(Setting { size: 9, until: "ready", ..Setting::default() }).outcome().await;
+    assert_eq!(text(&Reflect::get(&outcome.last, &"video".into()).unwrap(), "status"), "ready");
+    let percents: Vec<_> = outcome.all("converting").iter().map(|event| number(event, "percent")).collect();
+    assert_eq!(percents, [50.0]);
+    assert_eq!(number(&outcome.seen, "calls.unchanged"), 1.0, "what hasn't changed isn't sent again");
+}
+
+#[wasm_bindgen_test]
+async fn a_conversion_that_fails_says_why() {
+    let setting = Setting { faults: "convert-fails", size: 9, until: "ready", ..Setting::default() };
+    let outcome = start(setting).outcome().await;
+    assert_eq!(
+        (text(&outcome.last, "code"), text(&outcome.last, "message")),
+        ("conversion_failed".into(), "The file is no video.".into())
+    );
+}

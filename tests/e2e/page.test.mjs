@@ -30,7 +30,7 @@ const openUpload = (size) =>
 
 test("canceling removes every part from the storage", async () => {
   const page = await e2e.openPage(browser, system.url);
-  await e2e.throttle(page, 8_000_000);
+  await e2e.throttle(page, 20_000_000);
   await e2e.drop(page, [{ path: await e2e.clip("big.mp4") }]);
   const card = e2e.cardOf(page, "big.mp4");
   const [open] = await e2e.until(async () => {
@@ -84,9 +84,9 @@ test("older videos come a page at a time, and a link opens one", async () => {
 
 test("the keyboard alone is enough", async () => {
   const page = await e2e.openPage(browser, system.url);
+  const chooser = page.waitForEvent("filechooser");
   await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement.id), "picker");
-  const chooser = page.waitForEvent("filechooser");
   await page.keyboard.press("Enter");
   await (await chooser).setFiles(await e2e.clip("short.mp4"));
   const card = e2e.cardOf(page, "short.mp4");
@@ -115,7 +115,7 @@ test("where a token is needed, the page asks for it and goes on", async () => {
   const guarded = await e2e.System.start({ AUTH_MODE: "jwt", AUTH_JWT_SECRET: secret });
   try {
     const page = await e2e.openPage(browser, guarded.url);
-    const field = page.getByLabel("Access token");
+    const field = page.getByLabel("Access token", { exact: true });
     await field.fill(token("another secret, of the same length or so, wrong", "ada"));
     await field.press("Enter");
     // Refused: it asks again, with an empty field.

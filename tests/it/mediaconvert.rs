@@ -286,9 +286,9 @@ async fn fails(house: &mut House, input: &str, bucket: &str, code: u32) {
     assert_eq!((&job["ErrorCode"], &job["ErrorMessage"]), (&json!(code), &end["errorMessage"]));
 }
 
-/// A film that takes long enough to be stopped halfway: a minute of large pictures.
+/// A film that takes long enough to be stopped halfway: a minute.
 async fn long_film() -> Vec<u8> {
-    clip("1280x720", 30, 60, false).await
+    clip("640x360", 30, 60, false).await
 }
 
 #[tokio::test]

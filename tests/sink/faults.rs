@@ -8,9 +8,10 @@ pub enum Fault {
     SlowDown,
     /// Every other part: 500, once.
     ServerError,
-    /// Every other part: the connection is cut in the middle of the body, once.
+    /// Every other part: the connection is cut in the middle of the body, three times, as a browser tries
+    /// once more by itself on a connection that it has used before.
     Reset,
-    /// Every other part: stored, then the connection is cut, once.
+    /// Every other part: stored, then the connection is cut, three times.
     LostAnswer,
     /// From part 3 on: 403, once.
     Expired,
@@ -76,9 +77,8 @@ impl Faults {
     /// The fault that hits part `part` at its try number `try_number`, counted from 1.
     pub fn of_part(&self, part: u32, try_number: u32) -> Option<Fault> {
         self.0.iter().copied().find(|fault| match fault {
-            Fault::SlowDown | Fault::ServerError | Fault::Reset | Fault::LostAnswer => {
-                part.is_multiple_of(2) && try_number == 1
-            }
+            Fault::SlowDown | Fault::ServerError => part.is_multiple_of(2) && try_number == 1,
+            Fault::Reset | Fault::LostAnswer => part.is_multiple_of(2) && try_number <= 3,
             Fault::Expired => part >= 3 && try_number == 1,
             Fault::Flipped => part == 2 && try_number == 1,
             Fault::FlippedAlways => part == 2,

@@ -19,7 +19,7 @@ pub fn wait_ms(tries: u32, wish_ms: u32, chance: f64) -> u32 {
     drawn.saturating_add(wish_ms.min(LONGEST_WISH_MS))
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

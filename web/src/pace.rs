@@ -46,7 +46,7 @@ pub fn part_size(size: u64) -> u64 {
     even.next_multiple_of(MIB).min(MAX_PART_SIZE)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
     use wire::PartPlan;

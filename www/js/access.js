@@ -19,7 +19,6 @@ export function ask(refused) {
   asking ??= new Promise((resolve) => {
     const dialog = byId("access");
     const field = byId("access-token");
-    field.value = "";
     dialog.returnValue = "";
     dialog.addEventListener("close", () => {
       const given = dialog.returnValue === "use" ? field.value.trim() : "";
@@ -28,6 +27,7 @@ export function ask(refused) {
       if (given) sessionStorage.setItem(KEY, given);
       resolve(Boolean(given));
     }, { once: true });
+    byId("access-later").addEventListener("click", () => dialog.close(), { once: true });
     dialog.showModal();
   });
   return asking;

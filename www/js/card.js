@@ -130,14 +130,15 @@ export class Card {
     this.#to("ready");
     const { slot, duration, links } = this.#parts;
     const { poster, mp4 } = video.urls;
-    slot.href = `#v=${video.videoId}`;
+    const address = `#v=${video.videoId}`;
+    slot.href = address;
     if (poster) showPicture(slot, poster);
     icon(this.#parts.icon, "play");
     this.#parts.icon.parentElement.classList.add("solid");
     duration.textContent = clock(video.durationMs ?? 0);
     duration.hidden = !video.durationMs;
     this.#say(facts(video));
-    const watch = el("a", { className: "button primary small", href: slot.href, textContent: "Watch" });
+    const watch = el("a", { className: "button primary small", href: address, textContent: "Watch" });
     links.replaceChildren(watch, downloads(mp4));
     links.hidden = false;
   }

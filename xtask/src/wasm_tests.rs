@@ -70,7 +70,7 @@ fn run(tally: &mut Tally) -> Outcome {
         Command::new(tools::wasm_pack()?)
             .args(["test", "--mode", "no-install", "--headless", "--chrome", "--chromedriver"])
             .arg(driver)
-            .args(["web", "--", "--test", "browser"])
+            .args(["web"])
             .env("GRELOUPIS_SINK", &sink.url)
             .env("PATH", path)
             .env("WASM_BINDGEN_TEST_TIMEOUT", "120")

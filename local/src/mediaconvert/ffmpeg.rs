@@ -55,20 +55,18 @@ pub enum Trouble {
 }
 
 impl Tools {
-    /// Finds both programs: `FFMPEG` and `FFPROBE`, or else the `PATH`. `Err` names the one that is missing.
+    /// Finds both programs: `FFMPEG` and `FFPROBE`, or else the `PATH`. `Err` names what is missing.
     pub async fn find() -> Result<Self, &'static str> {
         let named = |variable, name: &str| std::env::var_os(variable).unwrap_or_else(|| name.into());
         let (ffmpeg, ffprobe) = (named("FFMPEG", "ffmpeg"), named("FFPROBE", "ffprobe"));
-        let filters = Command::new(&ffmpeg).args(["-hide_banner", "-filters"]).stdin(Stdio::null()).output();
-        let filters = filters.await.map_err(|_| "ffmpeg")?;
-        let version = Command::new(&ffprobe).arg("-version").stdin(Stdio::null()).output();
-        version.await.map_err(|_| "ffprobe")?;
-        let filters = String::from_utf8_lossy(&filters.stdout);
-        Ok(Self {
-            tone_mapping: [" zscale ", " tonemap "].iter().all(|name| filters.contains(name)),
-            ffmpeg,
-            ffprobe,
-        })
+        let encoders = printed(&ffmpeg, "-encoders").await.ok_or("ffmpeg")?;
+        let filters = printed(&ffmpeg, "-filters").await.ok_or("ffmpeg")?;
+        printed(&ffprobe, "-version").await.ok_or("ffprobe")?;
+        if !encoders.contains(" libx264 ") {
+            return Err("ffmpeg with libx264");
+        }
+        let tone_mapping = filters.contains(" zscale ") && filters.contains(" tonemap ");
+        Ok(Self { ffmpeg, ffprobe, tone_mapping })
     }
 
     /// Looks into a stranger's file.
@@ -142,6 +140,11 @@ impl Tools {
             }
         }
     }
+}
+
+async fn printed(program: &OsString, word: &str) -> Option<String> {
+    let output = command(program).args(["-hide_banner", word]).output().await.ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// A program of its own process group: Ctrl-C in the terminal reaches only us, and we end it in order.

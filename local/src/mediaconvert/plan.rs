@@ -14,6 +14,11 @@ use super::settings::{
 use super::source::{Ratio, Source, Video};
 use std::fmt::Write as _;
 
+/// The longest input, in seconds: a file of two pictures can claim to last for years.
+const LONGEST: f64 = 24.0 * 60.0 * 60.0;
+/// MediaConvert's longest side of a picture, in pixels; a sliver of a source can make one side very long.
+const LARGEST_SIDE: u32 = 8192;
+
 /// A job, thought through.
 #[derive(Debug)]
 pub struct Plan {
@@ -93,6 +98,11 @@ impl Plan {
         if track.codec.is_none() {
             return Err(Failure::UnsupportedCodec(input));
         }
+        if source.duration.is_some_and(|duration| duration > LONGEST) {
+            return Err(Failure::Settings(
+                "The input is longer than the 24 hours that are converted here.".into(),
+            ));
+        }
         let turn = match job_input.video_selector.rotate {
             Rotate::Never => 0,
             Rotate::By90 => 90,
@@ -149,6 +159,11 @@ impl<'a> Planner<'a> {
             return Err(Failure::Settings("Every output must have a video description.".into()));
         };
         let frame = Frame::new(video, self.video, self.turn);
+        if frame.width.max(frame.height) > LARGEST_SIDE {
+            let sentence =
+                format!("An output would be {} by {} pixels; 8192 is the most.", frame.width, frame.height);
+            return Err(Failure::Settings(sentence));
+        }
         let codec = &video.codec_settings;
         let (made, rate) = match (output.container_settings.container, &codec.h264_settings) {
             (Container::Raw, _) => {
@@ -226,6 +241,9 @@ impl<'a> Planner<'a> {
     fn arguments(&self, tone_mapping: bool) -> Vec<String> {
         let mut arguments = words(&["-filter_complex", &self.graph(tone_mapping)]);
         for (index, encode) in self.encodes.iter().enumerate() {
+            // Far more than the file says it lasts, or a jump in its clock would be filled with stills for hours.
+            let most = self.source.duration.map_or(LONGEST, |duration| duration * 2.0 + 60.0);
+            arguments.extend(words(&["-t", &most.to_string()]));
             arguments.extend(encode.arguments(index, tone_mapping && self.video.is_hdr()));
         }
         for (index, capture) in self.captures.iter().enumerate() {

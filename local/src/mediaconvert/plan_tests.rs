@@ -114,6 +114,7 @@ fn quality_and_gops_are_the_jobs() {
     assert_eq!(count(&plan, &gop), 4);
     assert!(graph(&plan).contains("fps=30000/1001:start_time=0,scale=640:360,setsar=1[v0]"));
     assert_eq!(count(&plan, &["-b:a", "96000", "-ar", "48000", "-ac", "2"]), 4);
+    assert_eq!(count(&plan, &["-t", "80"]), 4);
     // Nothing of the stranger's metadata in any of the five outputs.
     assert_eq!(count(&plan, &["-map_metadata", "-1"]), 5);
 }
@@ -162,6 +163,10 @@ fn what_cant_be_converted_says_why() {
     third_track["inputs"][0]["audioSelectors"]["Audio Selector 1"]["tracks"] = json!([3]);
     assert_eq!(code(plan(&third_track, &source(json!({}), true))), 1040);
     assert!(plan(&third_track, &source(json!({}), false)).is_ok());
+    assert_eq!(code(plan(&job_json(), &source(json!({"width": 20_000, "height": 20}), true))), 1040);
+    let mut endless = source(json!({}), true);
+    endless.duration = Some(1e9);
+    assert_eq!(code(plan(&job_json(), &endless)), 1040);
 }
 
 #[test]

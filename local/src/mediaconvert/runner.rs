@@ -26,8 +26,8 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 /// How many files go to S3 at once.
 const UPLOADS: usize = 4;
 /// An input may end this much earlier than it says, in seconds and as a share, before it counts as cut off:
-/// tracks of one file rarely end together.
-const EARLY_END: (f64, f64) = (2.0, 0.05);
+/// not every file is exact about itself.
+const EARLY_END: (f64, f64) = (2.0, 0.1);
 
 /// The jobs that run right now, so that they can be stopped.
 #[derive(Default)]
@@ -154,14 +154,16 @@ impl Attempt<'_> {
         let folder = Folder::create(self.shared.work_dir.join(&self.job.id))
             .map_err(|_| Failure::Internal("The folder for the conversion can't be made."))?;
         self.tell(Phase::Transcoding, 0.0, 0);
+        // The picture's own length where it is known: captions may last longer.
+        let promised = source.video().and_then(|(track, _)| track.duration).or(source.duration);
         let progress = |progress: Progress| {
-            let whole = source.duration.unwrap_or(f64::INFINITY);
+            let whole = promised.unwrap_or(f64::INFINITY);
             self.tell(Phase::Transcoding, progress.seconds / whole, progress.frames);
         };
         let tools = &self.shared.tools;
         let came = tools.convert(&url, &plan.arguments, folder.path(), self.stop, progress).await;
         let came = came.map_err(|trouble| self.convert_failed(trouble, &input))?;
-        if let Some(promised) = source.duration {
+        if let Some(promised) = promised {
             let tolerated = EARLY_END.0.max(promised * EARLY_END.1);
             if came.seconds + tolerated < promised {
                 return Err(Failure::Truncated { input, found: came.seconds, promised }.into());

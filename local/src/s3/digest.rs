@@ -3,7 +3,7 @@
 use super::error::Failure;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use crc_fast::{CrcAlgorithm, Digest, checksum_combine};
+use crc_fast::{CrcAlgorithm, Digest};
 use http::HeaderMap;
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Md5, Sha1, Sha256};
@@ -21,8 +21,17 @@ pub struct Sum {
 impl Sum {
     /// The sum of these bytes followed by those of `next`.
     pub fn then(self, next: Self) -> Self {
-        let crc = checksum_combine(CrcAlgorithm::Crc64Nvme, self.crc, next.crc, next.size);
-        Self { crc, size: self.size + next.size }
+        // Appending n bytes multiplies a CRC by x^(8n). Square by square that takes microseconds, which
+        // counts where 10,000 parts are put together.
+        let (mut shift, mut square, mut bits) = (ONE, ONE >> 8, next.size);
+        while bits > 0 {
+            if bits & 1 == 1 {
+                shift = multiply(shift, square);
+            }
+            square = multiply(square, square);
+            bits >>= 1;
+        }
+        Self { crc: multiply(self.crc, shift) ^ next.crc, size: self.size + next.size }
     }
 
     /// S3's ETag is MD5 only without KMS encryption, so clients take it as opaque; this one is free.
@@ -39,6 +48,20 @@ impl Sum {
     pub fn checksum(self) -> String {
         STANDARD.encode(self.crc.to_be_bytes())
     }
+}
+
+/// The polynomial of CRC64NVME, and 1, with the lowest power in the highest bit.
+const POLYNOMIAL: u64 = 0x9a6c_9329_ac4b_c9b5;
+const ONE: u64 = 1 << 63;
+
+/// The product of two polynomials modulo [`POLYNOMIAL`].
+fn multiply(one: u64, other: u64) -> u64 {
+    let (mut product, mut power) = (0, other);
+    for bit in (0..64).rev() {
+        product ^= power & (one >> bit & 1).wrapping_neg();
+        power = power >> 1 ^ POLYNOMIAL & (power & 1).wrapping_neg();
+    }
+    product
 }
 
 /// Adds up a body's bytes in one pass.
@@ -233,6 +256,12 @@ mod tests {
         fn sums_combine(bytes: Vec<u8>, cut: prop::sample::Index) {
             let (head, tail) = bytes.split_at(cut.index(bytes.len() + 1));
             prop_assert_eq!(sum(head).then(sum(tail)), sum(&bytes));
+        }
+
+        #[test]
+        fn sums_combine_as_another_implementation_does(one: u64, next: u64, size in 0..u64::MAX / 8) {
+            let crc = crc_fast::checksum_combine(CrcAlgorithm::Crc64Nvme, one, next, size);
+            prop_assert_eq!(Sum { crc: one, size: 0 }.then(Sum { crc: next, size }), Sum { crc, size });
         }
     }
 }

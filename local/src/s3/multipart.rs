@@ -17,7 +17,8 @@ use s3s::dto::{
     Timestamp, UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3Request, s3_error};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use wire::{MAX_PARTS, MIN_PART_SIZE};
 
 pub async fn create(
@@ -161,13 +162,6 @@ struct Completion {
     request_id: String,
 }
 
-/// Parts that fit the completion, put together.
-struct Assembled {
-    upload: Upload,
-    files: Vec<(String, u64)>,
-    sum: Sum,
-}
-
 pub async fn complete(
     b: &Backend,
     request: S3Request<CompleteMultipartUploadInput>,
@@ -177,15 +171,17 @@ pub async fn complete(
         request.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let location =
         format!("http://{host}/{}/{}", request.input.bucket, super::event::form_encoded(&request.input.key));
-    let completion = std::sync::Arc::new(Completion::new(request.input, request_id)?);
+    let completion = Arc::new(Completion::new(request.input, request_id)?);
 
     // Waiting for the disk has no place in a transaction; a part replaced meanwhile starts this anew.
     let (object, removed) = loop {
         let asked = completion.clone();
-        let files = b.db.call(move |tx| Ok::<_, Failure>(asked.assemble(tx)?.files)).await?;
+        let (upload, parts) = b.db.call(move |tx| asked.find(tx)).await?;
+        let sum = completion.judge(&upload, &parts)?;
+        let files: Vec<_> = parts.into_iter().map(|part| (part.file, part.sum.size)).collect();
         b.chunks.sync(files.iter().map(|(name, _)| name.clone()).collect()).await?;
         let (asked, backend) = (completion.clone(), b.clone());
-        if let Some(done) = b.db.call(move |tx| asked.carry_out(tx, &backend, &files)).await? {
+        if let Some(done) = b.db.call(move |tx| asked.carry_out(tx, &backend, files, sum)).await? {
             break done;
         }
     };
@@ -234,9 +230,10 @@ impl Completion {
         })
     }
 
-    /// Puts the named parts together, if they are what is stored and what the request says of the whole.
-    fn assemble(&self, tx: &Transaction<'_>) -> Result<Assembled, Failure> {
+    /// The upload and the parts as they are stored, if the object may be written and they are all there.
+    fn find(&self, tx: &Transaction<'_>) -> Result<(Upload, Vec<Part>), Failure> {
         let upload = tables::require_upload(tx, &self.bucket, &self.key, &self.upload)?;
+        self.conditions.check(tables::find_object(tx, &self.bucket, &self.key)?.as_ref())?;
         if !self.parts.is_sorted_by(|one, next| one.number < next.number) {
             Err(s3_error!(
                 InvalidPartOrder,
@@ -245,26 +242,30 @@ impl Completion {
         }
         let stored = tables::parts(tx, &upload.id, 0, u32::MAX)?;
         let mut stored: HashMap<_, _> = stored.into_iter().map(|part| (part.number, part)).collect();
-        let mut sum = Sum::default();
-        let mut files = Vec::with_capacity(self.parts.len());
-        for (at, named) in self.parts.iter().enumerate() {
-            let part = stored.remove(&named.number).filter(|part| named.is(part)).ok_or_else(|| {
+        let mut find = |named: &Named| {
+            stored.remove(&named.number).filter(|part| named.is(part)).ok_or_else(|| {
                 s3_error!(
                     InvalidPart,
                     "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag. (part {})",
                     named.number
                 )
-            })?;
-            if part.sum.size < MIN_PART_SIZE && at + 1 < self.parts.len() {
-                Err(s3_error!(
-                    EntityTooSmall,
-                    "Your proposed upload is smaller than the minimum allowed size (part {})",
-                    named.number
-                ))?;
-            }
-            sum = sum.then(part.sum);
-            files.push((part.file, part.sum.size));
+            })
+        };
+        let parts = self.parts.iter().map(&mut find).collect::<Result<_, _>>()?;
+        Ok((upload, parts))
+    }
+
+    /// What the parts add up to, if S3's limits and the request's own words allow it.
+    fn judge(&self, upload: &Upload, parts: &[Part]) -> Result<Sum, Failure> {
+        let but_the_last = parts.split_last().map_or(parts, |(_, others)| others);
+        if let Some(small) = but_the_last.iter().find(|part| part.sum.size < MIN_PART_SIZE) {
+            Err(s3_error!(
+                EntityTooSmall,
+                "Your proposed upload is smaller than the minimum allowed size (part {})",
+                small.number
+            ))?;
         }
+        let sum = parts.iter().fold(Sum::default(), |sum, part| sum.then(part.sum));
         if self.size.is_some_and(|size| size != sum.size.cast_signed()) {
             Err(s3_error!(
                 InvalidRequest,
@@ -277,22 +278,23 @@ impl Completion {
         if declared && self.checksum.as_ref().is_some_and(|checksum| *checksum != sum.checksum()) {
             Err(s3_error!(BadDigest, "The CRC64NVME you specified did not match the calculated checksum."))?;
         }
-        self.conditions.check(tables::find_object(tx, &self.bucket, &self.key)?.as_ref())?;
-        Ok(Assembled { upload, files, sum })
+        Ok(sum)
     }
 
-    /// Makes the object, ends the upload and tells of it; `None` if the parts aren't `synced` any more.
+    /// Makes the object, ends the upload and tells of it; `None` if the parts aren't these `files` any more.
+    /// Also returns the files to remove once this is committed.
     fn carry_out(
         &self,
         tx: &Transaction<'_>,
         backend: &Backend,
-        synced: &[(String, u64)],
+        files: Vec<(String, u64)>,
+        sum: Sum,
     ) -> Result<Option<(tables::Object, Vec<String>)>, Failure> {
-        let Assembled { upload, files, sum } = self.assemble(tx)?;
-        if files != synced {
+        let (upload, parts) = self.find(tx)?;
+        if !parts.iter().map(|part| &part.file).eq(files.iter().map(|(file, _)| file)) {
             return Ok(None);
         }
-        let used: std::collections::HashSet<_> = files.iter().map(|(file, _)| file.clone()).collect();
+        let used: HashSet<_> = parts.into_iter().map(|part| part.file).collect();
         let mut removed = tables::remove_upload(tx, &upload.id)?;
         removed.retain(|file| !used.contains(file));
         let new = NewObject {

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::process::Command;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::JoinSet;
 
 pub const JOB_JSON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../job.json");
 const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/python");
@@ -22,8 +22,9 @@ pub struct House {
     pub url: String,
     pub s3: Client,
     pub events: UnboundedReceiver<Value>,
-    mediaconvert: MediaConvert,
-    servers: JoinSet<()>,
+    mediaconvert: Option<MediaConvert>,
+    /// All that the services do happens on it.
+    runtime: Option<Runtime>,
     data: Arc<TempDir>,
 }
 
@@ -34,63 +35,29 @@ impl House {
 
     /// Opens what an earlier one has left.
     async fn on(data: Arc<TempDir>) -> Self {
-        let listen = || TcpListener::bind("127.0.0.1:0");
-        let (s3_listener, listener) = (listen().await.unwrap(), listen().await.unwrap());
-        let url_of = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
-        let (s3_url, url) = (url_of(&s3_listener), url_of(&listener));
-
-        let db = Db::open(&data.path().join("local.db")).unwrap();
-        let outbox = Outbox::open(db.clone()).await.unwrap();
-        let bucket = |name: &str| BucketConfig { name: name.into(), cors: vec![], notify_prefix: None };
-        let s3_service = s3::open(S3Config {
-            root: data.path().join("s3"),
-            db: db.clone(),
-            outbox: outbox.clone(),
-            access_key: "local".into(),
-            secret_key: "locallocal".into(),
-            region: "us-east-1".into(),
-            buckets: vec![bucket("uploads"), bucket("media")],
-        })
-        .await
-        .unwrap();
-        let mut servers = JoinSet::new();
-        let s3_router = s3_service.router();
-        servers.spawn(async move { axum::serve(s3_listener, s3_router).await.unwrap() });
-
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (send, events) = unbounded_channel();
-        servers.spawn(outbox.clone().deliver(into_channel(send)));
-        let s3 = s3_client(&s3_url);
-        let mediaconvert = mediaconvert::open(MediaConvertConfig {
-            work_dir: data.path().join("work"),
-            db,
-            outbox,
-            s3: s3.clone(),
-            access_key: "local".into(),
-            secret_key: "locallocal".into(),
-            region: "us-east-1".into(),
-            endpoint: url.clone(),
-        })
-        .await
-        .unwrap();
-        let router = mediaconvert.router();
-        servers.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { url, s3, events, mediaconvert, servers, data }
+        let opened = runtime.spawn(open(data.path().into(), send)).await.unwrap();
+        let (s3, url, mediaconvert) = opened;
+        Self { url, s3, events, mediaconvert: Some(mediaconvert), runtime: Some(runtime), data }
     }
 
     /// Everything gone at once, as by a kill, and started again on what is left.
-    pub async fn killed_and_started(self) -> Self {
-        let Self { mediaconvert, servers, data, .. } = self;
-        drop(mediaconvert);
-        drop(servers);
-        Self::on(data).await
+    pub async fn killed_and_started(mut self) -> Self {
+        self.end_runtime().await;
+        Self::on(self.data.clone()).await
     }
 
     /// Ended in order and started again.
-    pub async fn stopped_and_started(self) -> Self {
-        let Self { mediaconvert, servers, data, .. } = self;
-        mediaconvert.shutdown().await;
-        drop(servers);
-        Self::on(data).await
+    pub async fn stopped_and_started(mut self) -> Self {
+        self.mediaconvert.take().unwrap().shutdown().await;
+        self.end_runtime().await;
+        Self::on(self.data.clone()).await
+    }
+
+    async fn end_runtime(&mut self) {
+        let runtime = self.runtime.take();
+        tokio::task::spawn_blocking(|| drop(runtime)).await.unwrap();
     }
 
     /// What lies in MediaConvert's work folder.
@@ -152,6 +119,51 @@ impl House {
     pub async fn end(&mut self, job: &str) -> Value {
         self.event(job, &["COMPLETE", "ERROR", "CANCELED"]).await["detail"].clone()
     }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn open(data: PathBuf, events: UnboundedSender<Value>) -> (Client, String, MediaConvert) {
+    let listen = || TcpListener::bind("127.0.0.1:0");
+    let (s3_listener, listener) = (listen().await.unwrap(), listen().await.unwrap());
+    let url_of = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
+    let (s3, url) = (s3_client(&url_of(&s3_listener)), url_of(&listener));
+
+    let db = Db::open(&data.join("local.db")).unwrap();
+    let outbox = Outbox::open(db.clone()).await.unwrap();
+    let bucket = |name: &str| BucketConfig { name: name.into(), cors: vec![], notify_prefix: None };
+    let s3_config = S3Config {
+        root: data.join("s3"),
+        db: db.clone(),
+        outbox: outbox.clone(),
+        access_key: "local".into(),
+        secret_key: "locallocal".into(),
+        region: "us-east-1".into(),
+        buckets: vec![bucket("uploads"), bucket("media")],
+    };
+    let s3_router = s3::open(s3_config).await.unwrap().router();
+    tokio::spawn(async move { axum::serve(s3_listener, s3_router).await });
+    tokio::spawn(outbox.clone().deliver(into_channel(events)));
+    let config = MediaConvertConfig {
+        work_dir: data.join("work"),
+        db,
+        outbox,
+        s3: s3.clone(),
+        access_key: "local".into(),
+        secret_key: "locallocal".into(),
+        region: "us-east-1".into(),
+        endpoint: url.clone(),
+    };
+    let mediaconvert = mediaconvert::open(config).await.unwrap();
+    let router = mediaconvert.router();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (s3, url, mediaconvert)
 }
 
 fn into_channel(send: UnboundedSender<Value>) -> Handler {

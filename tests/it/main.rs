@@ -5,5 +5,6 @@ mod docs;
 mod edge;
 mod events;
 mod mediaconvert;
+mod s3;
 mod stack;
 mod up;

@@ -19,7 +19,8 @@ pub fn wait_ms(tries: u32, wish_ms: u32, chance: f64) -> u32 {
     drawn.saturating_add(wish_ms.min(LONGEST_WISH_MS))
 }
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
+#[cfg(not(target_arch = "wasm32"))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -1,20 +1,16 @@
 //! The calls to the edge, as contract: JSON in and out, a bearer token, errors as problem+json. Decides
 //! nothing about trying again.
 
-use crate::error::{Failure, Problem, codes};
-use crate::json;
+use crate::answers::{self, Glance, Json};
+use crate::error::{Failure, codes};
 use crate::machine::{Session, Stored};
 use crate::page::Page;
 use crate::parts::Ticket;
 use crate::xhr::{self, Answer, Body, Request};
-use js_sys::{Date, JSON};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use wasm_bindgen::JsValue;
-use wire::{
-    ChecksumKind, CompleteUpload, OpenUpload, Part, SignParts, SignedParts, StoredPart, UploadOpened,
-    VideoError, VideoStatus,
-};
+use js_sys::{Array, Date, JSON, Object, Reflect};
+use serde::Serialize;
+use wasm_bindgen::{JsCast, JsValue};
+use wire::{CompleteUpload, OpenUpload, SignParts, StoredPart};
 
 /// The edge, on behalf of one upload.
 pub struct Client {
@@ -34,61 +30,31 @@ pub enum Look {
     },
 }
 
-/// What is needed here of a `Video`; the page gets the whole of it untouched.
-#[derive(Deserialize)]
-pub struct Glance {
-    pub status: VideoStatus,
-    pub progress: u8,
-    pub error: Option<VideoError>,
-}
-
-/// What is needed here of [`wire::UploadCompleted`].
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Completed {
-    video_id: String,
-    key: String,
-    size: u64,
-    checksum: Option<String>,
-}
-
-/// What is needed here of [`wire::UploadStatus`].
-#[derive(Deserialize)]
-struct Status {
-    parts: Vec<StoredPart>,
-}
-
 impl Client {
     pub fn new(endpoint: String, page: Page) -> Self {
         Self { endpoint, page }
     }
 
     pub async fn open(&self, body: &OpenUpload) -> Result<Session, Failure> {
-        let opened: UploadOpened = read(&self.call("POST", "/uploads", Some(&text(body)?)).await?)?;
-        Ok(Session {
-            upload: opened.upload,
-            part_size: opened.part_size,
-            part_count: opened.part_count,
-            checksum: opened.checksum == ChecksumKind::Crc64Nvme,
-            tickets: opened.parts.into_iter().map(ticket).collect(),
-        })
+        let answer = self.call("POST", "/uploads", Some(&text(body)?)).await?;
+        answers::opened(&parse(&answer)?).ok_or_else(Failure::bad_answer)
     }
 
     pub async fn sign(&self, upload: &str, part_numbers: Vec<u32>) -> Result<Vec<Ticket>, Failure> {
         let path = ["/uploads/", upload, "/parts"].concat();
         let answer = self.call("POST", &path, Some(&text(&SignParts { part_numbers })?)).await?;
-        Ok(read::<SignedParts>(&answer)?.parts.into_iter().map(ticket).collect())
+        answers::signed(&parse(&answer)?).ok_or_else(Failure::bad_answer)
     }
 
     pub async fn list(&self, upload: &str) -> Result<Vec<StoredPart>, Failure> {
         let answer = self.call("GET", &["/uploads/", upload].concat(), None).await?;
-        Ok(read::<Status>(&answer)?.parts)
+        answers::listed(&parse(&answer)?).ok_or_else(Failure::bad_answer)
     }
 
     pub async fn complete(&self, upload: &str, body: &CompleteUpload) -> Result<Stored, Failure> {
         let path = ["/uploads/", upload, "/complete"].concat();
-        let done: Completed = read(&self.call("POST", &path, Some(&text(body)?)).await?)?;
-        Ok(Stored { video_id: done.video_id, key: done.key, size: done.size, checksum: done.checksum })
+        let answer = self.call("POST", &path, Some(&text(body)?)).await?;
+        answers::completed(&parse(&answer)?).ok_or_else(Failure::bad_answer)
     }
 
     pub async fn abort(&self, upload: &str) -> Result<(), Failure> {
@@ -103,8 +69,8 @@ impl Client {
             return Ok(Look::Same);
         }
         let answer = accept(answer)?;
-        let whole = JSON::parse(&answer.text).map_err(|_| Failure::bad_answer())?;
-        let glance = json::read(&whole).ok_or_else(Failure::bad_answer)?;
+        let whole = parse(&answer)?;
+        let glance = answers::glance(&whole).ok_or_else(Failure::bad_answer)?;
         Ok(Look::Video { glance, whole, etag: answer.header("etag") })
     }
 
@@ -143,12 +109,12 @@ fn accept(answer: Answer) -> Result<Answer, Failure> {
     if answer.is_ok() {
         return Ok(answer);
     }
-    Err(Failure::from_edge(answer.status, read::<Problem>(&answer).ok()).after(answer.wish_ms()))
+    let problem = parse(&answer).map(|body| answers::problem(&body)).unwrap_or_default();
+    Err(Failure::from_edge(answer.status, problem).after(answer.wish_ms()))
 }
 
-fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, Failure> {
-    let value = JSON::parse(&answer.text).ok();
-    value.and_then(|value| json::read(&value)).ok_or_else(Failure::bad_answer)
+fn parse(answer: &Answer) -> Result<JsValue, Failure> {
+    JSON::parse(&answer.text).map_err(|_| Failure::bad_answer())
 }
 
 /// Can't fail: the requests of `wire` hold nothing that JSON can't.
@@ -156,12 +122,39 @@ fn text(body: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string(body).map_err(|_| Failure::bad_answer())
 }
 
-fn ticket(part: Part) -> Ticket {
-    let end = Date::parse(&part.expires_at);
-    Ticket {
-        part: part.part_number,
-        url: part.url,
-        headers: part.headers.into_iter().collect(),
-        expires_at: (end > 0.0).then_some(end as u64),
+impl Json for JsValue {
+    fn get(&self, name: &str) -> Option<Self> {
+        // Fails for what is no object.
+        let field = Reflect::get(self, &name.into()).ok()?;
+        (!field.is_null_or_undefined()).then_some(field)
+    }
+
+    fn text(&self) -> Option<String> {
+        self.as_string()
+    }
+
+    fn count(&self) -> Option<u64> {
+        let number = self.as_f64()?;
+        let count = number as u64;
+        (count as f64 == number && count < 1 << 53).then_some(count)
+    }
+
+    fn truth(&self) -> Option<bool> {
+        self.as_bool()
+    }
+
+    fn items(&self) -> Option<Vec<Self>> {
+        self.dyn_ref::<Array>().map(Array::to_vec)
+    }
+
+    fn pairs(&self) -> Vec<(String, Self)> {
+        let Some(object) = self.dyn_ref::<Object>() else { return Vec::new() };
+        let pair = |name: JsValue| Some((name.as_string()?, Reflect::get(object, &name).ok()?));
+        Object::keys(object).to_vec().into_iter().filter_map(pair).collect()
+    }
+
+    fn time(&self) -> Option<u64> {
+        let time = Date::parse(&self.as_string()?);
+        (time > 0.0).then_some(time as u64)
     }
 }

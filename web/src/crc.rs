@@ -153,7 +153,8 @@ fn multiply(a: u64, b: u64) -> u64 {
     product
 }
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
+#[cfg(not(target_arch = "wasm32"))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -4,6 +4,7 @@
 use crate::client::{Client, Look};
 use crate::error::{Failure, Kind, codes};
 use crate::file::File;
+use crate::flights::{Flights, Order};
 use crate::machine::{Command, Event, Machine, Moment, Stage, Stored, Task};
 use crate::pace::{self, Pace};
 use crate::page::Page;
@@ -11,23 +12,17 @@ use crate::parts::{Receipt, Ticket};
 use crate::progress::Progress;
 use crate::xhr::{self, Body, Request};
 use crate::{backoff, watch};
-use futures_channel::mpsc::UnboundedReceiver;
-use futures_util::future::{Either, LocalBoxFuture, select};
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
 use js_sys::{Date, Function, Math, Promise};
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::ops::Range;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
 use wire::{OpenUpload, VideoStatus};
-
-/// What the page may ask of a running upload.
-pub enum Order {
-    Cancel,
-}
 
 /// How to send a file. All optional ones have a good value of their own.
 pub struct Settings {
@@ -45,35 +40,32 @@ pub struct Driver {
     settings: Settings,
     client: Rc<Client>,
     page: Page,
-    orders: UnboundedReceiver<Order>,
+    cancel: Order,
+    /// The order to cancel has been passed on.
+    canceled: bool,
     machine: Machine,
     progress: Rc<RefCell<Progress>>,
     /// The upload's token; empty until it is open.
     upload: Rc<str>,
     /// Everything under way; dropping one stops it.
-    flights: FuturesUnordered<LocalBoxFuture<'static, Event>>,
+    flights: Flights<Event>,
     stage: Stage,
 }
 
 impl Driver {
-    pub fn new(
-        file: File,
-        settings: Settings,
-        client: Client,
-        page: Page,
-        orders: UnboundedReceiver<Order>,
-    ) -> Self {
+    pub fn new(file: File, settings: Settings, client: Client, page: Page, cancel: Order) -> Self {
         Self {
             machine: Machine::new(file.size(), settings.checks, Pace::new(settings.at_once)),
             progress: Rc::new(RefCell::new(Progress::new(file.size()))),
             client: Rc::new(client),
             upload: "".into(),
-            flights: FuturesUnordered::new(),
+            flights: Flights::default(),
             stage: Stage::Starting,
             file,
             settings,
             page,
-            orders,
+            cancel,
+            canceled: false,
         }
     }
 
@@ -110,18 +102,24 @@ impl Driver {
                 }
                 self.obey(command);
             }
-            let event = match select(self.orders.next(), self.flights.next()).await {
-                Either::Left((Some(Order::Cancel), _)) => Some(Event::Canceled),
-                // The page has let go of its handle: nobody can cancel any more.
-                Either::Left((None, next)) => next.await,
-                Either::Right((event, _)) => event,
-            };
             // The machine always waits for something; if not, better an error than a silent stop.
-            let event = event.ok_or_else(Failure::stuck)?;
+            let event = self.next().await.ok_or_else(Failure::stuck)?;
             self.note(&event);
             self.machine.handle(event, Moment { now: now(), chance: Math::random() });
             self.tell_stage();
         }
+    }
+
+    /// The next thing that happens; `None` if nothing is under way.
+    async fn next(&mut self) -> Option<Event> {
+        poll_fn(|context| {
+            if !self.canceled && self.cancel.poll(context).is_ready() {
+                self.canceled = true;
+                return Poll::Ready(Some(Event::Canceled));
+            }
+            self.flights.poll_next(context)
+        })
+        .await
     }
 
     fn obey(&mut self, command: Command) {
@@ -162,16 +160,19 @@ impl Driver {
                     self.progress.borrow_mut().lost(part);
                 }
                 self.page.retry(task, tries, ms, &why);
-                self.fly(task, sleep(ms).map(move |()| Ok(Event::Waited(task))));
+                self.fly(task, async move {
+                    sleep(ms).await;
+                    Ok(Event::Waited(task))
+                });
             }
             // Ends the loop above.
             Command::Finish(_) => {}
         }
     }
 
-    fn fly(&self, task: Task, work: impl Future<Output = Result<Event, Failure>> + 'static) {
-        let event = work.map(move |end| end.unwrap_or_else(|failure| Event::Failed { task, failure }));
-        self.flights.push(event.boxed_local());
+    fn fly(&mut self, task: Task, work: impl Future<Output = Result<Event, Failure>> + 'static) {
+        self.flights
+            .push(async move { work.await.unwrap_or_else(|failure| Event::Failed { task, failure }) });
     }
 
     fn note(&mut self, event: &Event) {
@@ -230,12 +231,14 @@ impl Driver {
     /// Waits until the video is converted; answers the whole `Video`.
     async fn watch(&mut self, video_id: &str) -> Result<JsValue, Failure> {
         let (client, page) = (self.client.clone(), self.page.clone());
-        let watching = std::pin::pin!(watch_video(&client, &page, video_id));
-        match select(self.orders.next(), watching).await {
-            Either::Left((Some(Order::Cancel), _)) => Err(Failure::canceled()),
-            Either::Left((None, watching)) => watching.await,
-            Either::Right((end, _)) => end,
-        }
+        let mut watching = pin!(watch_video(&client, &page, video_id));
+        poll_fn(|context| {
+            if self.cancel.poll(context).is_ready() {
+                return Poll::Ready(Err(Failure::canceled()));
+            }
+            watching.as_mut().poll(context)
+        })
+        .await
     }
 }
 
@@ -266,7 +269,7 @@ async fn watch_video(client: &Client, page: &Page, video_id: &str) -> Result<JsV
                 match glance.status {
                     VideoStatus::Ready => return Ok(whole),
                     VideoStatus::Failed => {
-                        let told = glance.error.map(|error| error.message).filter(|m| !m.is_empty());
+                        let told = glance.error.filter(|m| !m.is_empty());
                         let sentence = told.unwrap_or_else(|| "The video can't be converted.".into());
                         return Err(Failure::last(codes::CONVERSION_FAILED, sentence));
                     }

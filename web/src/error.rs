@@ -1,7 +1,7 @@
 //! What can go wrong, told apart once: a kind that retrying looks at, a stable code for programs and a
 //! sentence for people. Pure. A URL, a token or a header never enters a sentence.
 
-use serde::Deserialize;
+use crate::answers::Problem;
 use std::borrow::Cow;
 
 /// What retrying looks at.
@@ -50,15 +50,6 @@ pub mod codes {
     pub const UPLOAD_GONE: &str = "upload_gone";
     pub const REFUSED: &str = "refused";
     pub const INTERNAL: &str = "internal";
-}
-
-/// An error's body as far as it is needed here; lenient, as a proxy's may be anything.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub struct Problem {
-    pub code: String,
-    pub detail: String,
-    pub retryable: bool,
 }
 
 impl Failure {
@@ -119,9 +110,8 @@ impl Failure {
         }
     }
 
-    /// Of the edge's answer: its HTTP status and its body, where that is an error of the edge's own.
-    pub fn from_edge(status: u16, problem: Option<Problem>) -> Self {
-        let problem = problem.unwrap_or_default();
+    /// Of the edge's answer: its HTTP status and its body, empty where that is no error of the edge's own.
+    pub fn from_edge(status: u16, problem: Problem) -> Self {
         let kind = match status {
             0 => return Self::network(),
             401 => Kind::Stale,
@@ -156,7 +146,8 @@ impl Failure {
     }
 }
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
+#[cfg(not(target_arch = "wasm32"))]
 mod tests {
     use super::*;
 
@@ -183,17 +174,28 @@ mod tests {
 
     #[test]
     fn answers_of_the_edge() {
-        let said = |code: &str, retryable| {
-            Some(Problem { code: code.into(), detail: "A sentence.".into(), retryable })
-        };
+        let said =
+            |code: &str, retryable| Problem { code: code.into(), detail: "A sentence.".into(), retryable };
         for (status, problem, kind, code, sentence) in [
-            (0, None, Kind::Network, "network", Failure::network().sentence),
+            (0, Problem::default(), Kind::Network, "network", Failure::network().sentence),
             (401, said("unauthorized", false), Kind::Stale, "unauthorized", "A sentence.".into()),
             (409, said("upload_gone", false), Kind::Final, "upload_gone", "A sentence.".into()),
             (409, said("throttled", true), Kind::Server, "throttled", "A sentence.".into()),
-            (429, None, Kind::Throttled, "unavailable", "The server has a passing failure.".into()),
-            (502, None, Kind::Server, "unavailable", "The server has a passing failure.".into()),
-            (418, None, Kind::Final, "refused", "The server refuses the request.".into()),
+            (
+                429,
+                Problem::default(),
+                Kind::Throttled,
+                "unavailable",
+                "The server has a passing failure.".into(),
+            ),
+            (
+                502,
+                Problem::default(),
+                Kind::Server,
+                "unavailable",
+                "The server has a passing failure.".into(),
+            ),
+            (418, Problem::default(), Kind::Final, "refused", "The server refuses the request.".into()),
         ] {
             let failure = Failure::from_edge(status, problem);
             assert_eq!((failure.kind, &*failure.code), (kind, code), "{status}");

@@ -1,10 +1,10 @@
 //! What JavaScript sees of this crate: one class, no logic.
 
 use crate::client::Client;
-use crate::driver::{Driver, Order, Settings};
+use crate::driver::{Driver, Settings};
 use crate::file::File;
+use crate::flights::Order;
 use crate::page::Page;
-use futures_channel::mpsc::{UnboundedSender, unbounded};
 use js_sys::Function;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::spawn_local;
@@ -13,7 +13,7 @@ use web_sys::Blob;
 /// A running upload. Dropping it doesn't stop the upload.
 #[wasm_bindgen]
 pub struct Run {
-    orders: UnboundedSender<Order>,
+    cancel: Order,
 }
 
 #[wasm_bindgen]
@@ -32,7 +32,7 @@ impl Run {
         token: Function,
         tell: Function,
     ) -> Run {
-        let (orders, inbox) = unbounded();
+        let cancel = Order::default();
         let settings = Settings {
             video_id,
             part_size: part_size.map(|bytes| bytes as u64),
@@ -41,12 +41,12 @@ impl Run {
         };
         let page = Page::new(tell, token);
         let client = Client::new(endpoint, page.clone());
-        spawn_local(Driver::new(File::new(file), settings, client, page, inbox).run());
-        Run { orders }
+        spawn_local(Driver::new(File::new(file), settings, client, page, cancel.clone()).run());
+        Run { cancel }
     }
 
     /// Stops the upload and aborts it in the storage; after its end, stops watching the conversion.
     pub fn cancel(&self) {
-        let _ = self.orders.unbounded_send(Order::Cancel);
+        self.cancel.give();
     }
 }

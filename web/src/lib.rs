@@ -1,11 +1,12 @@
 //! The uploader: sends a file in parts straight to S3, from a browser. Here are only the exports, no logic.
 //!
-//! The files without a browser in them (`crc`, `backoff`, `pace`, `parts`, `machine`, `progress`, `watch`,
-//! `error`) are pure and run anywhere; `driver` obeys them with the help of the rest.
+//! The public modules are pure and run anywhere; `driver` obeys them in a browser with the help of the rest.
 
+pub mod answers;
 pub mod backoff;
 pub mod crc;
 pub mod error;
+pub mod flights;
 pub mod machine;
 pub mod pace;
 pub mod parts;
@@ -20,8 +21,6 @@ mod driver;
 mod exports;
 #[cfg(target_arch = "wasm32")]
 mod file;
-#[cfg(target_arch = "wasm32")]
-mod json;
 #[cfg(target_arch = "wasm32")]
 mod page;
 #[cfg(target_arch = "wasm32")]

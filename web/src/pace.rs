@@ -46,7 +46,8 @@ pub fn part_size(size: u64) -> u64 {
     even.next_multiple_of(MIB).min(MAX_PART_SIZE)
 }
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
+#[cfg(not(target_arch = "wasm32"))]
 mod tests {
     use super::*;
     use wire::PartPlan;

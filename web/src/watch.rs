@@ -10,7 +10,8 @@ pub fn next_ms(last_ms: u32, moved: bool) -> u32 {
     if moved { SHORTEST_MS } else { (last_ms.saturating_mul(3) / 2).clamp(SHORTEST_MS, LONGEST_MS) }
 }
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
+#[cfg(not(target_arch = "wasm32"))]
 mod tests {
     use super::*;
 

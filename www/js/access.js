@@ -5,6 +5,8 @@ import { byId } from "./dom.js";
 const KEY = "greloupis.access";
 let asking;
 
+byId("access-later").addEventListener("click", () => byId("access").close());
+
 /** The token to send, or an empty string. */
 export function token() {
   return sessionStorage.getItem(KEY) ?? "";
@@ -27,7 +29,6 @@ export function ask(refused) {
       if (given) sessionStorage.setItem(KEY, given);
       resolve(Boolean(given));
     }, { once: true });
-    byId("access-later").addEventListener("click", () => dialog.close(), { once: true });
     dialog.showModal();
   });
   return asking;

@@ -34,8 +34,6 @@ pub fn pack() -> Outcome<PathBuf> {
     build_wasm(&npm)?;
     let web = tools::root().join("web");
     for (from, to) in [
-        (npm.join("glue/engine.js"), "engine.js"),
-        (web.join("js/index.js"), "index.js"),
         (web.join("js/index.d.ts"), "index.d.ts"),
         (web.join("README.md"), "README.md"),
         (tools::root().join("LICENSE"), "LICENSE"),
@@ -43,6 +41,8 @@ pub fn pack() -> Outcome<PathBuf> {
         fs::copy(&from, package.join(to))
             .map_err(|error| format!("{} can't be copied: {error}", from.display()))?;
     }
+    minify(&npm.join("glue/engine.js"), &package.join("engine.js"))?;
+    minify(&web.join("js/index.js"), &package.join("index.js"))?;
     write_manifest(&web.join("package.json"), &package.join("package.json"))?;
     weigh(&package, &web)?;
     tools::output_of(
@@ -53,14 +53,13 @@ pub fn pack() -> Outcome<PathBuf> {
 
 /// Compiles, makes the glue, and optimizes: leaves `package/uploader.wasm` and `glue/engine.js`.
 fn build_wasm(npm: &Path) -> Outcome {
-    tools::run(tools::cargo().args([
-        "build",
-        "--quiet",
-        "--package=web",
-        "--lib",
-        "--profile=web",
-        "--target=wasm32-unknown-unknown",
-    ]))?;
+    let target = "wasm32-unknown-unknown";
+    tools::run(
+        tools::cargo()
+            .args(["build", "--quiet", "--package=web", "--lib", "--profile=web", "--target", target])
+            // Else the names of this machine's folders would be in what everybody downloads.
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", remapped_paths()),
+    )?;
     let glue = npm.join("glue");
     tools::run(
         Command::new(tools::wasm_bindgen()?)
@@ -68,7 +67,7 @@ fn build_wasm(npm: &Path) -> Outcome {
             .args(["--target=web", "--no-typescript", "--omit-default-module-path", "--out-name=engine"])
             .arg("--out-dir")
             .arg(&glue)
-            .arg(tools::root().join("target/wasm32-unknown-unknown/web/web.wasm")),
+            .arg(tools::root().join("target").join(target).join("web/web.wasm")),
     )?;
     tools::run(
         Command::new("node")
@@ -78,6 +77,22 @@ fn build_wasm(npm: &Path) -> Outcome {
             .args(WASM_FEATURES)
             .arg("-o")
             .arg(npm.join("package/uploader.wasm")),
+    )
+}
+
+fn remapped_paths() -> String {
+    let home = std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| home + "/.cargo"));
+    let crates = home.map(|home| format!("--remap-path-prefix={home}/registry/src=crates "));
+    format!("{}--remap-path-prefix={}=.", crates.unwrap_or_default(), tools::root().display())
+}
+
+/// Takes comments and long names out, as not every page has a bundler that does.
+fn minify(from: &Path, to: &Path) -> Outcome {
+    tools::run(
+        Command::new(tools::root().join("node_modules/.bin/esbuild"))
+            .args(["--minify", "--format=esm", "--target=es2022", "--log-level=warning"])
+            .arg(format!("--outfile={}", to.display()))
+            .arg(from),
     )
 }
 

@@ -17,7 +17,7 @@ impl Frame {
     /// The picture that `wanted` makes of `video`, turned clockwise by `turn` degrees.
     pub fn new(wanted: &VideoDescription, video: &Video, turn: u32) -> Self {
         let coded = (f64::from(video.width) * video.pixel.as_f64(), f64::from(video.height));
-        let (width, height) = if turn % 180 == 0 { coded } else { (coded.1, coded.0) };
+        let (width, height) = if turn.is_multiple_of(180) { coded } else { (coded.1, coded.0) };
         let by = |factor: f64| (even(width * factor), even(height * factor));
         let (box_width, box_height) = match (wanted.width, wanted.height) {
             (None, None) => return Self::plain(by(1.0)),

@@ -3,7 +3,27 @@
 
 use http::HeaderMap;
 use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::{S3Auth, SecretKey};
 use s3s::{S3Error, S3Result, s3_error};
+
+/// The one key.
+pub struct Key {
+    pub access: String,
+    pub secret: SecretKey,
+}
+
+#[async_trait::async_trait]
+impl S3Auth for Key {
+    async fn get_secret_key(&self, access: &str) -> S3Result<SecretKey> {
+        if access == self.access {
+            return Ok(self.secret.clone());
+        }
+        Err(s3_error!(
+            InvalidAccessKeyId,
+            "The AWS Access Key Id you provided does not exist in our records."
+        ))
+    }
+}
 
 pub struct SignedOnly;
 

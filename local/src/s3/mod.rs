@@ -37,7 +37,6 @@ use crate::outbox::Outbox;
 use axum::Router;
 use chunks::Chunks;
 use front::Front;
-use s3s::auth::SimpleAuth;
 use s3s::config::StaticConfigProvider;
 use s3s::service::S3ServiceBuilder;
 use s3s::validation::{AwsNameValidation, NameValidation};
@@ -134,7 +133,7 @@ pub async fn open(config: S3Config) -> Result<S3, OpenError> {
     let mut limits = s3s::config::S3Config::default();
     limits.xml_max_body_size = LARGEST_XML;
     let mut builder = S3ServiceBuilder::new(backend);
-    builder.set_auth(SimpleAuth::from_single(access_key, secret_key));
+    builder.set_auth(access::Key { access: access_key, secret: secret_key.into() });
     builder.set_access(access::SignedOnly);
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(limits))));
     Ok(S3 { front: Front { service: builder.build(), cors, log } })

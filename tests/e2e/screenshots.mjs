@@ -1,0 +1,94 @@
+// Takes the pictures of the page that people look at: target/screenshots/, and docs/page.png for the README.
+// Needs what the tests need: GRELOUPIS_LOCAL and GRELOUPIS_SITE.
+
+import { execFile } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { scene } from "./scenery.mjs";
+import * as e2e from "./support.mjs";
+
+const run = promisify(execFile);
+
+const SCREENS = {
+  wide: { viewport: { width: 1280, height: 900 } },
+  phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true },
+  dark: { viewport: { width: 1280, height: 900 }, colorScheme: "dark" },
+};
+
+const shots = join(e2e.ROOT, "target/screenshots");
+await mkdir(shots, { recursive: true });
+const files = {
+  sunset: { path: await scene("sunset"), name: "Sunset at Naxos.mp4" },
+  noon: { path: await scene("noon"), name: "Ferry to Paros.mov" },
+  night: { path: await scene("night"), name: "Night swim 🌊.mp4" },
+  letter: { path: join(await e2e.folder("inputs"), "letter.mp4"), name: "letter.mp4" },
+  nothing: { path: join(await e2e.folder("inputs"), "nothing.mp4"), name: "nothing.mp4" },
+};
+await writeFile(files.letter.path, "Dear converter,\n".repeat(500));
+await writeFile(files.nothing.path, "");
+
+const browser = await e2e.startBrowser();
+const system = await e2e.System.start();
+try {
+  const shoot = (page, name, path = join(shots, `${name}.png`)) => page.screenshot({ path, animations: "disabled" });
+  const open = (context) => e2e.openPage(browser, system.url, { context });
+  const close = (page) => page.context().close();
+  const percent = (page, file, share) =>
+    page.waitForFunction(
+      ([name, share]) => {
+        const card = [...document.querySelectorAll(".card")].find((card) => card.querySelector(".name").title === name);
+        return card?.querySelector("progress").value > share;
+      },
+      [file.name, share],
+    );
+
+  for (const [screen, context] of Object.entries(SCREENS)) {
+    const page = await open(context);
+    await page.locator("#videos-note", { hasText: "Nothing here yet" }).waitFor();
+    await shoot(page, `empty-${screen}`);
+    await close(page);
+  }
+
+  for (const [screen, context] of Object.entries(SCREENS)) {
+    const page = await open(context);
+    await e2e.drop(page, [files.letter, files.nothing]);
+    await e2e.reaches(e2e.cardOf(page, files.letter.name), "failed");
+    await e2e.reaches(e2e.cardOf(page, files.nothing.name), "failed");
+    await shoot(page, `failed-${screen}`);
+    await close(page);
+
+    const work = await open(context);
+    await e2e.drop(work, [files.sunset]);
+    await e2e.reaches(e2e.cardOf(work, files.sunset.name), "ready");
+    await e2e.drop(work, [files.noon]);
+    await e2e.reaches(e2e.cardOf(work, files.noon.name), "converting");
+    await e2e.throttle(work, 12_000_000);
+    await e2e.drop(work, [files.night]);
+    await percent(work, files.night, 0.35);
+    await shoot(work, `uploading-${screen}`);
+    if (screen === "wide") await shoot(work, "", join(e2e.ROOT, "docs/page.png"));
+    await e2e.throttle(work, 0);
+    await e2e.reaches(e2e.cardOf(work, files.night.name), "converting");
+    await percent(work, files.night, 0.3);
+    await shoot(work, `converting-${screen}`);
+    await e2e.reaches(e2e.cardOf(work, files.night.name), "ready");
+    await e2e.playsPast(work, e2e.cardOf(work, files.sunset.name), 1.5);
+    await shoot(work, `playing-${screen}`);
+    await close(work);
+  }
+
+  const page = await open(SCREENS.wide);
+  await page.locator(".video.video[data-state=ready]").nth(8).waitFor();
+  await page.waitForFunction(() => [...document.images].every((image) => image.complete));
+  await page.screenshot({ path: join(shots, "list-wide.png"), fullPage: true });
+} finally {
+  await browser.close();
+  await system.stop();
+}
+
+// 256 colours are enough for a README, and a third of the bytes.
+const picture = join(e2e.ROOT, "docs/page.png");
+const few = join(shots, "page.png");
+await run("ffmpeg", ["-v", "error", "-y", "-i", picture, "-vf", "split[a][b];[a]palettegen[p];[b][p]paletteuse", few]);
+await run("mv", [few, picture]);

@@ -1,0 +1,187 @@
+//! An S3 endpoint of a test's own, with the events that it sends, and the ways to look at its answers.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::complete_multipart_upload::builders::CompleteMultipartUploadFluentBuilder;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use local::db::Db;
+use local::outbox::{Handler, Outbox};
+use local::s3::{self, BucketConfig, CorsRule, S3Config};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+pub const KEY: &str = "inputs/film.mp4";
+/// The page that the bucket's CORS rule allows.
+pub const PAGE: &str = "http://127.0.0.1:8080";
+pub const MIB: usize = 1024 * 1024;
+
+pub struct House {
+    pub url: String,
+    pub s3: Client,
+    pub events: UnboundedReceiver<Value>,
+    runtime: Option<Runtime>,
+    data: Arc<TempDir>,
+}
+
+impl House {
+    pub async fn new() -> Self {
+        Self::on(Arc::new(tempfile::tempdir().unwrap())).await
+    }
+
+    async fn on(data: Arc<TempDir>) -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (send, events) = unbounded_channel();
+        let url = runtime.spawn(serve(data.path().into(), send)).await.unwrap();
+        Self { s3: client(&url, "locallocal"), url, events, runtime: Some(runtime), data }
+    }
+
+    /// Everything gone at once, as by a kill, and started again on what is left.
+    pub async fn killed_and_started(mut self) -> Self {
+        let runtime = self.runtime.take();
+        tokio::task::spawn_blocking(|| drop(runtime)).await.unwrap();
+        Self::on(self.data.clone()).await
+    }
+
+    /// Opens an upload of `key` that declares nothing.
+    pub async fn open(&self, key: &str) -> String {
+        let created = self.s3.create_multipart_upload().bucket("uploads").key(key).send().await.unwrap();
+        created.upload_id.unwrap()
+    }
+
+    pub async fn put_part(&self, upload: &str, number: i32, bytes: Vec<u8>) -> CompletedPart {
+        let put = self.s3.upload_part().bucket("uploads").key(KEY).upload_id(upload).part_number(number);
+        let stored = put.body(bytes.into()).send().await.unwrap();
+        CompletedPart::builder().part_number(number).e_tag(stored.e_tag.unwrap()).build()
+    }
+
+    pub fn complete(&self, upload: &str, parts: &[CompletedPart]) -> CompleteMultipartUploadFluentBuilder {
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.to_vec())).build();
+        self.s3
+            .complete_multipart_upload()
+            .bucket("uploads")
+            .key(KEY)
+            .upload_id(upload)
+            .multipart_upload(parts)
+    }
+
+    pub async fn bytes(&self, key: &str) -> Vec<u8> {
+        let object = self.s3.get_object().bucket("uploads").key(key).send().await.unwrap();
+        object.body.collect().await.unwrap().to_vec()
+    }
+
+    /// How many files lie in `tmp` and in `chunks`.
+    pub fn files(&self) -> [usize; 2] {
+        ["tmp", "chunks"].map(|folder| std::fs::read_dir(self.root().join(folder)).unwrap().count())
+    }
+
+    /// Waits until so many files lie in `tmp` and in `chunks`.
+    pub async fn until_files(&self, wanted: [usize; 2]) {
+        let reached = async {
+            while self.files() != wanted {
+                tokio::task::yield_now().await;
+            }
+        };
+        let reached = tokio::time::timeout(Duration::from_secs(60), reached).await;
+        assert!(reached.is_ok(), "{:?} files instead of {wanted:?}", self.files());
+    }
+
+    /// All events so far: one more object is made, whose event comes after theirs.
+    pub async fn events_so_far(&mut self) -> Vec<Value> {
+        self.s3.put_object().bucket("uploads").key("inputs/last").send().await.unwrap();
+        let mut events = Vec::new();
+        loop {
+            let event = self.events.recv().await.unwrap();
+            if event["Records"][0]["s3"]["object"]["key"] == "inputs/last" {
+                return events;
+            }
+            events.push(event);
+        }
+    }
+
+    pub fn root(&self) -> PathBuf {
+        self.data.path().join("s3")
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn serve(data: PathBuf, events: UnboundedSender<Value>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (config, outbox) = config(&data).await;
+    let router = s3::open(config).await.unwrap().router();
+    let handler: Handler = Arc::new(move |event| {
+        let _ = events.send(event);
+        Box::pin(async { Ok(()) })
+    });
+    tokio::spawn(outbox.deliver(handler));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+pub async fn config(data: &Path) -> (S3Config, Outbox) {
+    let db = Db::open(&data.join("local.db")).unwrap();
+    let outbox = Outbox::open(db.clone()).await.unwrap();
+    let rule = CorsRule {
+        allowed_origins: vec![PAGE.into()],
+        allowed_methods: vec!["PUT".into()],
+        allowed_headers: vec!["*".into()],
+        expose_headers: vec!["ETag".into(), "x-amz-checksum-crc64nvme".into()],
+        max_age_seconds: Some(3600),
+    };
+    let uploads =
+        BucketConfig { name: "uploads".into(), cors: vec![rule], notify_prefix: Some("inputs/".into()) };
+    let media = BucketConfig { name: "media".into(), cors: vec![], notify_prefix: None };
+    let config = S3Config {
+        root: data.join("s3"),
+        db,
+        outbox: outbox.clone(),
+        access_key: "local".into(),
+        secret_key: "locallocal".into(),
+        region: "us-east-1".into(),
+        buckets: vec![uploads, media],
+    };
+    (config, outbox)
+}
+
+pub fn client(url: &str, secret_key: &str) -> Client {
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("local", secret_key, None, None, "test"))
+        .endpoint_url(url)
+        .force_path_style(true);
+    Client::from_conf(config.build())
+}
+
+/// Status and code of the error that a call must end in.
+pub fn refusal<T, E: ProvideErrorMetadata>(result: Result<T, SdkError<E>>) -> (u16, String) {
+    let Err(error) = result else { panic!("was not refused") };
+    let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+    (status, error.code().unwrap_or_default().to_owned())
+}
+
+/// As many bytes, no two stretches of them alike.
+pub fn film(size: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed | 1;
+    let mut bytes = Vec::with_capacity(size + 8);
+    while bytes.len() < size {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        bytes.extend_from_slice(&(state ^ state >> 29).to_le_bytes());
+    }
+    bytes.truncate(size);
+    bytes
+}

@@ -1,0 +1,81 @@
+//! Who may send what: signatures in headers and in URLs.
+
+use super::house::{House, KEY, MIB, client, film, refusal};
+use aws_sdk_s3::presigning::PresigningConfig;
+use reqwest::{Response, StatusCode};
+use std::time::{Duration, SystemTime};
+
+/// A URL that takes part 1 of `upload`, made so long ago.
+async fn presigned(house: &House, upload: &str, ago: Duration) -> String {
+    let timing =
+        PresigningConfig::builder().start_time(SystemTime::now() - ago).expires_in(Duration::from_secs(60));
+    let put = house.s3.upload_part().bucket("uploads").key(KEY).upload_id(upload).part_number(1);
+    put.presigned(timing.build().unwrap()).await.unwrap().uri().to_owned()
+}
+
+async fn refused(response: Response) -> (StatusCode, String) {
+    let status = response.status();
+    let text = response.text().await.unwrap();
+    let code = text.split("<Code>").nth(1).and_then(|rest| rest.split("</Code>").next());
+    (status, code.unwrap_or(&text).to_owned())
+}
+
+#[tokio::test]
+async fn a_presigned_url_takes_its_part_and_nothing_else() {
+    let house = House::new().await;
+    let upload = house.open(KEY).await;
+    let url = presigned(&house, &upload, Duration::ZERO).await;
+    let put = |url: &str| reqwest::Client::new().put(url).body("film");
+
+    let stored = put(&url).send().await.unwrap();
+    assert_eq!(stored.status(), 200);
+    assert_eq!(stored.headers()["x-amz-checksum-crc64nvme"], tests::crc64(b"film"));
+
+    let (rest, signature) = url.split_once("X-Amz-Signature=").unwrap();
+    let flipped = if signature.starts_with('0') { "1" } else { "0" };
+    let tampered = [
+        format!("{rest}X-Amz-Signature={flipped}{}", &signature[1..]),
+        url.replace("partNumber=1", "partNumber=2"),
+        url.replace("film.mp4", "other.mp4"),
+        url.replace("X-Amz-Expires=60", "X-Amz-Expires=600"),
+        url.replace("127.0.0.1", "localhost"),
+    ];
+    for tampered in tampered {
+        assert_ne!(tampered, url);
+        let answer = refused(put(&tampered).send().await.unwrap()).await;
+        assert_eq!(answer, (StatusCode::FORBIDDEN, "SignatureDoesNotMatch".into()), "{tampered}");
+    }
+    let got = reqwest::get(&url).await.unwrap();
+    assert_eq!(refused(got).await.0, 403, "for another method");
+    let unsigned = put(&url).header("x-amz-checksum-crc64nvme", tests::crc64(b"film")).send().await.unwrap();
+    assert_eq!(refused(unsigned).await, (StatusCode::FORBIDDEN, "AccessDenied".into()));
+    assert_eq!(house.files(), [0, 1]);
+}
+
+#[tokio::test]
+async fn an_expired_url_is_refused_and_the_refusal_arrives() {
+    let house = House::new().await;
+    let upload = house.open(KEY).await;
+    let url = presigned(&house, &upload, Duration::from_secs(61)).await;
+    // So large a body is still on its way when the answer is decided.
+    let answer = reqwest::Client::new().put(url).body(film(20 * MIB, 6)).send().await.unwrap();
+    assert_eq!(refused(answer).await, (StatusCode::FORBIDDEN, "AccessDenied".into()));
+    assert_eq!(house.files(), [0, 0]);
+}
+
+#[tokio::test]
+async fn without_the_key_nothing_goes() {
+    let house = House::new().await;
+    let anonymous = reqwest::get(format!("{}/uploads", house.url)).await.unwrap();
+    assert_eq!(refused(anonymous).await, (StatusCode::FORBIDDEN, "AccessDenied".into()));
+    let stranger = client(&house.url, "guessed").list_buckets().send().await;
+    assert_eq!(refusal(stranger), (403, "SignatureDoesNotMatch".into()));
+    let older = reqwest::Client::new()
+        .get(format!("{}/uploads", house.url))
+        .header("authorization", "AWS local:AAAA");
+    assert_ne!(older.send().await.unwrap().status(), 200);
+    let form = reqwest::Client::new().post(format!("{}/uploads", house.url));
+    let form =
+        form.header("content-type", "multipart/form-data; boundary=b").body("--b--").send().await.unwrap();
+    assert_eq!(refused(form).await, (StatusCode::NOT_IMPLEMENTED, "NotImplemented".into()));
+}

@@ -1,0 +1,147 @@
+"""boto3 and the AWS CLI as judges of the local S3: the basics, as their users do them.
+
+Usage: s3_boto3.py ENDPOINT
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+
+import boto3
+import botocore.config
+import botocore.exceptions
+from boto3.s3.transfer import TransferConfig
+
+ENDPOINT = sys.argv[1]
+MIB = 1024 * 1024
+
+s3 = boto3.client(
+    "s3",
+    endpoint_url=ENDPOINT,
+    config=botocore.config.Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
+)
+
+
+def refused(code, status, call, **arguments):
+    """Calls, and must be refused in just this way."""
+    try:
+        call(**arguments)
+    except botocore.exceptions.ClientError as error:
+        found = error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+        assert found == (code, status), f"{found} instead of {(code, status)}"
+    else:
+        raise AssertionError(f"was not refused with {code}")
+
+
+def objects():
+    body = os.urandom(100_000)
+    key = "assets/a b+ü.bin"
+    s3.put_object(Bucket="media", Key=key, Body=body, ContentType="video/mp4", Metadata={"tint": "red"})
+    got = s3.get_object(Bucket="media", Key=key)
+    assert got["Body"].read() == body
+    assert (got["ContentType"], got["Metadata"]) == ("video/mp4", {"tint": "red"})
+    part = s3.get_object(Bucket="media", Key=key, Range="bytes=10-19")
+    assert part["ResponseMetadata"]["HTTPStatusCode"] == 206 and part["Body"].read() == body[10:20]
+    assert s3.head_object(Bucket="media", Key=key)["ContentLength"] == len(body)
+    refused("304", 304, s3.get_object, Bucket="media", Key=key, IfNoneMatch=got["ETag"])
+    refused("InvalidRange", 416, s3.get_object, Bucket="media", Key=key, Range="bytes=100000-")
+    refused("NoSuchKey", 404, s3.get_object, Bucket="media", Key="none")
+    refused("404", 404, s3.head_object, Bucket="media", Key="none")
+    refused("NoSuchBucket", 404, s3.list_objects_v2, Bucket="none")
+
+    for number in range(25):
+        s3.put_object(Bucket="media", Key=f"many/{number:03}", Body=b"")
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket="media", PaginationConfig={"PageSize": 10})
+    keys = [entry["Key"] for page in pages for entry in page["Contents"]]
+    assert keys == [key] + [f"many/{number:03}" for number in range(25)], keys
+    folders = s3.list_objects_v2(Bucket="media", Delimiter="/")["CommonPrefixes"]
+    assert folders == [{"Prefix": "assets/"}, {"Prefix": "many/"}]
+    deleted = s3.delete_objects(Bucket="media", Delete={"Objects": [{"Key": key} for key in keys]})
+    assert len(deleted["Deleted"]) == 26 and s3.list_objects_v2(Bucket="media")["KeyCount"] == 0
+
+
+def multipart(folder):
+    path = os.path.join(folder, "film.mp4")
+    body = os.urandom(17 * MIB)
+    with open(path, "wb") as file:
+        file.write(body)
+    # Parts in several threads, with the checksums that boto3 adds by itself.
+    transfer = TransferConfig(multipart_threshold=5 * MIB, multipart_chunksize=5 * MIB)
+    s3.upload_file(path, "uploads", "films/film.mp4", Config=transfer)
+    s3.download_file("uploads", "films/film.mp4", path + ".back", Config=transfer)
+    with open(path + ".back", "rb") as file:
+        assert hashlib.sha256(file.read()).digest() == hashlib.sha256(body).digest()
+
+    place = {"Bucket": "uploads", "Key": "films/other.mp4"}
+    upload = {**place, "UploadId": s3.create_multipart_upload(**place, ContentType="video/mp4")["UploadId"]}
+    parts = []
+    for number in (1, 2, 3):
+        part = body[(number - 1) * 5 * MIB : number * 5 * MIB]
+        etag = s3.upload_part(**upload, PartNumber=number, Body=part)["ETag"]
+        parts.append({"PartNumber": number, "ETag": etag})
+    listed = s3.list_parts(**upload)["Parts"]
+    assert [(part["PartNumber"], part["ETag"], part["Size"]) for part in listed] == [
+        (part["PartNumber"], part["ETag"], 5 * MIB) for part in parts
+    ]
+    assert [entry["UploadId"] for entry in s3.list_multipart_uploads(Bucket="uploads")["Uploads"]] == [upload["UploadId"]]
+    refused("InvalidPartOrder", 400, s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": parts[::-1]})
+    done = s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
+    assert done["ETag"].endswith('-3"') and done["ChecksumCRC64NVME"]
+    assert s3.get_object(**place)["Body"].read() == body[: 15 * MIB]
+    refused("NoSuchUpload", 404, s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": parts})
+
+    upload = {**place, "UploadId": s3.create_multipart_upload(**place)["UploadId"]}
+    s3.upload_part(**upload, PartNumber=1, Body=b"film")
+    s3.abort_multipart_upload(**upload)
+    refused("NoSuchUpload", 404, s3.list_parts, **upload)
+
+
+def presigned():
+    url = s3.generate_presigned_url("put_object", {"Bucket": "uploads", "Key": "signed"}, 60)
+    put = lambda url: urllib.request.urlopen(urllib.request.Request(url, b"signed", method="PUT"))
+    assert put(url).status == 200
+    try:
+        put(url.replace("/signed?", "/other?"))
+    except urllib.error.HTTPError as error:
+        assert error.code == 403
+    else:
+        raise AssertionError("a URL was good for another key")
+    get = s3.generate_presigned_url("get_object", {"Bucket": "uploads", "Key": "signed"}, 60)
+    assert urllib.request.urlopen(get).read() == b"signed"
+
+
+def cors():
+    rule = {"AllowedOrigins": ["https://*.example.com"], "AllowedMethods": ["GET"], "ExposeHeaders": ["ETag"]}
+    s3.put_bucket_cors(Bucket="media", CORSConfiguration={"CORSRules": [rule]})
+    assert s3.get_bucket_cors(Bucket="media")["CORSRules"] == [rule]
+    s3.delete_bucket_cors(Bucket="media")
+    refused("NoSuchCORSConfiguration", 404, s3.get_bucket_cors, Bucket="media")
+
+
+def cli(folder):
+    def aws(*words):
+        command = [sys.executable, "-m", "awscli", "--endpoint-url", ENDPOINT, "s3", *words]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    path = os.path.join(folder, "film.mp4")
+    aws("cp", "--quiet", path, "s3://uploads/cli/film.mp4")
+    assert "film.mp4" in aws("ls", "s3://uploads/cli/")
+    aws("mv", "--quiet", "s3://uploads/cli/film.mp4", "s3://media/cli.mp4")
+    aws("cp", "--quiet", "s3://media/cli.mp4", path + ".cli")
+    with open(path, "rb") as sent, open(path + ".cli", "rb") as back:
+        assert sent.read() == back.read()
+    aws("rm", "--quiet", "--recursive", "s3://media/")
+
+
+with tempfile.TemporaryDirectory() as folder:
+    assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["media", "uploads"]
+    objects()
+    multipart(folder)
+    presigned()
+    cors()
+    cli(folder)
+print("content")

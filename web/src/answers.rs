@@ -1,0 +1,284 @@
+//! Reads the edge's answers into what the machine knows. Pure: where the JSON comes from is the caller's
+//! affair. A field that is missing or of another kind makes the answer unreadable; fields that are new don't.
+//!
+//! Requests go through `wire`'s own serializers. Its deserializers would more than double this part of the
+//! download, so answers are read by hand; the tests below read back each type of `wire`.
+
+use crate::machine::{Session, Stored};
+use crate::parts::Ticket;
+use wire::{StoredPart, VideoStatus};
+
+/// A JSON value, however it was parsed.
+pub trait Json: Sized {
+    /// A field of an object; nothing for null.
+    fn get(&self, name: &str) -> Option<Self>;
+    fn text(&self) -> Option<String>;
+    /// A whole number from 0 on that a float holds exactly.
+    fn count(&self) -> Option<u64>;
+    fn truth(&self) -> Option<bool>;
+    /// The elements of an array.
+    fn items(&self) -> Option<Vec<Self>>;
+    /// The fields of an object.
+    fn pairs(&self) -> Vec<(String, Self)>;
+    /// A time of RFC 3339, in milliseconds since 1970.
+    fn time(&self) -> Option<u64>;
+}
+
+/// An error's body as far as it is needed here; lenient, as a proxy's may be anything.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Problem {
+    /// Empty where the body is no problem.
+    pub code: String,
+    pub detail: String,
+    pub retryable: bool,
+}
+
+/// What is needed here of a `Video`; the page gets the whole of it untouched.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Glance {
+    pub status: VideoStatus,
+    /// 0–100.
+    pub progress: u8,
+    /// The sentence of its error.
+    pub error: Option<String>,
+}
+
+/// [`wire::UploadOpened`].
+pub fn opened(json: &impl Json) -> Option<Session> {
+    Some(Session {
+        upload: json.get("upload")?.text()?,
+        part_size: json.get("partSize")?.count()?,
+        part_count: json.get("partCount")?.count()?.try_into().ok()?,
+        checksum: json.get("checksum")?.text()? == "CRC64NVME",
+        tickets: signed(json)?,
+    })
+}
+
+/// [`wire::SignedParts`].
+pub fn signed(json: &impl Json) -> Option<Vec<Ticket>> {
+    json.get("parts")?.items()?.iter().map(ticket).collect()
+}
+
+fn ticket(json: &impl Json) -> Option<Ticket> {
+    let headers = json.get("headers").map(|headers| headers.pairs()).unwrap_or_default();
+    Some(Ticket {
+        part: json.get("partNumber")?.count()?.try_into().ok()?,
+        url: json.get("url")?.text()?,
+        headers: headers
+            .into_iter()
+            .map(|(name, value)| Some((name, value.text()?)))
+            .collect::<Option<_>>()?,
+        expires_at: json.get("expiresAt")?.time(),
+    })
+}
+
+/// [`wire::UploadStatus`].
+pub fn listed(json: &impl Json) -> Option<Vec<StoredPart>> {
+    json.get("parts")?.items()?.iter().map(stored_part).collect()
+}
+
+fn stored_part(json: &impl Json) -> Option<StoredPart> {
+    Some(StoredPart {
+        part_number: json.get("partNumber")?.count()?.try_into().ok()?,
+        size: json.get("size")?.count()?,
+        etag: json.get("etag")?.text()?,
+        checksum: json.get("checksum").and_then(|checksum| checksum.text()),
+    })
+}
+
+/// [`wire::UploadCompleted`].
+pub fn completed(json: &impl Json) -> Option<Stored> {
+    Some(Stored {
+        video_id: json.get("videoId")?.text()?,
+        key: json.get("key")?.text()?,
+        size: json.get("size")?.count()?,
+        checksum: json.get("checksum").and_then(|checksum| checksum.text()),
+    })
+}
+
+/// [`wire::Video`].
+pub fn glance(json: &impl Json) -> Option<Glance> {
+    Some(Glance {
+        status: match &*json.get("status")?.text()? {
+            "uploading" => VideoStatus::Uploading,
+            "uploaded" => VideoStatus::Uploaded,
+            "converting" => VideoStatus::Converting,
+            "ready" => VideoStatus::Ready,
+            "failed" => VideoStatus::Failed,
+            "canceled" => VideoStatus::Canceled,
+            _ => return None,
+        },
+        progress: json.get("progress")?.count()?.try_into().ok()?,
+        error: json.get("error").and_then(|error| error.get("message")?.text()),
+    })
+}
+
+/// [`wire::Problem`].
+pub fn problem(json: &impl Json) -> Problem {
+    let text = |name| json.get(name).and_then(|field| field.text()).unwrap_or_default();
+    Problem {
+        code: text("code"),
+        detail: text("detail"),
+        retryable: json.get("retryable").and_then(|field| field.truth()).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(target_arch = "wasm32"))]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json, to_value};
+    use wire::{
+        ChecksumKind, ErrorCode, Part, SignedParts, UploadCompleted, UploadOpened, Video, VideoError,
+    };
+
+    impl Json for Value {
+        fn get(&self, name: &str) -> Option<Self> {
+            Value::get(self, name).filter(|value| !value.is_null()).cloned()
+        }
+        fn text(&self) -> Option<String> {
+            self.as_str().map(String::from)
+        }
+        fn count(&self) -> Option<u64> {
+            self.as_u64()
+        }
+        fn truth(&self) -> Option<bool> {
+            self.as_bool()
+        }
+        fn items(&self) -> Option<Vec<Self>> {
+            self.as_array().cloned()
+        }
+        fn pairs(&self) -> Vec<(String, Self)> {
+            self.as_object()
+                .into_iter()
+                .flatten()
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect()
+        }
+        fn time(&self) -> Option<u64> {
+            (self.as_str()? == "1970-01-01T00:00:05Z").then_some(5_000)
+        }
+    }
+
+    fn part(headers: &[(&str, &str)]) -> Part {
+        Part {
+            part_number: 7,
+            url: "https://store.test/7".into(),
+            headers: headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
+            expires_at: "1970-01-01T00:00:05Z".into(),
+        }
+    }
+
+    fn video(status: VideoStatus, error: Option<VideoError>) -> Video {
+        Video {
+            video_id: "v".into(),
+            status,
+            progress: 42,
+            size: 9,
+            duration_ms: None,
+            width: None,
+            height: None,
+            urls: None,
+            error,
+            created_at: String::new(),
+            updated_at: String::new(),
+        }
+    }
+
+    #[test]
+    fn openings_and_signed_parts() {
+        for (kind, checksum) in [(ChecksumKind::Crc64Nvme, true), (ChecksumKind::None, false)] {
+            let answer = UploadOpened {
+                upload: "token".into(),
+                video_id: "v".into(),
+                key: "k".into(),
+                part_size: 8 << 20,
+                part_count: 3,
+                checksum: kind,
+                expires_at: String::new(),
+                parts: vec![part(&[])],
+            };
+            let read = opened(&to_value(answer).unwrap()).unwrap();
+            assert_eq!((&*read.upload, read.part_size, read.part_count), ("token", 8 << 20, 3));
+            assert_eq!((read.checksum, read.tickets.len()), (checksum, 1));
+        }
+        let answer = SignedParts { parts: vec![part(&[("x-amz-a", "b")])] };
+        let ticket = Ticket {
+            part: 7,
+            url: "https://store.test/7".into(),
+            headers: vec![("x-amz-a".into(), "b".into())],
+            expires_at: Some(5_000),
+        };
+        assert_eq!(signed(&to_value(answer).unwrap()), Some(vec![ticket]));
+    }
+
+    #[test]
+    fn lists() {
+        let parts = vec![
+            StoredPart { part_number: 1, size: 5, etag: "a".into(), checksum: None },
+            StoredPart { part_number: 2, size: 6, etag: "b".into(), checksum: Some("c".into()) },
+        ];
+        let answer = wire::UploadStatus {
+            state: wire::UploadState::Open,
+            part_size: 1,
+            part_count: 2,
+            parts: parts.clone(),
+        };
+        assert_eq!(listed(&to_value(answer).unwrap()), Some(parts));
+    }
+
+    #[test]
+    fn completions() {
+        for checksum in [None, Some("c".to_string())] {
+            let answer = UploadCompleted {
+                video_id: "v".into(),
+                key: "k".into(),
+                size: 1 << 52,
+                checksum: checksum.clone(),
+                video: video(VideoStatus::Uploaded, None),
+            };
+            let stored = Stored { video_id: "v".into(), key: "k".into(), size: 1 << 52, checksum };
+            assert_eq!(completed(&to_value(answer).unwrap()), Some(stored));
+        }
+    }
+
+    #[test]
+    fn videos_in_every_status() {
+        use VideoStatus::*;
+        for status in [Uploading, Uploaded, Converting, Ready, Failed, Canceled] {
+            let error = VideoError { code: "1".into(), message: "No.".into() };
+            let read = glance(&to_value(video(status, Some(error))).unwrap());
+            assert_eq!(read, Some(Glance { status, progress: 42, error: Some("No.".into()) }));
+        }
+    }
+
+    #[test]
+    fn problems_of_every_code() {
+        for code in ErrorCode::ALL {
+            let read = problem(&to_value(wire::Problem::new(*code, 400, "A sentence.")).unwrap());
+            let retryable = code.retryable();
+            assert_eq!(read, Problem { code: code.as_str().into(), detail: "A sentence.".into(), retryable });
+        }
+        for odd in [json!(null), json!([]), json!("<html>"), json!({"code": 5, "detail": null})] {
+            assert_eq!(problem(&odd), Problem::default());
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_unreadable() {
+        for odd in [
+            json!(null),
+            json!({}),
+            json!({"parts": {}}),
+            json!({"parts": [{}]}),
+            json!({"parts": [{"partNumber": -1, "url": "", "expiresAt": ""}]}),
+            json!({"parts": [{"partNumber": 5_000_000_000u64, "url": "", "expiresAt": ""}]}),
+            json!({"parts": [{"partNumber": 1, "url": 5, "expiresAt": ""}]}),
+            json!({"parts": [{"partNumber": 1, "url": "", "expiresAt": "", "headers": {"a": 1}}]}),
+        ] {
+            assert_eq!(signed(&odd), None, "{odd}");
+            assert!(opened(&odd).is_none() && listed(&odd).is_none() && completed(&odd).is_none());
+        }
+        assert_eq!(glance(&json!({"status": "melting", "progress": 1})), None);
+    }
+}

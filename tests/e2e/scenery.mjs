@@ -17,7 +17,7 @@ const GLITTER = `exp(-pow((X/W-0.64)/(0.05+0.17*${SEA}),2))*pow(max(0,0.5+0.5*${
 
 /** One colour's share: the sky's top and bottom, the sun's glow, the sea's far and near, its glitter. */
 function channel({ top, low, bend, glow, far, near, wave, glitter }) {
-  const sky = `${top}+${low - top}*pow(${SKY},${bend})+${glow}*exp(-pow(${SUN}/0.16,2))+if(lt(${SUN},0.052),90,0)`;
+  const sky = `${top}+${low - top}*pow(${SKY},${bend})+${glow}*exp(-pow(${SUN}/0.16,2))+90*clip((0.056-${SUN})/0.006,0,1)`;
   const sea = `${far}+${near - far}*${SEA}+${wave}*${WAVES}+${glitter}*${GLITTER}`;
   return `clip(if(lt(Y,${HORIZON}*H),${sky},${sea}),0,255)`.replaceAll(",", "\\,");
 }
@@ -39,12 +39,12 @@ async function sea() {
   return path;
 }
 
-/** The path of a clip of 16 seconds; its grain makes it some tens of megabytes. */
+/** The path of a clip of 9 seconds; its grain makes it some tens of megabytes. */
 export async function scene(light) {
   const path = join(await folder("scenery"), `${light}.mp4`);
   if (existsSync(path)) return path;
-  const waves = ["-f", "lavfi", "-i", "anoisesrc=color=brown:amplitude=0.2:duration=16"];
-  const look = ["-vf", `${LIGHTS[light]},scale=1920:1080,noise=alls=5:allf=t`, "-c:v", "libx264", "-preset", "ultrafast"];
-  await make(path, ["-stream_loop", "3", "-i", await sea(), ...waves, "-t", "16", ...look, "-b:v", "40M", "-c:a", "aac"]);
+  const waves = ["-f", "lavfi", "-i", "anoisesrc=color=brown:amplitude=0.2:duration=9"];
+  const look = ["-vf", `${LIGHTS[light]},scale=1920:1080,noise=alls=4:allf=t`, "-c:v", "libx264", "-preset", "ultrafast"];
+  await make(path, ["-stream_loop", "3", "-i", await sea(), ...waves, "-t", "9", ...look, "-b:v", "40M", "-c:a", "aac"]);
   return path;
 }

@@ -1,14 +1,10 @@
 // Takes the pictures of the page that people look at: target/screenshots/, and docs/page.png for the README.
 // Needs what the tests need: GRELOUPIS_LOCAL and GRELOUPIS_SITE.
 
-import { execFile } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { scene } from "./scenery.mjs";
 import * as e2e from "./support.mjs";
-
-const run = promisify(execFile);
 
 const SCREENS = {
   wide: { viewport: { width: 1280, height: 900 } },
@@ -79,16 +75,10 @@ try {
   }
 
   const page = await open(SCREENS.wide);
-  await page.locator(".video.video[data-state=ready]").nth(8).waitFor();
+  await page.locator(".video[data-state=ready]").nth(8).waitFor();
   await page.waitForFunction(() => [...document.images].every((image) => image.complete));
   await page.screenshot({ path: join(shots, "list-wide.png"), fullPage: true });
 } finally {
   await browser.close();
   await system.stop();
 }
-
-// 256 colours are enough for a README, and a third of the bytes.
-const picture = join(e2e.ROOT, "docs/page.png");
-const few = join(shots, "page.png");
-await run("ffmpeg", ["-v", "error", "-y", "-i", picture, "-vf", "split[a][b];[a]palettegen[p];[b][p]paletteuse", few]);
-await run("mv", [few, picture]);

@@ -28,6 +28,9 @@ function given(name) {
   return value;
 }
 
+/** The folder with the page as `cargo xtask` has put it together. */
+export const site = () => given("GRELOUPIS_SITE");
+
 function onPath(...names) {
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
     for (const name of names) if (existsSync(join(folder, name))) return join(folder, name);
@@ -54,8 +57,7 @@ async function freePorts() {
     } catch (error) {
       if (!["EADDRINUSE", "ERR_SOCKET_BAD_PORT"].includes(error.code)) throw error;
     } finally {
-      for (const server of servers) server.close();
-      await Promise.all(servers.filter((server) => server.listening).map((server) => once(server, "close")));
+      await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
     }
   }
 }
@@ -65,10 +67,12 @@ export class System {
   log = "";
   #child;
   #env;
+  #site;
 
-  static async start(env = {}) {
+  static async start(env = {}, pages = site()) {
     const system = new System();
     system.#env = env;
+    system.#site = pages;
     system.port = await freePorts();
     system.data = await mkdtemp(join(await folder("data"), "run-"));
     await system.start();
@@ -76,7 +80,7 @@ export class System {
   }
 
   async start() {
-    const args = ["--port", this.port, "--data", this.data, "--site", given("GRELOUPIS_SITE"), "--job", join(ROOT, "job.json")];
+    const args = ["--port", this.port, "--data", this.data, "--site", this.#site, "--job", join(ROOT, "job.json")];
     const child = spawn(given("GRELOUPIS_LOCAL"), args.map(String), {
       env: { ...process.env, ...this.#env },
       stdio: ["ignore", "pipe", "pipe"],
@@ -294,7 +298,9 @@ export async function reaches(card, state) {
   const ends = ["ready", "failed", "canceled"];
   const selector = [state, ...ends].map((one) => `self::*[@data-state="${one}"]`).join(" | ");
   const ended = card.locator(`xpath=${selector}`);
-  await ended.waitFor();
+  await ended.waitFor().catch(async (cause) => {
+    throw new Error(`It never became ${state}; it says: ${await card.innerText()}`, { cause });
+  });
   const reached = await ended.getAttribute("data-state");
   assert.equal(reached, state, await card.innerText());
 }

@@ -19,7 +19,7 @@ async fn a_clip_becomes_the_whole_ladder() {
     let input = house.put("inputs/ID.mp4", clip("1920x1080", 15, 7, true).await).await;
     let job = house.job(&input, "ID", "").await;
 
-    let begun = house.events.recv().await.unwrap();
+    let begun = house.any_event().await;
     assert_eq!(begun["detail"]["status"], "PROGRESSING", "{begun}");
     assert_eq!(begun["detail"]["userMetadata"], json!({"videoId": "ID"}));
     let mut percents = vec![];
@@ -306,7 +306,7 @@ async fn a_running_and_a_waiting_job_are_canceled() {
     // Both are canceled, neither goes on, and the third has its turn.
     let mut ends = vec![];
     while ends.len() < 3 {
-        let detail = house.events.recv().await.unwrap()["detail"].clone();
+        let detail = house.any_event().await["detail"].clone();
         if detail["status"] != "STATUS_UPDATE" && detail["status"] != "PROGRESSING" {
             ends.push((detail["jobId"].as_str().unwrap().to_owned(), detail["status"].clone()));
         }

@@ -19,11 +19,13 @@ from boto3.s3.transfer import TransferConfig
 ENDPOINT = sys.argv[1]
 MIB = 1024 * 1024
 
-s3 = boto3.client(
-    "s3",
-    endpoint_url=ENDPOINT,
-    config=botocore.config.Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
-)
+
+def client(**settings):
+    config = botocore.config.Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, **settings)
+    return boto3.client("s3", endpoint_url=ENDPOINT, config=config)
+
+
+s3 = client()
 
 
 def refused(code, status, call, **arguments):
@@ -101,17 +103,26 @@ def multipart(folder):
 
 
 def presigned():
-    url = s3.generate_presigned_url("put_object", {"Bucket": "uploads", "Key": "signed"}, 60)
-    put = lambda url: urllib.request.urlopen(urllib.request.Request(url, b"signed", method="PUT"))
-    assert put(url).status == 200
-    try:
-        put(url.replace("/signed?", "/other?"))
-    except urllib.error.HTTPError as error:
-        assert error.code == 403
-    else:
-        raise AssertionError("a URL was good for another key")
-    get = s3.generate_presigned_url("get_object", {"Bucket": "uploads", "Key": "signed"}, 60)
-    assert urllib.request.urlopen(get).read() == b"signed"
+    # boto3 signs URLs by version 2 unless told otherwise.
+    for signer in (s3, client(signature_version="s3v4")):
+        key = {"Bucket": "uploads", "Key": "signed"}
+        url = signer.generate_presigned_url("put_object", {**key, "ContentType": "video/mp4"}, 60)
+        send(url)
+        for wrong in (url.replace("/signed?", "/other?"), url.replace("&", "&partNumber=1&uploadId=1&", 1)):
+            try:
+                send(wrong)
+            except urllib.error.HTTPError as error:
+                assert error.code == 403, error
+            else:
+                raise AssertionError("a URL was good for something else")
+        with urllib.request.urlopen(signer.generate_presigned_url("get_object", key, 60)) as got:
+            assert got.read() == b"signed"
+
+
+def send(url):
+    request = urllib.request.Request(url, b"signed", {"Content-Type": "video/mp4"}, method="PUT")
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status == 200
 
 
 def cors():
@@ -128,13 +139,15 @@ def cli(folder):
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
     path = os.path.join(folder, "film.mp4")
-    aws("cp", "--quiet", path, "s3://uploads/cli/film.mp4")
+    aws("cp", path, "s3://uploads/cli/film.mp4")
     assert "film.mp4" in aws("ls", "s3://uploads/cli/")
-    aws("mv", "--quiet", "s3://uploads/cli/film.mp4", "s3://media/cli.mp4")
-    aws("cp", "--quiet", "s3://media/cli.mp4", path + ".cli")
+    aws("cp", "s3://uploads/cli/film.mp4", path + ".cli")
     with open(path, "rb") as sent, open(path + ".cli", "rb") as back:
         assert sent.read() == back.read()
-    aws("rm", "--quiet", "--recursive", "s3://media/")
+    aws("mv", "s3://uploads/signed", "s3://media/moved")
+    assert s3.get_object(Bucket="media", Key="moved")["Body"].read() == b"signed"
+    aws("rm", "--recursive", "s3://uploads/")
+    assert s3.list_objects_v2(Bucket="uploads")["KeyCount"] == 0
 
 
 with tempfile.TemporaryDirectory() as folder:

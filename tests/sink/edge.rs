@@ -27,6 +27,7 @@ pub fn routes() -> Router<Sink> {
         .route("/{faults}/api/uploads/{upload}/parts", post(sign))
         .route("/{faults}/api/uploads/{upload}/complete", post(complete))
         .route("/{faults}/api/videos/{video}", get(video))
+        .route("/inspect", get(totals))
         .route("/inspect/{video}", get(inspect))
 }
 
@@ -182,6 +183,10 @@ async fn video(
         return StatusCode::NOT_MODIFIED.into_response();
     }
     ([(header::ETAG, etag)], Json(video)).into_response()
+}
+
+async fn totals(State(sink): State<Sink>) -> Json<serde_json::Value> {
+    Json(sink.totals())
 }
 
 async fn inspect(State(sink): State<Sink>, Path(id): Path<String>) -> Response {

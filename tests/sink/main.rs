@@ -4,7 +4,7 @@
 //! ```text
 //! /FAULTS/api/…            the edge, as the contract has it
 //! /FAULTS/s3/BUCKET/KEY    S3's multipart calls
-//! /inspect/VIDEO           what has become of an upload
+//! /inspect[/VIDEO]         what has become of an upload, or of all
 //! ```
 //!
 //! `FAULTS` is `plain`, or words of `faults.rs` joined by commas.

@@ -121,6 +121,14 @@ impl Sink {
         }
     }
 
+    /// Over all uploads there have been.
+    pub fn totals(&self) -> Value {
+        let uploads = self.lock();
+        let puts: u32 = uploads.values().flat_map(|upload| upload.tries.values()).sum();
+        let preflights: u32 = uploads.values().map(|upload| upload.preflights).sum();
+        json!({ "puts": puts, "preflights": preflights })
+    }
+
     pub fn inspect(&self, id: &str) -> Option<Value> {
         self.with(id, |upload| upload.tell())
     }

@@ -123,7 +123,7 @@ export class Card {
 
   #converting(percent) {
     this.#bar(percent / 100);
-    this.#say(`${bytes(this.#file.size)} stored`, "you may close this page");
+    this.#say(`${bytes(this.#file.size)} stored`, "goes on even if you leave");
   }
 
   #ready(video) {

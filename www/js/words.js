@@ -110,10 +110,10 @@ export function problem({ code, message } = {}) {
   return { what, next, again: !OF_THE_FILE.includes(code) };
 }
 
-/** Why a finished conversion has no video, for one line of small print: its sentence and number. */
+/** Why a conversion gave no video, for the small print: its sentence, without addresses in the storage, and number. */
 export function reason(video) {
   if (!video?.error) return "";
-  return `${video.error.message} (${video.error.code})`;
+  return `${video.error.message.replace(/ s3:\/\/\S+/g, "")} (${video.error.code})`;
 }
 
 /** Whether `problem` has words of its own for a code. */

@@ -145,3 +145,91 @@ impl S3 {
         Router::new().fallback(front::handle).with_state(self.front.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use http::{Request, header};
+    use std::path::Path;
+    use std::sync::Mutex;
+    use tower::ServiceExt;
+
+    async fn opened(data: &Path) -> (S3, Db) {
+        let db = Db::open(&data.join("local.db")).unwrap();
+        let outbox = Outbox::open(db.clone()).await.unwrap();
+        let bucket = BucketConfig { name: "uploads".into(), cors: Vec::new(), notify_prefix: None };
+        let config = S3Config {
+            root: data.join("s3"),
+            db: db.clone(),
+            outbox,
+            access_key: "local".into(),
+            secret_key: "locallocal".into(),
+            region: "us-east-1".into(),
+            buckets: vec![bucket],
+        };
+        (open(config).await.unwrap(), db)
+    }
+
+    #[tokio::test]
+    async fn an_upload_left_for_a_week_is_aborted_at_the_next_start() {
+        let data = tempfile::tempdir().unwrap();
+        let (_, db) = opened(data.path()).await;
+        for (id, days) in [("fresh", 6), ("left", 8)] {
+            std::fs::write(data.path().join("s3/chunks").join(id), "part").unwrap();
+            let made = db.call(move |tx| {
+                tx.execute(
+                    "INSERT INTO s3_uploads (id, bucket, key, head, created_ms)
+                     VALUES (?1, 'uploads', 'key', '{}', (unixepoch() - ?2 * 86400) * 1000)",
+                    (id, days),
+                )?;
+                tx.execute(
+                    "INSERT INTO s3_parts (upload, number, size, crc, file, modified_ms) VALUES (?1, 1, 4, 0, ?1, 0)",
+                    [id],
+                )
+            });
+            assert_eq!(made.await, Ok(1));
+        }
+        let (_, db) = opened(data.path()).await;
+        let left = db.call(|tx| tables::uploads(tx, "uploads", ("", ""))).await.unwrap();
+        assert_eq!(left.iter().map(|upload| upload.id.as_str()).collect::<Vec<_>>(), ["fresh"]);
+        assert_eq!(std::fs::read_dir(data.path().join("s3/chunks")).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn signatures_never_reach_the_log() {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let log = Log(written.clone());
+        let subscriber =
+            tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || log.clone());
+        let _guard = tracing::subscriber::set_default(subscriber.finish());
+        tracing::info!("the log is read");
+
+        let data = tempfile::tempdir().unwrap();
+        let (s3, _) = opened(data.path()).await;
+        let presigned = "/uploads/key?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=local%2F20260101%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20260101T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=5ec7e7";
+        let signed = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=5ec7e7";
+        for (path, authorization) in [(presigned, ""), ("/uploads/key", signed)] {
+            let request =
+                Request::put(path).header(header::AUTHORIZATION, authorization).body(Body::from("film"));
+            let answer = s3.router().oneshot(request.unwrap()).await.unwrap();
+            assert!(answer.status().is_client_error(), "{}", answer.status());
+        }
+        let log = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        assert!(log.contains("the log is read"));
+        assert!(!log.contains("5ec7e7"), "{log}");
+    }
+
+    #[derive(Clone)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+}

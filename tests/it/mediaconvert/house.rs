@@ -8,6 +8,7 @@ use local::s3::{self, BucketConfig, S3Config};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -21,7 +22,7 @@ pub struct House {
     /// MediaConvert's address.
     pub url: String,
     pub s3: Client,
-    pub events: UnboundedReceiver<Value>,
+    events: UnboundedReceiver<Value>,
     mediaconvert: Option<MediaConvert>,
     /// All that the services do happens on it.
     runtime: Option<Runtime>,
@@ -104,10 +105,16 @@ impl House {
         self.boto3(&["create", JOB_JSON, input, name, heights]).await.as_str().unwrap().to_owned()
     }
 
+    /// The next event, whosever. That none comes for minutes is a failure, not a reason to wait for ever.
+    pub async fn any_event(&mut self) -> Value {
+        let event = tokio::time::timeout(Duration::from_secs(300), self.events.recv()).await;
+        event.expect("an event within five minutes").unwrap()
+    }
+
     /// The next event of the job with one of these states; others of the job are passed over.
     pub async fn event(&mut self, job: &str, states: &[&str]) -> Value {
         loop {
-            let event = self.events.recv().await.unwrap();
+            let event = self.any_event().await;
             let detail = &event["detail"];
             if detail["jobId"] == job && states.iter().any(|state| detail["status"] == *state) {
                 return event;

@@ -23,7 +23,8 @@ async fn an_object_comes_back_as_it_went() {
     assert_eq!(got.e_tag(), Some(etag.as_str()));
     assert_eq!(got.content_type(), Some("video/mp4"));
     assert_eq!(got.cache_control(), Some("max-age=60"));
-    assert_eq!(got.metadata().unwrap()["tint"], "sépia");
+    // Headers are ASCII: S3 answers what isn't by RFC 2047.
+    assert_eq!(got.metadata().unwrap()["tint"], "=?UTF-8?B?c8OpcGlh?=");
     assert_eq!(got.checksum_crc64_nvme(), Some(crc64(&bytes).as_str()));
     assert_eq!(got.body.collect().await.unwrap().to_vec(), bytes);
 
@@ -146,7 +147,7 @@ async fn copies_live_on_without_their_source() {
 #[tokio::test]
 async fn any_key_that_s3_takes() {
     let mut house = House::new().await;
-    let long = format!("inputs/{}", "ü".repeat(508));
+    let long = format!("inputs/{}u", "ü".repeat(508));
     let keys = ["inputs/a b+c%20d%2F#?\"'&<>.mp4", "inputs/🎬\u{1}", "inputs//..//.", long.as_str()];
     for key in keys {
         house
@@ -169,7 +170,7 @@ async fn any_key_that_s3_takes() {
     assert!(listed.contains("inputs/a+b%2Bc%2520d%252F%23%3F%22%27%26%3C%3E.mp4"), "{listed:?}");
     assert!(listed.contains("inputs/%F0%9F%8E%AC%01"), "{listed:?}");
 
-    let longer = house.s3.put_object().bucket("uploads").key(format!("{long}u")).send().await;
+    let longer = house.s3.put_object().bucket("uploads").key(format!("{long}v")).send().await;
     assert_eq!(refusal(longer), (400, "KeyTooLongError".into()));
 }
 

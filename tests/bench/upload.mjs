@@ -1,0 +1,196 @@
+// `cargo xtask bench upload`: one file from disk, picked in headless Chromium, sent to a server that drains it.
+// Contestants take turns; each turn has a fresh browser. Prints a table and writes the numbers as JSON.
+//
+// Arguments: sink's address · folder of the packed uploader · folder for files · where to write the JSON
+
+import { build } from "esbuild";
+import { randomFillSync } from "node:crypto";
+import { existsSync, mkdirSync, openSync, readFileSync, readdirSync, statSync, writeFileSync, writeSync, closeSync } from "node:fs";
+import { createServer } from "node:http";
+import { dirname, extname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const MIB = 2 ** 20;
+const [sink, uploader, folder, result] = process.argv.slice(2);
+const here = dirname(fileURLToPath(import.meta.url));
+
+/** What is sent, how, and by whom. lib-storage gets a file that it can manage. */
+const ROUNDS = Number(process.env.ROUNDS ?? 3);
+const SETTINGS = [
+  { name: "plain", faults: "plain", size: 1024 * MIB },
+  { name: "100 ms on every request", faults: "delay-100", size: 256 * MIB },
+];
+const CONTESTANTS = [
+  { name: "six raw XHRs of 32 MiB", file: "raw.js" },
+  { name: "ours", file: "ours.js" },
+  { name: "Uppy 5.1", file: "uppy5.js", alias: { "@uppy/core": "uppy5-core" } },
+  { name: "Uppy 6.3", file: "uppy6.js", alias: { "@uppy/core": "uppy6-core" } },
+  { name: "lib-storage", file: "lib-storage.js", size: 64 * MIB, rounds: 1 },
+].filter(({ name }) => !process.env.ONLY || process.env.ONLY.split(",").includes(name));
+
+const page = await servePage();
+const turns = [];
+for (const setting of SETTINGS) {
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const contestant of CONTESTANTS) {
+      if (round >= (contestant.rounds ?? ROUNDS)) continue;
+      const turn = await take(setting, contestant);
+      turns.push(turn);
+      console.error(`${setting.name} · ${contestant.name}: ${turn.mbPerSecond.toFixed(0)} MB/s`);
+    }
+  }
+}
+page.close();
+report();
+
+/** One contestant's turn: a fresh browser, the file picked, sent, and what it cost. */
+async function take(setting, contestant) {
+  const size = Math.min(contestant.size ?? Infinity, setting.size);
+  const path = makeFile(size);
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
+  });
+  try {
+    const tab = await browser.newPage();
+    await tab.goto(`${page.url}/?${contestant.file}`);
+    await tab.waitForFunction(() => globalThis.send);
+    const before = processes();
+    const idle = renderer(before);
+    await tab.setInputFiles("input", path);
+    const seen = await look();
+    const { seconds, longTasks, longest } = await tab.evaluate((base) => globalThis.measure(base), `${sink}/${setting.faults}`);
+    const after = processes();
+    const now = await look();
+    return {
+      setting: setting.name,
+      contestant: contestant.name,
+      megabytes: size / 1e6,
+      seconds,
+      mbPerSecond: size / 1e6 / seconds,
+      cpuSeconds: sum(after, "cpu") - sum(before, "cpu"),
+      rendererPeakMb: renderer(after) / 1e6,
+      rendererIdleMb: idle / 1e6,
+      longTasks,
+      longestMs: longest,
+      preflights: now.preflights - seen.preflights,
+      puts: now.puts - seen.puts,
+    };
+  } finally {
+    await browser.close();
+  }
+}
+
+async function look() {
+  return (await fetch(`${sink}/inspect`)).json();
+}
+
+/** All processes of the browser that we started: CPU time in seconds, peak memory in bytes. */
+function processes() {
+  const all = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      const status = readFileSync(`/proc/${pid}/status`, "latin1");
+      const peak = /VmHWM:\s+(\d+) kB/.exec(status);
+      return [{
+        pid: Number(pid),
+        parent: Number(fields[1]),
+        cpu: (Number(fields[11]) + Number(fields[12])) / 100,
+        peak: peak ? Number(peak[1]) * 1024 : 0,
+        isRenderer: readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("--type=renderer"),
+      }];
+    } catch {
+      return []; // It has ended meanwhile.
+    }
+  });
+  const ours = new Set([process.pid]);
+  for (let grown = true; grown; ) {
+    const more = all.filter(({ pid, parent }) => ours.has(parent) && !ours.has(pid));
+    for (const { pid } of more) ours.add(pid);
+    grown = more.length > 0;
+  }
+  return all.filter(({ pid }) => ours.has(pid) && pid !== process.pid);
+}
+
+function sum(list, field) {
+  return list.reduce((total, item) => total + item[field], 0);
+}
+
+function renderer(list) {
+  return Math.max(0, ...list.filter(({ isRenderer }) => isRenderer).map(({ peak }) => peak));
+}
+
+/** A file of random bytes, made once. */
+function makeFile(size) {
+  const path = join(folder, `${size / MIB}MiB.mp4`);
+  if (existsSync(path) && statSync(path).size === size) return path;
+  mkdirSync(folder, { recursive: true });
+  const piece = Buffer.alloc(16 * MIB);
+  const file = openSync(path, "w");
+  for (let at = 0; at < size; at += piece.length) writeSync(file, randomFillSync(piece), 0, Math.min(piece.length, size - at));
+  closeSync(file);
+  return path;
+}
+
+/** The page, on another origin than the sink's, as a site is on another than S3. */
+async function servePage() {
+  const out = join(folder, "page");
+  for (const { file, alias } of CONTESTANTS) {
+    await build({
+      entryPoints: [join(here, "contestants", file)],
+      outfile: join(out, file),
+      bundle: true,
+      format: "esm",
+      minify: true,
+      define: { global: "globalThis" },
+      alias: { ...alias, "@greloupis/uploader": "/vendor/uploader/index.js" },
+      external: ["/vendor/*"],
+      logLevel: "error",
+    });
+  }
+  const types = { ".js": "text/javascript", ".wasm": "application/wasm" };
+  const server = createServer((request, response) => {
+    const { pathname } = new URL(request.url, "http://page");
+    if (pathname === "/") return response.setHeader("content-type", "text/html").end(readFileSync(join(here, "page.html")));
+    const file = pathname.startsWith("/vendor/uploader/") ? join(uploader, pathname.slice(17)) : join(out, pathname);
+    if (!existsSync(file)) return response.writeHead(404).end();
+    response.setHeader("content-type", types[extname(file)] ?? "text/plain").end(readFileSync(file));
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { url: `http://127.0.0.1:${server.address().port}`, close: () => server.close() };
+}
+
+/** The median turn of each contestant, and all turns as JSON. */
+function report() {
+  const rows = [];
+  for (const { name: setting } of SETTINGS) {
+    const median = (contestant) => {
+      const list = turns.filter((turn) => turn.setting === setting && turn.contestant === contestant);
+      return list.sort((a, b) => a.mbPerSecond - b.mbPerSecond)[list.length >> 1];
+    };
+    const limit = median(CONTESTANTS[0].name)?.mbPerSecond;
+    for (const { name } of CONTESTANTS) rows.push({ ...median(name), ratio: median(name).mbPerSecond / limit });
+  }
+  writeFileSync(result, `${JSON.stringify({ rows, turns }, null, 2)}\n`);
+  const columns = [
+    ["", (row) => row.contestant],
+    ["MB", (row) => row.megabytes.toFixed(0)],
+    ["MB/s", (row) => row.mbPerSecond.toFixed(0)],
+    ["of the limit", (row) => row.ratio.toFixed(2)],
+    ["CPU s", (row) => row.cpuSeconds.toFixed(1)],
+    ["renderer's peak, MB", (row) => `${row.rendererPeakMb.toFixed(0)} (idle ${row.rendererIdleMb.toFixed(0)})`],
+    ["long tasks (longest, ms)", (row) => `${row.longTasks} (${row.longestMs.toFixed(0)})`],
+    ["preflights", (row) => row.preflights],
+    ["requests", (row) => row.puts],
+  ];
+  for (const { name: setting } of SETTINGS) {
+    console.log(`\n${setting}\n`);
+    console.log(`| ${columns.map(([title]) => title).join(" | ")} |`);
+    console.log(`| ${columns.map(() => "---").join(" | ")} |`);
+    for (const row of rows.filter((row) => row.setting === setting)) {
+      console.log(`| ${columns.map(([, cell]) => cell(row)).join(" | ")} |`);
+    }
+  }
+}

@@ -1,11 +1,12 @@
 //! The local MediaConvert, judged by boto3, the AWS CLI, the Rust SDK and ffprobe.
 
+#[path = "mediaconvert/delivery.rs"]
+mod delivery;
 #[path = "mediaconvert/house.rs"]
 mod house;
 
-use house::{House, JOB_JSON, clip, ffprobe, film, look, python};
+use house::{House, JOB_JSON, clip, ffprobe, film, python};
 use serde_json::{Value, json};
-use std::path::Path;
 
 #[tokio::test]
 async fn job_json_fits_the_service_model_and_the_promises() {
@@ -195,7 +196,7 @@ async fn a_silent_clip_is_converted_without_sound() {
     assert!(master.contains("CODECS=\"avc1.") && !master.contains("mp4a"), "{master}");
 }
 
-/// Ten bits, odd sides, frames at no steady rate, interlaced, many-channelled: all come out plain.
+/// Ten bits, high dynamic range, odd sides, frames at no steady rate, interlaced, many-channelled: all come out plain.
 #[tokio::test]
 async fn odd_sources_come_out_plain() {
     let mut house = House::new().await;
@@ -216,6 +217,12 @@ async fn odd_sources_come_out_plain() {
             "-f lavfi -i testsrc2=s=720x576:r=25:d=2 -flags +ildct+ilme -top 1 -c:v mpeg2video -aspect 16:9",
         ),
         (
+            "bright",
+            "mp4",
+            "-f lavfi -i testsrc2=s=320x240:r=10:d=2 -pix_fmt yuv420p10le -c:v libx265 -x265-params log-level=error \
+             -color_primaries bt2020 -color_trc arib-std-b67 -colorspace bt2020nc",
+        ),
+        (
             "six",
             "webm",
             "-f lavfi -i testsrc2=s=320x240:r=10:d=2 -f lavfi -i aevalsrc=0|0|0|0|0|0:d=2 -c:v libvpx -c:a libvorbis",
@@ -233,6 +240,12 @@ async fn odd_sources_come_out_plain() {
         assert_eq!(streams[0], ["h264", "540", "yuv420p", "1:1", "null"], "{name}");
         if name == "six" {
             assert_eq!((streams[1][0].as_str(), streams[1][4].as_str()), ("aac", "2"));
+        }
+        if name == "bright" {
+            assert_eq!(
+                ffprobe(&film, "mp4", &["color_transfer", "color_space"]).await[0],
+                ["bt709", "bt709"]
+            );
         }
         if name == "fields" {
             assert_eq!(ffprobe(&film, "mp4", &["width", "field_order"]).await[0], ["960", "progressive"]);
@@ -391,56 +404,4 @@ async fn probe_tells_what_is_in_a_file() {
     for (uri, code) in elsewhere.into_iter().zip(expected) {
         assert_eq!(house.boto3(&["probe", uri]).await, json!({"refused": code}), "{uri}");
     }
-}
-
-/// ffmpeg as a player of what delivery serves, and a browser's requests.
-#[tokio::test]
-async fn delivery_serves_what_was_made() {
-    let mut house = House::new().await;
-    let input = house.put("inputs/ID.mp4", clip("320x240", 10, 7, true).await).await;
-    let job = house.job(&input, "ID", "360,540").await;
-    assert_eq!(house.end(&job).await["status"], "COMPLETE");
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}/cdn", listener.local_addr().unwrap());
-    let router = axum::Router::new().nest("/cdn", local::cdn::router(house.s3.clone(), "media".into()));
-    let server = tokio::spawn(async move { axum::serve(listener, router).await });
-
-    let played = look(Path::new(&format!("{base}/assets/HLS/ID.m3u8")), &["codec_type", "height"]).await;
-    let heights: Vec<_> =
-        played.iter().filter(|stream| stream[0] == "video").map(|stream| stream[1].clone()).collect();
-    assert_eq!(heights, ["360", "540"]);
-
-    let film = house.bytes("assets/MP4/ID_540.mp4").await;
-    let client = reqwest::Client::new();
-    let film_url = format!("{base}/assets/MP4/ID_540.mp4");
-    let get = async |range: &str| client.get(&film_url).header("range", range).send().await.unwrap();
-    let part = get("bytes=100-199").await;
-    assert_eq!(part.status(), 206);
-    assert_eq!(part.headers()["content-range"], format!("bytes 100-199/{}", film.len()).as_str());
-    assert_eq!(part.headers()["content-type"], "video/mp4");
-    assert_eq!(part.bytes().await.unwrap(), film[100..200]);
-    let beyond = get(&format!("bytes={}-", film.len())).await;
-    assert_eq!(beyond.status(), 416);
-    assert_eq!(beyond.headers()["content-range"], format!("bytes */{}", film.len()).as_str());
-
-    let whole = client.get(&film_url).header("origin", "http://elsewhere.example").send().await.unwrap();
-    assert_eq!(whole.status(), 200);
-    assert_eq!(whole.headers()["access-control-allow-origin"], "*");
-    assert!(whole.headers()["cache-control"].to_str().unwrap().contains("immutable"));
-    let etag = whole.headers()["etag"].clone();
-    assert_eq!(whole.bytes().await.unwrap(), film);
-    let known = client.get(&film_url).header("if-none-match", etag).send().await.unwrap();
-    assert_eq!((known.status().as_u16(), known.bytes().await.unwrap().len()), (304, 0));
-    let head = client.head(&film_url).send().await.unwrap();
-    assert_eq!(head.headers()["content-length"], film.len().to_string().as_str());
-    let list = client.get(format!("{base}/assets/HLS/ID.m3u8")).send().await.unwrap();
-    assert!(!list.headers()["cache-control"].to_str().unwrap().contains("immutable"));
-    assert_eq!(list.headers()["content-type"], "application/vnd.apple.mpegurl");
-
-    for hidden in ["assets/none.mp4", "inputs/ID.mp4", "", "assets/../inputs/ID.mp4", "%2e%2e/uploads"] {
-        let answer = client.get(format!("{base}/{hidden}")).send().await.unwrap();
-        assert_eq!(answer.status(), 404, "{hidden}");
-    }
-    assert_eq!(client.post(&film_url).send().await.unwrap().status(), 405);
-    server.abort();
 }

@@ -86,7 +86,7 @@ export class Card {
       return;
     }
     // Events wait to be read; the end must not overtake them.
-    heard.then(() => run.ready).then((video) => this.#ready(video), (error) => this.#fail(error));
+    heard.then(() => run.ready).then((video) => this.#ready(video), (error) => this.#lost(error));
   }
 
   async #authorize(refused, error) {
@@ -143,9 +143,14 @@ export class Card {
     links.hidden = false;
   }
 
+  /** The file is stored but there will be no video, or nobody knows. */
+  #lost(error) {
+    if (error.code.startsWith("conversion_")) this.#fail(error);
+    // Sending again would be wrong. The list asks for itself, and for a new access token if need be.
+    else if (this.root.isConnected) this.#dropped();
+  }
+
   async #fail(error) {
-    // Whoever has put the card away has stopped watching, which isn't news.
-    if (!this.root.isConnected) return;
     if (error.code === "canceled") {
       this.#to("canceled");
       this.#say("Nothing of it was kept");

@@ -42,12 +42,13 @@ export class Queue {
   }
 
   #drop(card) {
+    const focused = card.root.contains(document.activeElement);
     const next = card.root.nextElementSibling ?? card.root.previousElementSibling;
     this.#cards = this.#cards.filter((other) => other !== card);
     card.root.remove();
     this.#show();
-    // The button that had the focus is gone; the next one, or the start, takes over.
-    (next?.querySelector("button:not([hidden])") ?? byId("picker")).focus();
+    // Where the button that had the focus is gone, the next one, or the start, takes over.
+    if (focused) (next?.querySelector("button:not([hidden])") ?? byId("picker")).focus();
     if (card.videoId) this.#dropped(card.videoId);
   }
 

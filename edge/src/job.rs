@@ -3,8 +3,8 @@
 use crate::key::VideoId;
 use serde_json::{Map, Value};
 
-/// MediaConvert's smallest picture height.
-const MIN_HEIGHT: u64 = 32;
+/// MediaConvert's smallest side of a picture.
+const SMALLEST_SIDE: u64 = 32;
 /// Members whose keys are names given by people, not by the API.
 const MAPS: [&str; 4] =
     ["AudioSelectors", "AudioSelectorGroups", "CaptionSelectors", "DynamicAudioSelectors"];
@@ -37,7 +37,7 @@ impl JobTemplate {
         let mut json: Value =
             serde_json::from_str(text).map_err(|error| format!("job.json isn't valid JSON: {error}"))?;
         let settings = json.get_mut("Settings").map(Value::take).unwrap_or(json);
-        if !settings.get("Inputs").is_some_and(|inputs| inputs.get(0).is_some_and(Value::is_object)) {
+        if !settings.pointer("/Inputs/0").is_some_and(Value::is_object) {
             return Err("job.json: Inputs must be a list of at least one object".into());
         }
         let groups =
@@ -54,7 +54,7 @@ impl JobTemplate {
                 }
                 None => return Err(wrong("OutputGroupSettings must name a Destination")),
             }
-            if !group.get("Outputs").and_then(Value::as_array).is_some_and(|outputs| !outputs.is_empty()) {
+            if group.get("Outputs").and_then(Value::as_array).is_none_or(Vec::is_empty) {
                 return Err(wrong("Outputs must be a list of at least one object"));
             }
         }
@@ -76,8 +76,8 @@ impl JobTemplate {
                 *to = format!("s3://{bucket}/{to}{video_id}");
             }
             let Some(outputs) = group.get_mut("Outputs").and_then(Value::as_array_mut) else { continue };
-            if let Some(height) = source.height {
-                fit(outputs, u64::from(height));
+            if let (Some(width), Some(height)) = (source.width, source.height) {
+                fit(outputs, u64::from(width), u64::from(height));
             }
             if !source.has_audio {
                 outputs.iter_mut().for_each(|output| remove(output, "AudioDescriptions"));
@@ -104,23 +104,31 @@ fn destination_of(group: &Value) -> Option<&str> {
     settings.values().find_map(|of_kind| of_kind.get("Destination")?.as_str())
 }
 
-fn height_of(output: &Value) -> Option<u64> {
-    output.get("VideoDescription")?.get("Height")?.as_u64()
+/// A height that we are to mind: outputs that name their width, too, say themselves how they scale.
+fn free_height(output: &Value) -> Option<u64> {
+    let video = output.get("VideoDescription")?;
+    if video.get("Width").is_some() { None } else { video.get("Height")?.as_u64() }
 }
 
-/// Drops what would be larger than the source. The smallest one stays, made no taller than the source.
-fn fit(outputs: &mut Vec<Value>, source: u64) {
-    let smallest = outputs.iter().filter_map(height_of).min().unwrap_or(0);
-    let limit = source.max(smallest);
-    outputs.retain(|output| height_of(output).is_none_or(|height| height <= limit));
-    if smallest > source {
-        for output in outputs.iter_mut().filter(|output| height_of(output).is_some()) {
-            // Even, as 4:2:0 video needs it.
-            output["VideoDescription"]["Height"] = (source & !1).max(MIN_HEIGHT).into();
-            // A width of its own would bend the picture now.
-            remove(&mut output["VideoDescription"], "Width");
-        }
+/// Drops what would be larger than the source; the smallest one stays, made no taller than the source. Each
+/// gets the width that keeps the picture's shape: left to itself, MediaConvert refuses where it comes out odd.
+fn fit(outputs: &mut Vec<Value>, width: u64, height: u64) {
+    let smallest = outputs.iter().filter_map(free_height).min().unwrap_or(0);
+    outputs.retain(|output| free_height(output).is_none_or(|wanted| wanted <= height.max(smallest)));
+    for output in outputs {
+        let Some(wanted) = free_height(output) else { continue };
+        let fitting = even(wanted.min(height));
+        let video = &mut output["VideoDescription"];
+        video["Height"] = fitting.into();
+        video["Width"] = even((width * fitting + height / 2) / height).into();
+        // The half pixel that rounding took is stretched, not framed in black.
+        video["ScalingBehavior"] = "STRETCH_TO_OUTPUT".into();
     }
+}
+
+/// 4:2:0 video has even sides.
+fn even(side: u64) -> u64 {
+    (side & !1).max(SMALLEST_SIDE)
 }
 
 /// The console's names as the wire has them: the first letter of each in lower case, but for keys of maps.
@@ -167,6 +175,28 @@ mod tests {
             has_audio,
             duration_ms: None,
         }
+    }
+
+    #[test]
+    fn widths_keep_the_shape_and_are_even() {
+        let sizes = |width, height| -> Vec<(u64, u64)> {
+            let source = Source { width: Some(width), height: Some(height), ..source(1, true) };
+            let settings = settings(&source);
+            let outputs = settings["outputGroups"][0]["outputs"].as_array().unwrap();
+            let side = |output: &Value, name: &str| output["videoDescription"][name].as_u64().unwrap();
+            outputs.iter().map(|output| (side(output, "width"), side(output, "height"))).collect()
+        };
+        assert_eq!(sizes(1080, 1920), [(202, 360), (304, 540), (404, 720), (608, 1080)]);
+        assert_eq!(sizes(641, 361), [(638, 360)]);
+        assert_eq!(sizes(1, 5000)[0], (32, 360));
+    }
+
+    #[test]
+    fn pictures_scale_as_they_say() {
+        let settings = settings(&source(100, true));
+        let picture = &settings["outputGroups"][2]["outputs"][0]["videoDescription"];
+        assert_eq!((picture["width"].as_u64(), picture["height"].as_u64()), (Some(1280), Some(720)));
+        assert_eq!(picture["scalingBehavior"], "FIT_NO_UPSCALE");
     }
 
     fn heights(settings: &Value, group: usize) -> Vec<u64> {
@@ -225,7 +255,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_output_is_taller_than_its_source(height in 32u32..5000) {
-            for group in 0..3 {
+            for group in 0..2 {
                 let heights = heights(&settings(&source(height, true)), group);
                 prop_assert!(!heights.is_empty());
                 prop_assert!(heights.iter().all(|h| *h <= u64::from(height) && h % 2 == 0));

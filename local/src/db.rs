@@ -1,7 +1,7 @@
 //! The one SQLite file of the local services: metadata of S3 objects, MediaConvert jobs, and the events
 //! that are still to be delivered, so that a change and its event are one transaction.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,7 +32,8 @@ impl Db {
         let run = move || {
             // A panic in an earlier call rolled its transaction back; the connection is still good.
             let mut connection = shared.lock().unwrap_or_else(PoisonError::into_inner);
-            let transaction = connection.transaction()?;
+            // Immediate: a read that turns into a write would fail at once instead of waiting.
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let value = work(&transaction)?;
             transaction.commit()?;
             Ok(value)

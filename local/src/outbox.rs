@@ -90,9 +90,7 @@ impl Outbox {
         let due: Option<i64> = self
             .db
             .call(|tx| {
-                tx.query_row("SELECT MIN(due_ms) FROM outbox WHERE tries < ?1", [MAX_TRIES], |row| {
-                    row.get(0)
-                })
+                tx.query_row("SELECT MIN(due_ms) FROM outbox WHERE tries < ?1", [MAX_TRIES], |row| row.get(0))
             })
             .await
             .ok()?;
@@ -117,7 +115,10 @@ impl Outbox {
                 let due = now_ms() + i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
                 self.db
                     .call(move |tx| {
-                        tx.execute("UPDATE outbox SET tries = ?2, due_ms = ?3 WHERE id = ?1", (id, tries, due))
+                        tx.execute(
+                            "UPDATE outbox SET tries = ?2, due_ms = ?3 WHERE id = ?1",
+                            (id, tries, due),
+                        )
                     })
                     .await
             }

@@ -37,6 +37,9 @@ const MEDIA: &str = "media";
 /// Nobody assumes it here; MediaConvert's API wants one.
 const ROLE: &str = "arn:aws:iam::000000000000:role/local";
 
+/// Looks a variable up.
+pub type Env = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// What to run, and where.
 pub struct Options {
     pub host: IpAddr,
@@ -48,7 +51,7 @@ pub struct Options {
     /// The text of job.json.
     pub job: String,
     /// Settings of the edge that are to differ from the local ones, by their names in the environment.
-    pub env: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub env: Env,
 }
 
 /// The running system. Dropping it ends it at once, as a kill would; `stop` ends it in order.

@@ -9,7 +9,7 @@ import { existsSync, mkdirSync, openSync, readFileSync, readdirSync, statSync, w
 import { createServer } from "node:http";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
+import { launch } from "./browser.mjs";
 
 const MIB = 2 ** 20;
 const [sink, uploader, folder, result] = process.argv.slice(2);
@@ -48,32 +48,22 @@ report();
 async function take(setting, contestant) {
   const size = Math.min(contestant.size ?? Infinity, setting.size);
   const path = makeFile(size);
-  const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
-  });
+  const browser = await launch(process.env.CHROMIUM);
   try {
-    const tab = await browser.newPage();
-    await tab.goto(`${page.url}/?${contestant.file}`);
-    await tab.waitForFunction(() => globalThis.send);
-    const before = processes();
-    const idle = renderer(before);
-    await tab.setInputFiles("input", path);
-    const seen = await look();
-    const { seconds, longTasks, longest } = await tab.evaluate((base) => globalThis.measure(base), `${sink}/${setting.faults}`);
-    const after = processes();
-    const now = await look();
+    await browser.open(`${page.url}/?${contestant.file}`);
+    await browser.pick("input", path);
+    const [before, seen] = [processes(browser.pid), await look()];
+    const measured = await browser.evaluate(`measure(${JSON.stringify(`${sink}/${setting.faults}`)})`);
+    const [after, now] = [processes(browser.pid), await look()];
     return {
       setting: setting.name,
       contestant: contestant.name,
       megabytes: size / 1e6,
-      seconds,
-      mbPerSecond: size / 1e6 / seconds,
+      mbPerSecond: size / 1e6 / measured.seconds,
+      ...measured,
       cpuSeconds: sum(after, "cpu") - sum(before, "cpu"),
       rendererPeakMb: renderer(after) / 1e6,
-      rendererIdleMb: idle / 1e6,
-      longTasks,
-      longestMs: longest,
+      rendererIdleMb: renderer(before) / 1e6,
       preflights: now.preflights - seen.preflights,
       puts: now.puts - seen.puts,
     };
@@ -86,8 +76,8 @@ async function look() {
   return (await fetch(`${sink}/inspect`)).json();
 }
 
-/** All processes of the browser that we started: CPU time in seconds, peak memory in bytes. */
-function processes() {
+/** All processes of a browser: CPU time in seconds, peak memory in bytes. */
+function processes(browser) {
   const all = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
     try {
       const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
@@ -105,13 +95,13 @@ function processes() {
       return []; // It has ended meanwhile.
     }
   });
-  const ours = new Set([process.pid]);
+  const ours = new Set([browser]);
   for (let grown = true; grown; ) {
     const more = all.filter(({ pid, parent }) => ours.has(parent) && !ours.has(pid));
     for (const { pid } of more) ours.add(pid);
     grown = more.length > 0;
   }
-  return all.filter(({ pid }) => ours.has(pid) && pid !== process.pid);
+  return all.filter(({ pid }) => ours.has(pid));
 }
 
 function sum(list, field) {
@@ -181,7 +171,7 @@ function report() {
     ["of the limit", (row) => row.ratio.toFixed(2)],
     ["CPU s", (row) => row.cpuSeconds.toFixed(1)],
     ["renderer's peak, MB", (row) => `${row.rendererPeakMb.toFixed(0)} (idle ${row.rendererIdleMb.toFixed(0)})`],
-    ["long tasks (longest, ms)", (row) => `${row.longTasks} (${row.longestMs.toFixed(0)})`],
+    ["long tasks (longest, ms)", (row) => `${row.longTasks} (${row.longest.toFixed(0)})`],
     ["preflights", (row) => row.preflights],
     ["requests", (row) => row.puts],
   ];

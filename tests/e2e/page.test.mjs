@@ -103,6 +103,19 @@ test("the keyboard alone is enough", async () => {
   await page.context().close();
 });
 
+test("a conversion that is put aside goes on in the list", async () => {
+  const page = await e2e.openPage(browser, system.url);
+  await e2e.drop(page, [{ path: await e2e.clip("upright.mp4"), name: "aside.mp4" }]);
+  const card = e2e.cardOf(page, "aside.mp4");
+  await card.getByRole("button", { name: "Hide: aside.mp4" }).click();
+  assert.equal(await page.locator(".card").count(), 0);
+  const listed = page.locator(".video").filter({ has: page.locator('.name[title="aside.mp4"]') });
+  await listed.and(page.locator("[data-state=ready]")).waitFor();
+  await listed.locator(".slot.pictured").waitFor();
+  page.assertQuiet();
+  await page.context().close();
+});
+
 const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
 function token(secret, sub) {

@@ -16,9 +16,8 @@ pub fn build() -> Outcome<PathBuf> {
     }
     copy(&root.join("www"), &site)?;
     copy(&package, &site.join("vendor/uploader"))?;
-    for file in ["hls.light.min.mjs"] {
-        copy(&root.join("node_modules/hls.js/dist").join(file), &site.join("vendor/hls").join(file))?;
-    }
+    let player = "hls.light.min.mjs";
+    copy(&root.join("node_modules/hls.js/dist").join(player), &site.join("vendor/hls").join(player))?;
     Ok(site)
 }
 

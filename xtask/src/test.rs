@@ -22,7 +22,10 @@ pub fn test() -> Outcome {
         "lints of the wasm side",
         tools::cargo().args(["clippy", "--quiet", "--package", "web", "--target", "wasm32-unknown-unknown"]),
     );
-    tally.count("native tests", tools::cargo().args(["test", "--workspace", "--no-fail-fast"]).env("GRELOUPIS_PYTHON", &python));
+    tally.count(
+        "native tests",
+        tools::cargo().args(["test", "--workspace", "--no-fail-fast"]).env("GRELOUPIS_PYTHON", &python),
+    );
     wasm_tests::wasm_tests(&mut tally);
     if let (Some(site), Some(server)) =
         (tally.step("the page", up::build_site()), tally.step("the server", up::build_server()))

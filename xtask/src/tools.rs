@@ -57,7 +57,12 @@ pub fn cargo() -> Command {
 
 /// `wasm-bindgen`, in exactly the lock file's version.
 pub fn wasm_bindgen() -> Outcome<PathBuf> {
-    cargo_tool("wasm-bindgen-cli", "wasm-bindgen", &locked_version("wasm-bindgen")?, "makes the uploader's glue")
+    cargo_tool(
+        "wasm-bindgen-cli",
+        "wasm-bindgen",
+        &locked_version("wasm-bindgen")?,
+        "makes the uploader's glue",
+    )
 }
 
 /// `wasm-pack`, with the `wasm-bindgen` that it needs found beside it.
@@ -85,7 +90,9 @@ fn cargo_tool(package: &str, program: &str, version: &str, why: &str) -> Outcome
             .env("CARGO_TARGET_DIR", cache()?.join("build"))
             // The lints of this workspace are not those of others.
             .env_remove("RUSTFLAGS"))
-        .map_err(|error| format!("{package} is missing ({why}) and `cargo install {package}@{version}` failed: {error}"))?;
+        .map_err(|error| {
+            format!("{package} is missing ({why}) and `cargo install {package}@{version}` failed: {error}")
+        })?;
     }
     Ok(path)
 }
@@ -123,8 +130,9 @@ pub fn wasm_target() -> Outcome {
         return Ok(());
     }
     announce(target, "compiles the uploader for browsers");
-    run(Command::new("rustup").args(["target", "add", target]).current_dir(root()))
-        .map_err(|error| format!("the wasm target is missing and `rustup target add {target}` failed: {error}"))
+    run(Command::new("rustup").args(["target", "add", target]).current_dir(root())).map_err(|error| {
+        format!("the wasm target is missing and `rustup target add {target}` failed: {error}")
+    })
 }
 
 /// The packages of package-lock.json, in node_modules.
@@ -135,7 +143,9 @@ pub fn npm_ci() -> Outcome {
 /// The packages of the lock file in `dir`. Skipped when node_modules was made from the same lock file.
 pub fn npm_ci_in(dir: &Path) -> Outcome {
     if find("npm").is_none() {
-        return Err("Node.js is missing (the page and its tests need it): install Node 20 or later, with npm".into());
+        return Err(
+            "Node.js is missing (the page and its tests need it): install Node 20 or later, with npm".into(),
+        );
     }
     let lock = read(&dir.join("package-lock.json"))?;
     let stamp = dir.join("node_modules/.made-from-lock");
@@ -191,7 +201,8 @@ pub fn python() -> Outcome<PathBuf> {
     }
     announce("boto3 and the AWS CLI", "they judge the S3 and MediaConvert endpoints in the tests");
     let by_hand = "Python 3 with venv is missing (the tests' outside clients need it); install it with `sudo apt-get install python3-venv`";
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home)).map_err(|_| by_hand.to_owned())?;
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))
+        .map_err(|_| by_hand.to_owned())?;
     run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(&requirements))?;
     fs::write(&stamp, wanted).map_err(|error| format!("{} can't be written: {error}", stamp.display()))?;
     Ok(python)

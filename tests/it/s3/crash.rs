@@ -7,16 +7,11 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A connection that has sent the head of a `PUT` of part `number`, of `length` bytes, with no body yet.
-async fn begin_part(house: &House, upload: &str, number: i32, length: u64, more: &str) -> TcpStream {
+/// A connection that has sent the head of a `PUT` of part `number`, with no body yet.
+async fn begin_part(house: &House, upload: &str, number: i32, length: usize, more: &str) -> TcpStream {
     let put = house.s3.upload_part().bucket("uploads").key(KEY).upload_id(upload).part_number(number);
     let url = put.presigned(PresigningConfig::expires_in(Duration::from_secs(60)).unwrap()).await.unwrap();
-    let host = house.url.strip_prefix("http://").unwrap();
-    let path = url.uri().strip_prefix(&house.url).unwrap();
-    let mut connection = TcpStream::connect(host).await.unwrap();
-    let head = format!("PUT {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n{more}\r\n");
-    connection.write_all(head.as_bytes()).await.unwrap();
-    connection
+    house.begin_put(url.uri(), length, more).await
 }
 
 async fn parts(house: &House, upload: &str) -> Vec<i32> {
@@ -28,7 +23,7 @@ async fn parts(house: &House, upload: &str) -> Vec<i32> {
 async fn a_connection_cut_in_mid_body_leaves_no_part() {
     let house = House::new().await;
     let upload = house.open(KEY).await;
-    let mut connection = begin_part(&house, &upload, 1, 8 * MIB as u64, "").await;
+    let mut connection = begin_part(&house, &upload, 1, 8 * MIB, "").await;
     connection.write_all(&film(MIB, 7)).await.unwrap();
     house.until_files([1, 0]).await;
     drop(connection);
@@ -42,7 +37,7 @@ async fn a_kill_in_mid_part_loses_that_part_only() {
     let bytes = film(6 * MIB, 8);
     let upload = house.open(KEY).await;
     let first = house.put_part(&upload, 1, bytes[..5 * MIB].to_vec()).await;
-    let mut connection = begin_part(&house, &upload, 2, MIB as u64, "").await;
+    let mut connection = begin_part(&house, &upload, 2, MIB, "").await;
     connection.write_all(&bytes[..MIB / 2]).await.unwrap();
     house.until_files([1, 1]).await;
     // What else a kill can leave: complete files that no row names yet, and half ones.

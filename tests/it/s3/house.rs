@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -74,6 +75,16 @@ impl House {
     pub async fn bytes(&self, key: &str) -> Vec<u8> {
         let object = self.s3.get_object().bucket("uploads").key(key).send().await.unwrap();
         object.body.collect().await.unwrap().to_vec()
+    }
+
+    /// A connection that has sent the head of a `PUT` of `length` bytes, with no body yet.
+    pub async fn begin_put(&self, url: &str, length: usize, more: &str) -> TcpStream {
+        let host = self.url.strip_prefix("http://").unwrap();
+        let path = url.strip_prefix(&self.url).unwrap();
+        let mut connection = TcpStream::connect(host).await.unwrap();
+        let head = format!("PUT {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n{more}\r\n");
+        connection.write_all(head.as_bytes()).await.unwrap();
+        connection
     }
 
     /// How many files lie in `tmp` and in `chunks`.

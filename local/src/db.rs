@@ -16,7 +16,6 @@ impl Db {
         let connection = Connection::open(path)?;
         connection.busy_timeout(Duration::from_secs(5))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", "ON")?;
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
@@ -28,10 +27,31 @@ impl Db {
         T: Send + 'static,
         E: From<rusqlite::Error> + Send + 'static,
     {
+        self.transact(work, "FULL").await
+    }
+
+    /// As [`Db::call`], without waiting for the disk: what is committed survives a kill at once, and a power
+    /// cut from the next [`Db::call`] on.
+    pub async fn call_lazily<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&rusqlite::Transaction<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<rusqlite::Error> + Send + 'static,
+    {
+        self.transact(work, "NORMAL").await
+    }
+
+    async fn transact<T, E, F>(&self, work: F, synchronous: &'static str) -> Result<T, E>
+    where
+        F: FnOnce(&rusqlite::Transaction<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<rusqlite::Error> + Send + 'static,
+    {
         let shared = self.0.clone();
         let run = move || {
             // A panic in an earlier call rolled its transaction back; the connection is still good.
             let mut connection = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            connection.pragma_update(None, "synchronous", synchronous)?;
             // Immediate: a read that turns into a write would fail at once instead of waiting.
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let value = work(&transaction)?;

@@ -73,6 +73,8 @@ impl Chunks {
         let folders = Folders { tmp: root.join("tmp"), chunks: root.join("chunks") };
         fs::create_dir_all(&folders.tmp)?;
         fs::create_dir_all(&folders.chunks)?;
+        // A folder that can be read only is found out now, not at the first upload.
+        File::create(folders.tmp.join("probe"))?;
         for entry in fs::read_dir(&folders.tmp)? {
             fs::remove_file(entry?.path())?;
         }
@@ -83,6 +85,11 @@ impl Chunks {
             }
         }
         Ok(Self(Arc::new(folders)))
+    }
+
+    /// Whether a file has all its bytes; a power cut can take those of the last seconds.
+    pub fn is_whole(root: &Path, name: &str, size: u64) -> bool {
+        fs::metadata(root.join("chunks").join(name)).is_ok_and(|file| file.len() == size)
     }
 
     /// Streams a body of `size` bytes to disk and verifies it. Memory doesn't grow with the size.

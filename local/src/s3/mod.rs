@@ -11,8 +11,8 @@
 //!
 //! What is acknowledged survives: a killed process always, because bytes are handed to the system before the
 //! row is committed; a power cut too, with one exception. Parts reach the disk at the latest when the upload
-//! is completed: until then a power cut can lose parts that were acknowledged, and the completion fails for
-//! them. Waiting for the disk at each part would hold uploads down to its speed.
+//! is completed: until then a power cut can lose parts that were acknowledged, which the next start notices
+//! and `ListParts` then tells. Waiting for the disk at each part would hold uploads down to its speed.
 
 mod access;
 mod buckets;
@@ -90,10 +90,12 @@ pub async fn open(config: S3Config) -> Result<S3, OpenError> {
     {
         return Err(OpenError::BucketName(bucket.name.clone()));
     }
+    let folder = root.clone();
     let declared: Vec<_> = buckets.iter().map(|bucket| (bucket.name.clone(), bucket.cors.clone())).collect();
     let (rules, live) = db
         .call(move |tx| {
             tables::create(tx)?;
+            tables::keep_parts(tx, |name, size| Chunks::is_whole(&folder, name, size))?;
             for upload in tables::old_uploads(tx, UPLOADS_EXPIRE)? {
                 tables::remove_upload(tx, &upload)?;
             }

@@ -79,7 +79,7 @@ pub async fn put_part(b: &Backend, request: S3Request<UploadPartInput>) -> Resul
 
     let sum = digests.sum;
     let replaced =
-        b.db.call(move |tx| {
+        b.db.call_lazily(move |tx| {
             let upload = find(tx)?;
             let part = Part { number, sum, file: chunk.name().to_owned(), modified: Timestamp::default() };
             let replaced = tables::put_part(tx, &upload.id, &part)?;

@@ -276,6 +276,19 @@ pub fn live_files(tx: &Transaction<'_>) -> rusqlite::Result<HashSet<String>> {
     query.query_map((), |row| row.get(0))?.collect()
 }
 
+/// Forgets the parts whose file isn't whole, as the name and size of it tell.
+pub fn keep_parts(tx: &Transaction<'_>, whole: impl Fn(&str, u64) -> bool) -> rusqlite::Result<()> {
+    let mut query = tx.prepare("SELECT upload, number, file, size FROM s3_parts")?;
+    let mut rows = query.query(())?;
+    while let Some(row) = rows.next()? {
+        if !whole(&row.get::<_, String>(2)?, row.get::<_, i64>(3)?.unsigned_abs()) {
+            let part: (String, i64) = (row.get(0)?, row.get(1)?);
+            tx.execute("DELETE FROM s3_parts WHERE upload = ?1 AND number = ?2", part)?;
+        }
+    }
+    Ok(())
+}
+
 /// The time of day, as rows keep it: milliseconds since 1970.
 fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

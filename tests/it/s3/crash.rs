@@ -56,6 +56,22 @@ async fn a_kill_in_mid_part_loses_that_part_only() {
 }
 
 #[tokio::test]
+async fn a_part_that_a_power_cut_has_torn_is_forgotten() {
+    let house = House::new().await;
+    let upload = house.open(KEY).await;
+    for number in 1..=3 {
+        house.put_part(&upload, number, film(1000, 9)).await;
+    }
+    let mut chunks =
+        std::fs::read_dir(house.root().join("chunks")).unwrap().map(|chunk| chunk.unwrap().path());
+    std::fs::write(chunks.next().unwrap(), "half").unwrap();
+    std::fs::remove_file(chunks.next().unwrap()).unwrap();
+    let house = house.killed_and_started().await;
+    assert_eq!(parts(&house, &upload).await.len(), 1);
+    assert_eq!(house.files(), [0, 1]);
+}
+
+#[tokio::test]
 async fn more_than_a_part_may_have_is_refused_before_it_is_sent() {
     let house = House::new().await;
     let upload = house.open(KEY).await;

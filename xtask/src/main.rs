@@ -1,5 +1,6 @@
 //! The project's commands, `cargo xtask NAME`. One file each; `tools` finds and installs what they need.
 
+mod bench;
 mod pack;
 mod site;
 mod test;
@@ -13,6 +14,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   up [--port 8080] [--data DIR] [--host 127.0.0.1]   the whole system on this machine
   test                                               everything: format, lints, tests, browsers
+  bench [upload | s3]                                against peers, side by side
   pack                                               the npm package, under target/npm/
 ";
 
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["up", rest @ ..] => up::up(rest),
         ["test"] => test::test(),
+        ["bench", rest @ ..] => bench::bench(rest),
         ["pack"] => pack::pack().map(drop),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

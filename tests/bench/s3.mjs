@@ -1,0 +1,75 @@
+// `cargo xtask bench s3`: parts from one client on loopback, to our S3 endpoint and to the sink, which only
+// drains them. In turns; then 10 GB through our endpoint, with its memory watched.
+//
+// Arguments: sink's address · the local system's address · its process id · where to write the JSON
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { Agent, request } from "node:http";
+
+const MIB = 2 ** 20;
+const CONNECTIONS = 6;
+const ROUNDS = 5;
+const [sink, local, pid, result] = process.argv.slice(2);
+const targets = { sink: `${sink}/plain`, "our S3": local };
+const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+
+const rows = [];
+for (const partSize of [8 * MIB, 32 * MIB]) {
+  const turns = { sink: [], "our S3": [] };
+  // The first round warms both up: connections, and the memory behind the page cache.
+  for (let round = 0; round <= ROUNDS; round++) {
+    for (const [name, base] of Object.entries(targets)) {
+      const speed = await send(base, partSize, 1024 * MIB);
+      if (round > 0) turns[name].push(speed);
+    }
+  }
+  const [drained, stored] = Object.values(turns).map((list) => list.sort((a, b) => a - b)[list.length >> 1]);
+  rows.push({ partMib: partSize / MIB, sinkMbPerSecond: drained, s3MbPerSecond: stored, ratio: stored / drained });
+}
+const mbPerSecond = await send(local, 8 * MIB, 10_240 * MIB);
+const peakMb = (Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "latin1"))[1]) * 1024) / 1e6;
+writeFileSync(result, `${JSON.stringify({ rows, long: { megabytes: (10_240 * MIB) / 1e6, mbPerSecond, peakMb } }, null, 2)}\n`);
+
+console.log("| parts of | sink, MB/s | our S3, MB/s | ratio |\n| --- | --- | --- | --- |");
+for (const row of rows) {
+  const speeds = [row.sinkMbPerSecond, row.s3MbPerSecond].map((speed) => speed.toFixed(0));
+  console.log(`| ${row.partMib} MiB | ${speeds.join(" | ")} | ${row.ratio.toFixed(2)} |`);
+}
+console.log(`\n10 GiB in parts of 8 MiB: ${mbPerSecond.toFixed(0)} MB/s; peak memory of the whole local process ${peakMb.toFixed(0)} MB`);
+agent.destroy();
+
+/** Sends `size` bytes and aborts the upload; MB/s. Opening and signing don't count. */
+async function send(base, partSize, size) {
+  const opened = await call(base, "POST", "/uploads", { fileName: "bench.mp4", size, partSize });
+  const tickets = new Map(opened.parts.map((part) => [part.partNumber, part.url]));
+  const missing = Array.from({ length: opened.partCount }, (_, at) => at + 1).filter((number) => !tickets.has(number));
+  for (let at = 0; at < missing.length; at += 1000) {
+    const partNumbers = missing.slice(at, at + 1000);
+    const { parts } = await call(base, "POST", `/uploads/${opened.upload}/parts`, { partNumbers });
+    for (const part of parts) tickets.set(part.partNumber, part.url);
+  }
+  const body = Buffer.alloc(partSize, "greloupis");
+  const urls = [...tickets.values()];
+  const start = performance.now();
+  await Promise.all(Array.from({ length: CONNECTIONS }, async () => {
+    for (let url = urls.pop(); url; url = urls.pop()) await put(url, body);
+  }));
+  const seconds = (performance.now() - start) / 1000;
+  await call(base, "DELETE", `/uploads/${opened.upload}`);
+  return size / 1e6 / seconds;
+}
+
+function put(url, body) {
+  return new Promise((resolve, reject) => {
+    const sent = request(url, { method: "PUT", agent, headers: { "content-length": body.length } }, (response) => {
+      response.resume().on("end", () => (response.statusCode === 200 ? resolve() : reject(new Error(`${response.statusCode}`))));
+    });
+    sent.on("error", reject).end(body);
+  });
+}
+
+async function call(base, method, path, body) {
+  const response = await fetch(`${base}/api${path}`, { method, body: body && JSON.stringify(body) });
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status}`);
+  return response.status === 204 ? undefined : response.json();
+}

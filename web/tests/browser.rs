@@ -3,6 +3,7 @@
 
 #![cfg(target_arch = "wasm32")]
 
+use futures_channel::oneshot;
 use js_sys::{Array, Function, Reflect, Uint8Array};
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -69,7 +69,8 @@ function put(url, body) {
 }
 
 async function call(base, method, path, body) {
-  const response = await fetch(`${base}/api${path}`, { method, body: body && JSON.stringify(body) });
+  const headers = { "content-type": "application/json" };
+  const response = await fetch(`${base}/api${path}`, { method, headers, body: body && JSON.stringify(body) });
   if (!response.ok) throw new Error(`${method} ${path}: ${response.status}`);
   return response.status === 204 ? undefined : response.json();
 }

@@ -2,6 +2,7 @@
 //! Decides nothing.
 
 use crate::client::{Client, Look};
+use crate::clock::{now, sleep};
 use crate::error::{Failure, Kind, codes};
 use crate::file::File;
 use crate::flights::{Flights, Order};
@@ -12,7 +13,7 @@ use crate::parts::{Receipt, Ticket};
 use crate::progress::Progress;
 use crate::xhr::{self, Body, Request};
 use crate::{backoff, watch};
-use js_sys::{Date, Function, Math, Promise};
+use js_sys::Math;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::ops::Range;
@@ -20,8 +21,6 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use wasm_bindgen::JsValue;
-use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen_futures::JsFuture;
 use wire::{OpenUpload, VideoStatus};
 
 /// How to send a file. All optional ones have a good value of their own.
@@ -294,25 +293,9 @@ async fn watch_video(client: &Client, page: &Page, video_id: &str) -> Result<JsV
             // The video is safe; a look that fails is only late.
             Err(failure) => {
                 failures += 1;
-                wait = wait.max(backoff::wait_ms(failures, failure.wish_ms, Math::random()));
+                wait = wait.max(backoff::wait_ms(failure.kind, failures, failure.wish_ms, Math::random()));
             }
         }
         sleep(wait).await;
     }
-}
-
-/// Milliseconds since 1970.
-fn now() -> u64 {
-    Date::now() as u64
-}
-
-async fn sleep(ms: u32) {
-    let ended = Promise::new(&mut |resolve, _| set_timeout(&resolve, ms));
-    let _ = JsFuture::from(ended).await;
-}
-
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(js_name = setTimeout)]
-    fn set_timeout(work: &Function, ms: u32);
 }

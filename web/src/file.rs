@@ -1,18 +1,22 @@
 //! Reading the picked file: its name and size, slices of it, and their checksums. Never holds more than a
 //! piece of it, whatever the size of a part.
 
+use crate::clock;
 use crate::crc::Crc64;
 use crate::error::Failure;
-use js_sys::{ArrayBuffer, Uint8Array};
+use js_sys::{ArrayBuffer, Function, Reflect, Uint8Array};
 use std::ops::Range;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::Blob;
+use web_sys::{Blob, ReadableStreamByobReader, ReadableStreamGetReaderOptions, ReadableStreamReaderMode};
 
-/// Read at a time, in bytes: hashed in about a millisecond, so that the page stays alive.
+/// Read at a time where one buffer serves all reads, in bytes: stays in the processor's cache.
+const SIP: u32 = 1 << 18;
+/// Read at a time elsewhere, in bytes: hashed in a millisecond, so that the page stays alive.
 const PIECE: u64 = 1 << 20;
-/// Copied into this memory at a time, in bytes: stays in the processor's cache.
-const SIP: usize = 1 << 16;
+
+/// Hashed at a stretch, in milliseconds; a page may be still for 50 without anyone noticing.
+const WORK_MS: u64 = 20;
 
 /// The file to send.
 #[derive(Clone)]
@@ -51,26 +55,78 @@ impl File {
 
     /// CRC64NVME of a range.
     pub async fn crc(&self, range: Range<u64>) -> Result<u64, Failure> {
-        let mut crc = Crc64::default();
-        let mut sip = vec![0; SIP];
-        let mut at = range.start;
-        while at < range.end {
-            let end = (at + PIECE).min(range.end);
-            let read = JsFuture::from(self.slice(at..end)?.array_buffer()).await;
-            let buffer: ArrayBuffer =
-                read.ok().and_then(|b| b.dyn_into().ok()).ok_or_else(Failure::unreadable)?;
-            let bytes = Uint8Array::new(&buffer);
-            if u64::from(bytes.length()) != end - at {
-                return Err(Failure::unreadable());
+        let mut hash = Hash::default();
+        let slice = self.slice(range.clone())?;
+        match byte_reader(&slice) {
+            Some(reader) => read_all(&reader, &mut hash).await?,
+            None => {
+                for start in range.clone().step_by(PIECE as usize) {
+                    let piece = self.slice(start..(start + PIECE).min(range.end))?;
+                    let read = JsFuture::from(piece.array_buffer()).await;
+                    hash.take(&Uint8Array::new(&read.map_err(|_| Failure::unreadable())?));
+                }
             }
-            for start in (0..bytes.length()).step_by(SIP) {
-                let view = bytes.subarray(start, bytes.length().min(start + SIP as u32));
-                let sip = &mut sip[..view.length() as usize];
-                view.copy_to(sip);
-                crc.update(sip);
-            }
-            at = end;
         }
-        Ok(crc.value())
+        // A file that was cut short gives fewer bytes, without an error.
+        if hash.bytes == range.end - range.start { Ok(hash.crc.value()) } else { Err(Failure::unreadable()) }
+    }
+}
+
+/// A reader into buffers of ours; nothing where the browser has none for files.
+fn byte_reader(slice: &Blob) -> Option<ReadableStreamByobReader> {
+    let options = ReadableStreamGetReaderOptions::new();
+    options.set_mode(ReadableStreamReaderMode::Byob);
+    // As a call of its own, as it throws where bytes can't be read so.
+    let stream = slice.stream();
+    let get = Reflect::get(&stream, &"getReader".into()).ok()?.dyn_into::<Function>().ok()?;
+    get.call1(&stream, &options).ok()?.dyn_into().ok()
+}
+
+/// Reads to the end. The caller holds the reader meanwhile: a browser forgets a stream that nobody holds,
+/// even one that is being read, and the read would never end.
+async fn read_all(reader: &ReadableStreamByobReader, hash: &mut Hash) -> Result<(), Failure> {
+    let mut buffer = ArrayBuffer::new(SIP);
+    let mut since = clock::now();
+    loop {
+        // The view takes the buffer away and the answer brings it back.
+        let read = reader.read_with_array_buffer_view(&Uint8Array::new(&buffer));
+        let read = JsFuture::from(read).await.map_err(|_| Failure::unreadable())?;
+        let field = |name: &str| Reflect::get(&read, &name.into()).map_err(|_| Failure::unreadable());
+        if field("done")?.is_truthy() {
+            return Ok(());
+        }
+        let bytes: Uint8Array = field("value")?.dyn_into().map_err(|_| Failure::unreadable())?;
+        hash.take(&bytes);
+        buffer = bytes.buffer();
+        // Bytes that are there already come without a pause in which the page could do anything else.
+        if clock::now().saturating_sub(since) > WORK_MS {
+            clock::breathe().await;
+            since = clock::now();
+        }
+    }
+}
+
+/// A checksum of bytes that JavaScript holds.
+struct Hash {
+    crc: Crc64,
+    bytes: u64,
+    sip: Vec<u8>,
+}
+
+impl Default for Hash {
+    fn default() -> Self {
+        Self { crc: Crc64::default(), bytes: 0, sip: vec![0; SIP as usize] }
+    }
+}
+
+impl Hash {
+    fn take(&mut self, bytes: &Uint8Array) {
+        for start in (0..bytes.length()).step_by(self.sip.len()) {
+            let view = bytes.subarray(start, bytes.length().min(start + SIP));
+            let sip = &mut self.sip[..view.length() as usize];
+            view.copy_to(sip);
+            self.crc.update(sip);
+        }
+        self.bytes += u64::from(bytes.length());
     }
 }

@@ -3,111 +3,17 @@
 //! Call [`Machine::poll`] until `None`, obey each command, report back with [`Machine::handle`]. After
 //! [`Command::Finish`] it is over.
 
+mod words;
+
+pub use words::{Command, Event, Moment, Session, Stage, Stored, Task};
+
 use crate::backoff;
 use crate::error::{Failure, Kind, codes};
 use crate::pace::Pace;
-use crate::parts::{Parts, Receipt, Ticket, Verdict};
+use crate::parts::{Parts, Ticket, Verdict};
 use std::collections::VecDeque;
 use wire::{CompleteUpload, PartPlan, StoredPart};
 
-/// Something that is asked for, and can fail and be tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Task {
-    Open,
-    Sign,
-    Hash(u32),
-    Put(u32),
-    List,
-    Complete,
-    Abort,
-}
-
-/// What to do now.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Command {
-    Open,
-    Sign(Vec<u32>),
-    /// Work out a part's CRC64NVME from the file.
-    Hash(u32),
-    Put(Ticket),
-    /// Ask what the storage has.
-    List,
-    Complete(CompleteUpload),
-    /// Drop all that is in flight, then abort the upload.
-    Abort,
-    /// Report [`Event::Waited`] after `ms` milliseconds. `tries` tells how often `task` has failed, and
-    /// `why` how it did last.
-    Wait {
-        task: Task,
-        tries: u32,
-        ms: u32,
-        why: Failure,
-    },
-    Finish(Result<Stored, Failure>),
-}
-
-/// What happened.
-#[derive(Clone, Debug)]
-pub enum Event {
-    Opened(Session),
-    Signed(Vec<Ticket>),
-    Hashed { part: u32, crc: u64 },
-    Landed { part: u32, receipt: Receipt },
-    Listed(Vec<StoredPart>),
-    Completed(Stored),
-    Aborted,
-    Failed { task: Task, failure: Failure },
-    Waited(Task),
-    Canceled,
-}
-
-/// What the edge opened.
-#[derive(Clone, Debug)]
-pub struct Session {
-    /// Names the upload in every later call.
-    pub upload: String,
-    pub part_size: u64,
-    pub part_count: u32,
-    /// Whether the storage computes CRC64NVME.
-    pub checksum: bool,
-    pub tickets: Vec<Ticket>,
-}
-
-/// The stored object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
-    pub video_id: String,
-    pub key: String,
-    /// In bytes.
-    pub size: u64,
-    /// CRC64NVME in base64, as the storage computed it.
-    pub checksum: Option<String>,
-}
-
-/// When an event came, and a number drawn for it.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// Milliseconds since 1970.
-    pub now: u64,
-    /// 0 to 1.
-    pub chance: f64,
-}
-
-/// What an upload is at, for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    Starting,
-    Uploading,
-    Finishing,
-    Over,
-}
-
-/// A failure that may pass ends the upload only after this many tries of one thing …
-const PATIENT_TRIES: u32 = 8;
-/// … and this many milliseconds without any success.
-const PATIENCE_MS: u64 = 120_000;
-/// So often is a part sent anew, or an access renewed, before the fault is taken to lie elsewhere.
-const FRESH_TRIES: u32 = 5;
 /// So often is an abort tried: the upload is over all the same, and the bucket's rules remove the rest.
 const ABORT_TRIES: u32 = 3;
 
@@ -132,10 +38,12 @@ enum Phase {
     },
     /// Canceled while opening; the answer is waited for, as it names the upload to abort.
     Leaving,
+    /// One call for URLs and the hashing of one part may be under way.
     Sending {
         parts: Parts,
         signing: bool,
         sign_tries: u32,
+        hashing: bool,
     },
     Listing {
         parts: Parts,
@@ -170,14 +78,15 @@ impl Machine {
         if let Some(command) = self.commands.pop_front() {
             return Some(command);
         }
-        let Phase::Sending { parts, signing, .. } = &mut self.phase else { return None };
+        let Phase::Sending { parts, signing, hashing, .. } = &mut self.phase else { return None };
         if parts.busy() < self.pace.at_once()
-            && let Some((ticket, wants_hash)) = parts.take(now)
+            && let Some(ticket) = parts.take(now)
         {
-            if wants_hash {
-                self.commands.push_back(Command::Hash(ticket.part));
-            }
             return Some(Command::Put(ticket));
+        }
+        if !*hashing && let Some(part) = parts.next_to_hash() {
+            *hashing = true;
+            return Some(Command::Hash(part));
         }
         if !*signing {
             let unsigned = parts.unsigned(self.pace.sign_below(), self.pace.signed_ahead(), now);
@@ -194,7 +103,12 @@ impl Machine {
         match event {
             Event::Opened(session) => self.opened(session, at),
             Event::Signed(tickets) => self.signed(tickets, at),
-            Event::Hashed { part, crc } => self.judged(part, at, |parts| parts.hashed(part, crc)),
+            Event::Hashed { part, crc } => {
+                if let Phase::Sending { hashing, .. } = &mut self.phase {
+                    *hashing = false;
+                }
+                self.judged(part, at, |parts| parts.hashed(part, crc));
+            }
             Event::Landed { part, receipt } => self.judged(part, at, |parts| parts.landed(part, receipt)),
             Event::Listed(list) => self.listed(list, at),
             Event::Completed(stored) => self.completed(stored),
@@ -234,7 +148,7 @@ impl Machine {
             Ok(plan) if plan.part_count() == session.part_count => {
                 let mut parts = Parts::new(plan, self.checks && session.checksum);
                 parts.signed(session.tickets, at.now);
-                self.phase = Phase::Sending { parts, signing: false, sign_tries: 0 };
+                self.phase = Phase::Sending { parts, signing: false, sign_tries: 0, hashing: false };
             }
             _ => {
                 self.abort(Failure::last(codes::BAD_ANSWER, "The server cut the file in an impossible way."))
@@ -243,7 +157,7 @@ impl Machine {
     }
 
     fn signed(&mut self, tickets: Vec<Ticket>, at: Moment) {
-        let Phase::Sending { parts, signing, sign_tries } = &mut self.phase else { return };
+        let Phase::Sending { parts, signing, sign_tries, .. } = &mut self.phase else { return };
         if !parts.signed(tickets, at.now) {
             return self.failed(Task::Sign, Failure::bad_answer(), at);
         }
@@ -292,7 +206,7 @@ impl Machine {
                 if wrong.is_empty() {
                     return self.complete(parts, 0);
                 }
-                self.phase = Phase::Sending { parts, signing: false, sign_tries: 0 };
+                self.phase = Phase::Sending { parts, signing: false, sign_tries: 0, hashing: false };
                 for part in wrong {
                     self.failed(Task::Put(part), Failure::damaged(), at);
                 }
@@ -345,24 +259,13 @@ impl Machine {
         {
             return self.finish(Err(because.clone()));
         }
-        let lost_patience = match failure.kind {
-            Kind::Final => true,
-            Kind::Stale | Kind::Damaged => tries >= FRESH_TRIES,
-            Kind::Network | Kind::Throttled | Kind::Server => {
-                tries >= PATIENT_TRIES && at.now.saturating_sub(since) > PATIENCE_MS
-            }
-        };
-        if lost_patience {
+        if backoff::is_hopeless(failure.kind, tries, at.now.saturating_sub(since)) {
             return match task {
                 Task::Open => self.finish(Err(failure)),
                 _ => self.abort(failure),
             };
         }
-        // What is renewed, not repeated, need not wait at first.
-        let ms = match failure.kind {
-            Kind::Stale | Kind::Damaged if tries == 1 => 0,
-            _ => backoff::wait_ms(tries, failure.wish_ms, at.chance),
-        };
+        let ms = backoff::wait_ms(failure.kind, tries, failure.wish_ms, at.chance);
         self.commands.push_back(Command::Wait { task, tries, ms, why: failure });
     }
 

@@ -5,8 +5,8 @@ use wire::{MAX_PART_SIZE, MAX_PARTS_PER_CALL, MIB};
 /// What a browser opens to one host over HTTP/1.1, the only one S3 speaks.
 const CONNECTIONS: usize = 6;
 /// Files are cut into about this many parts, as far as the bounds below allow.
-const PARTS_WANTED: u64 = 64;
-/// Smaller parts spend more on requests than they save when one has to be sent again.
+const PARTS_WANTED: u64 = 16;
+/// Smaller parts spend more on requests, each with its preflight, than they save when one is sent again.
 const SMALLEST_WISH: u64 = 8 * MIB;
 /// Larger parts gain nothing, and each one lost costs that much.
 const LARGEST_WISH: u64 = 32 * MIB;
@@ -54,8 +54,8 @@ mod tests {
 
     #[test]
     fn part_sizes_follow_the_file() {
-        let sizes = [1, 100 * MIB, 1024 * MIB, 1024 * MIB + 1, 1 << 40].map(part_size);
-        assert_eq!(sizes, [8 * MIB, 8 * MIB, 16 * MIB, 16 * MIB, 32 * MIB]);
+        let sizes = [1, 128 * MIB, 256 * MIB, 300 * MIB, 1 << 40].map(part_size);
+        assert_eq!(sizes, [8 * MIB, 8 * MIB, 16 * MIB, 19 * MIB, 32 * MIB]);
         for size in sizes {
             assert!(PartPlan::new(1, Some(size)).is_ok());
         }

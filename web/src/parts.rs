@@ -45,17 +45,10 @@ enum State {
 }
 
 #[derive(Debug)]
-enum Hash {
-    /// Nobody asked for it.
-    None,
-    Asked,
-    Known(u64),
-}
-
-#[derive(Debug)]
 struct Slot {
     state: State,
-    hash: Hash,
+    /// CRC64NVME, once it is known.
+    crc: Option<u64>,
     tries: u32,
     ticket: Option<Ticket>,
 }
@@ -77,6 +70,9 @@ pub struct Parts {
     hashing: bool,
     slots: Vec<Slot>,
     queue: VecDeque<u32>,
+    /// Sent before they were hashed, the one being hashed first: one at a time, as reading two places of a
+    /// file at once is slower than one after the other.
+    unhashed: VecDeque<u32>,
     /// In flight or landed: each holds a place among those at once.
     busy: usize,
     stored: u32,
@@ -85,12 +81,13 @@ pub struct Parts {
 impl Parts {
     /// All still to be sent; with `hashing`, none counts before its own CRC is known.
     pub fn new(plan: PartPlan, hashing: bool) -> Self {
-        let slot = || Slot { state: State::Todo, hash: Hash::None, tries: 0, ticket: None };
+        let slot = || Slot { state: State::Todo, crc: None, tries: 0, ticket: None };
         Self {
             plan,
             hashing,
             slots: (0..plan.part_count()).map(|_| slot()).collect(),
             queue: (1..=plan.part_count()).collect(),
+            unhashed: VecDeque::new(),
             busy: 0,
             stored: 0,
         }
@@ -108,20 +105,24 @@ impl Parts {
         self.stored == self.plan.part_count()
     }
 
-    /// Takes the next part that can be sent at `now`. The flag says that its hash is wanted as well.
-    pub fn take(&mut self, now: u64) -> Option<(Ticket, bool)> {
+    /// Takes the next part that can be sent at `now`.
+    pub fn take(&mut self, now: u64) -> Option<Ticket> {
         let place = self.queue.iter().position(|part| self.ticket(*part, now).is_some())?;
         let part = self.queue.remove(place)?;
         let ticket = self.ticket(part, now)?.clone();
-        let hashing = self.hashing;
         let slot = self.slot(part)?;
         slot.state = State::Flying;
-        let wants_hash = hashing && matches!(slot.hash, Hash::None);
-        if wants_hash {
-            slot.hash = Hash::Asked;
+        // A part that is sent again has been hashed, or is about to be.
+        if slot.crc.is_none() && self.hashing && !self.unhashed.contains(&part) {
+            self.unhashed.push_back(part);
         }
         self.busy += 1;
-        Some((ticket, wants_hash))
+        Some(ticket)
+    }
+
+    /// The part to hash now; the same one until it is.
+    pub fn next_to_hash(&self) -> Option<u32> {
+        self.unhashed.front().copied()
     }
 
     /// The parts to get signed: none while the first `enough` of the queue have a URL that lasts, else those
@@ -166,8 +167,9 @@ impl Parts {
 
     /// A part's CRC64NVME, as read from the file.
     pub fn hashed(&mut self, part: u32, crc: u64) -> Verdict {
+        self.unhashed.retain(|other| *other != part);
         if let Some(slot) = self.slot(part) {
-            slot.hash = Hash::Known(crc);
+            slot.crc = Some(crc);
         }
         self.judge(part)
     }
@@ -176,10 +178,10 @@ impl Parts {
         let hashing = self.hashing;
         let Some(slot) = self.slot(part) else { return Verdict::Open };
         let State::Landed(receipt) = &mut slot.state else { return Verdict::Open };
-        if !fits(&slot.hash, &receipt.checksum) {
+        if !fits(slot.crc, &receipt.checksum) {
             return Verdict::Damaged;
         }
-        if hashing && !matches!(slot.hash, Hash::Known(_)) {
+        if hashing && slot.crc.is_none() {
             return Verdict::Open;
         }
         slot.state = State::Stored(std::mem::take(receipt));
@@ -228,8 +230,7 @@ impl Parts {
         let mut wrong = Vec::new();
         for ((part, slot), theirs) in (1..).zip(&mut self.slots).zip(theirs) {
             let State::Stored(receipt) = &mut slot.state else { continue };
-            match theirs.filter(|theirs| theirs.size == plan.len(part) && fits(&slot.hash, &theirs.checksum))
-            {
+            match theirs.filter(|theirs| theirs.size == plan.len(part) && fits(slot.crc, &theirs.checksum)) {
                 Some(theirs) => receipt.etag = Some(theirs.etag),
                 None => wrong.push(part),
             }
@@ -252,13 +253,8 @@ impl Parts {
 
     /// The whole file's CRC64NVME; absent until all parts are hashed.
     pub fn checksum(&self) -> Option<u64> {
-        let pieces: Option<Vec<(u64, u64)>> = (1..)
-            .zip(&self.slots)
-            .map(|(part, slot)| match slot.hash {
-                Hash::Known(crc) => Some((crc, self.plan.len(part))),
-                Hash::None | Hash::Asked => None,
-            })
-            .collect();
+        let pieces: Option<Vec<(u64, u64)>> =
+            (1..).zip(&self.slots).map(|(part, slot)| Some((slot.crc?, self.plan.len(part)))).collect();
         Some(crc::combine(pieces?))
     }
 
@@ -279,9 +275,9 @@ fn index(part: u32) -> Option<usize> {
 }
 
 /// Whether a stored part's checksum is that of the file's; one of them unknown says nothing against it.
-fn fits(ours: &Hash, theirs: &Option<String>) -> bool {
+fn fits(ours: Option<u64>, theirs: &Option<String>) -> bool {
     match (ours, theirs) {
-        (Hash::Known(crc), Some(checksum)) => *checksum == crc::to_base64(*crc),
-        (Hash::None | Hash::Asked, _) | (_, None) => true,
+        (Some(crc), Some(checksum)) => *checksum == crc::to_base64(crc),
+        (None, _) | (_, None) => true,
     }
 }

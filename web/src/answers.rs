@@ -4,9 +4,9 @@
 //! Requests go through `wire`'s own serializers. Its deserializers would more than double this part of the
 //! download, so answers are read by hand; the tests below read back each type of `wire`.
 
-use crate::machine::{Session, Stored};
+use crate::machine::{Listing, Session, Stored};
 use crate::parts::Ticket;
-use wire::{StoredPart, VideoStatus};
+use wire::{StoredPart, UploadState, VideoStatus};
 
 /// A JSON value, however it was parsed.
 pub trait Json: Sized {
@@ -20,8 +20,11 @@ pub trait Json: Sized {
     fn items(&self) -> Option<Vec<Self>>;
     /// The fields of an object.
     fn pairs(&self) -> Vec<(String, Self)>;
-    /// A time of RFC 3339, in milliseconds since 1970.
-    fn time(&self) -> Option<u64>;
+    /// A time as RFC 3339 writes it, in milliseconds since 1970.
+    fn parse_time(text: &str) -> Option<u64>;
+    fn time(&self) -> Option<u64> {
+        Self::parse_time(&self.text()?)
+    }
 }
 
 /// An error's body as far as it is needed here; lenient, as a proxy's may be anything.
@@ -47,6 +50,8 @@ pub struct Glance {
 pub fn opened(json: &impl Json) -> Option<Session> {
     Some(Session {
         upload: json.get("upload")?.text()?,
+        video_id: json.get("videoId")?.text()?,
+        expires_at: json.get("expiresAt").and_then(|end| end.time()),
         part_size: json.get("partSize")?.count()?,
         part_count: json.get("partCount")?.count()?.try_into().ok()?,
         checksum: json.get("checksum")?.text()? == "CRC64NVME",
@@ -59,22 +64,42 @@ pub fn signed(json: &impl Json) -> Option<Vec<Ticket>> {
     json.get("parts")?.items()?.iter().map(ticket).collect()
 }
 
-fn ticket(json: &impl Json) -> Option<Ticket> {
+fn ticket<J: Json>(json: &J) -> Option<Ticket> {
+    let url = json.get("url")?.text()?;
+    // Both by the server's clock, so that ours doesn't matter.
+    let ends = json.get("expiresAt")?.time();
+    let life_ms = ends.zip(signed_at::<J>(&url)).map(|(end, start)| end.saturating_sub(start));
     let headers = json.get("headers").map(|headers| headers.pairs()).unwrap_or_default();
     Some(Ticket {
         part: json.get("partNumber")?.count()?.try_into().ok()?,
-        url: json.get("url")?.text()?,
+        url,
         headers: headers
             .into_iter()
             .map(|(name, value)| Some((name, value.text()?)))
             .collect::<Option<_>>()?,
-        expires_at: json.get("expiresAt")?.time(),
+        life_ms,
     })
 }
 
+/// When a URL was signed, in milliseconds since 1970: SigV4 says it as `X-Amz-Date=20261125T010203Z`.
+fn signed_at<J: Json>(url: &str) -> Option<u64> {
+    let (_, rest) = url.split_once("X-Amz-Date=")?;
+    let digits = |from: usize, to: usize| rest.get(from..to);
+    let date = [digits(0, 4)?, "-", digits(4, 6)?, "-", digits(6, 8)?, "T"];
+    let time = [digits(9, 11)?, ":", digits(11, 13)?, ":", digits(13, 15)?, "Z"];
+    J::parse_time(&[date.concat(), time.concat()].concat())
+}
+
 /// [`wire::UploadStatus`].
-pub fn listed(json: &impl Json) -> Option<Vec<StoredPart>> {
-    json.get("parts")?.items()?.iter().map(stored_part).collect()
+pub fn listed(json: &impl Json) -> Option<Listing> {
+    let state = match &*json.get("state")?.text()? {
+        "open" => UploadState::Open,
+        "completed" => UploadState::Completed,
+        "aborted" => UploadState::Aborted,
+        _ => return None,
+    };
+    let parts = json.get("parts")?.items()?.iter().map(stored_part).collect::<Option<_>>()?;
+    Some(Listing { state, parts })
 }
 
 fn stored_part(json: &impl Json) -> Option<StoredPart> {
@@ -93,6 +118,8 @@ pub fn completed(json: &impl Json) -> Option<Stored> {
         key: json.get("key")?.text()?,
         size: json.get("size")?.count()?,
         checksum: json.get("checksum").and_then(|checksum| checksum.text()),
+        // Compared by the machine.
+        verified: false,
     })
 }
 
@@ -155,15 +182,16 @@ mod tests {
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect()
         }
-        fn time(&self) -> Option<u64> {
-            (self.as_str()? == "1970-01-01T00:00:05Z").then_some(5_000)
+        fn parse_time(text: &str) -> Option<u64> {
+            let seconds = text.strip_prefix("1970-01-01T00:00:")?.strip_suffix('Z')?;
+            Some(seconds.parse::<u64>().ok()? * 1_000)
         }
     }
 
     fn part(headers: &[(&str, &str)]) -> Part {
         Part {
             part_number: 7,
-            url: "https://store.test/7".into(),
+            url: "https://store.test/7?X-Amz-Date=19700101T000003Z&X-Amz-Expires=9".into(),
             headers: headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
             expires_at: "1970-01-01T00:00:05Z".into(),
         }
@@ -205,9 +233,9 @@ mod tests {
         let answer = SignedParts { parts: vec![part(&[("x-amz-a", "b")])] };
         let ticket = Ticket {
             part: 7,
-            url: "https://store.test/7".into(),
+            url: "https://store.test/7?X-Amz-Date=19700101T000003Z&X-Amz-Expires=9".into(),
             headers: vec![("x-amz-a".into(), "b".into())],
-            expires_at: Some(5_000),
+            life_ms: Some(2_000),
         };
         assert_eq!(signed(&to_value(answer).unwrap()), Some(vec![ticket]));
     }
@@ -224,7 +252,8 @@ mod tests {
             part_count: 2,
             parts: parts.clone(),
         };
-        assert_eq!(listed(&to_value(answer).unwrap()), Some(parts));
+        let listing = Listing { state: UploadState::Open, parts };
+        assert_eq!(listed(&to_value(answer).unwrap()), Some(listing));
     }
 
     #[test]
@@ -237,7 +266,7 @@ mod tests {
                 checksum: checksum.clone(),
                 video: video(VideoStatus::Uploaded, None),
             };
-            let stored = Stored { video_id: "v".into(), key: "k".into(), size: 1 << 52, checksum };
+            let stored = Stored { video_id: "v".into(), key: "k".into(), size: 1 << 52, checksum, verified: false };
             assert_eq!(completed(&to_value(answer).unwrap()), Some(stored));
         }
     }

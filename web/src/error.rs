@@ -9,14 +9,24 @@ use std::borrow::Cow;
 pub enum Kind {
     /// No answer: offline, reset, or an answer that CORS hides.
     Network,
+    /// Silent for too long.
+    Stalled,
     /// Asked to slow down.
     Throttled,
     /// A failure on the other side that may pass.
     Server,
     /// A signature or token has run out; a fresh one may do.
-    Stale,
+    Expired,
+    /// The signer's clock and the storage's differ; a fresh signature may do.
+    Clock,
     /// Other bytes arrived than were sent.
     Damaged,
+    /// The other side has no room left; that may change.
+    NoSpace,
+    /// The file isn't the one it was.
+    Changed,
+    /// The upload no longer exists on the other side.
+    Gone,
     /// Trying again would change nothing.
     Final,
 }
@@ -36,7 +46,12 @@ pub struct Failure {
 pub mod codes {
     pub const CANCELED: &str = "canceled";
     pub const NETWORK: &str = "network";
+    pub const STALLED: &str = "stalled";
     pub const FILE_UNREADABLE: &str = "file_unreadable";
+    pub const FILE_CHANGED: &str = "file_changed";
+    pub const NOT_A_VIDEO: &str = "not_a_video";
+    pub const CLOCKS_DIFFER: &str = "clocks_differ";
+    pub const NO_SPACE: &str = "no_space";
     pub const STORAGE_REFUSED: &str = "storage_refused";
     pub const BAD_ANSWER: &str = "bad_answer";
     pub const TOKEN_UNAVAILABLE: &str = "token_unavailable";
@@ -48,6 +63,7 @@ pub mod codes {
     pub const THROTTLED: &str = "throttled";
     pub const UNAVAILABLE: &str = "unavailable";
     pub const UPLOAD_GONE: &str = "upload_gone";
+    pub const PARTS_MISMATCH: &str = "parts_mismatch";
     pub const REFUSED: &str = "refused";
     pub const INTERNAL: &str = "internal";
 }
@@ -65,6 +81,26 @@ impl Failure {
     /// There was no answer that a script may see.
     pub fn network() -> Self {
         Self::new(Kind::Network, codes::NETWORK, "The connection failed, or the server's CORS rules hide it.")
+    }
+
+    /// Nothing has moved for too long; the connection may be dead without knowing it.
+    pub fn stalled() -> Self {
+        Self::new(Kind::Stalled, codes::STALLED, "The connection has stalled.")
+    }
+
+    /// The upload is no more, neither open nor completed.
+    pub fn gone() -> Self {
+        Self::new(Kind::Gone, codes::UPLOAD_GONE, "The upload no longer exists.")
+    }
+
+    /// The file was written to while it was sent.
+    pub fn changed() -> Self {
+        Self::new(Kind::Changed, codes::FILE_CHANGED, "The file has changed while it was being sent.")
+    }
+
+    /// The look into the container found none that is known.
+    pub fn not_a_video() -> Self {
+        Self::last(codes::NOT_A_VIDEO, "The file isn't a video of a known kind.")
     }
 
     /// An answer that makes no sense; the next may.
@@ -99,9 +135,13 @@ impl Failure {
             400 if says("BadDigest") || says("XAmzContentChecksumMismatch") => Self::damaged(),
             // S3 says 400 to a connection it tired of, and to temporary credentials that have run out.
             400 if says("RequestTimeout") || says("IncompleteBody") => Self::network(),
-            400 if says("ExpiredToken") => Self::new(Kind::Stale, codes::STORAGE_REFUSED, refused),
-            403 => Self::new(Kind::Stale, codes::STORAGE_REFUSED, refused),
-            404 => Self::last(codes::UPLOAD_GONE, "The upload no longer exists in the storage."),
+            403 if says("RequestTimeTooSkewed") => {
+                Self::new(Kind::Clock, codes::CLOCKS_DIFFER, "The server's clock and the storage's differ.")
+            }
+            400 if says("ExpiredToken") => Self::new(Kind::Expired, codes::STORAGE_REFUSED, refused),
+            403 => Self::new(Kind::Expired, codes::STORAGE_REFUSED, refused),
+            404 => Self::gone(),
+            507 => Self::new(Kind::NoSpace, codes::NO_SPACE, "The storage is full."),
             429 | 503 => Self::new(Kind::Throttled, codes::THROTTLED, "The storage asks for fewer requests."),
             408 | 500.. => {
                 Self::new(Kind::Server, codes::STORAGE_UNAVAILABLE, "The storage has a passing failure.")
@@ -114,14 +154,17 @@ impl Failure {
     pub fn from_edge(status: u16, problem: Problem) -> Self {
         let kind = match status {
             0 => return Self::network(),
-            401 => Kind::Stale,
+            401 => Kind::Expired,
             429 => Kind::Throttled,
+            _ if crate::machine::is_gone(&problem.code) => Kind::Gone,
+            // Asked to complete what isn't there as it was said to be.
+            _ if problem.code == codes::PARTS_MISMATCH => Kind::Damaged,
             408 | 500.. => Kind::Server,
             _ if problem.retryable => Kind::Server,
             _ => Kind::Final,
         };
         let own_words = match kind {
-            Kind::Final | Kind::Stale => (codes::REFUSED, "The server refuses the request."),
+            Kind::Final | Kind::Expired => (codes::REFUSED, "The server refuses the request."),
             _ => (codes::UNAVAILABLE, "The server has a passing failure."),
         };
         let either = |theirs: String, ours: &'static str| match theirs.is_empty() {
@@ -157,15 +200,16 @@ mod tests {
             (0, "", Kind::Network, "network"),
             (400, "<Error><Code>BadDigest</Code></Error>", Kind::Damaged, "checksum_mismatch"),
             (400, "<Error><Code>RequestTimeout</Code></Error>", Kind::Network, "network"),
-            (400, "<Error><Code>ExpiredToken</Code></Error>", Kind::Stale, "storage_refused"),
+            (400, "<Error><Code>ExpiredToken</Code></Error>", Kind::Expired, "storage_refused"),
             (400, "<Error><Code>InvalidRequest</Code></Error>", Kind::Final, "storage_refused"),
-            (403, "", Kind::Stale, "storage_refused"),
-            (404, "<Error><Code>NoSuchUpload</Code></Error>", Kind::Final, "upload_gone"),
+            (403, "", Kind::Expired, "storage_refused"),
+            (403, "<Error><Code>RequestTimeTooSkewed</Code></Error>", Kind::Clock, "clocks_differ"),
+            (404, "<Error><Code>NoSuchUpload</Code></Error>", Kind::Gone, "upload_gone"),
             (408, "", Kind::Server, "storage_unavailable"),
             (429, "", Kind::Throttled, "throttled"),
             (500, "", Kind::Server, "storage_unavailable"),
             (503, "<Error><Code>SlowDown</Code></Error>", Kind::Throttled, "throttled"),
-            (507, "", Kind::Server, "storage_unavailable"),
+            (507, "", Kind::NoSpace, "no_space"),
         ] {
             let failure = Failure::from_store(status, body);
             assert_eq!((failure.kind, &*failure.code), (kind, code), "{status} {body}");
@@ -178,8 +222,12 @@ mod tests {
             |code: &str, retryable| Problem { code: code.into(), detail: "A sentence.".into(), retryable };
         for (status, problem, kind, code, sentence) in [
             (0, Problem::default(), Kind::Network, "network", Failure::network().sentence),
-            (401, said("unauthorized", false), Kind::Stale, "unauthorized", "A sentence.".into()),
-            (409, said("upload_gone", false), Kind::Final, "upload_gone", "A sentence.".into()),
+            (401, said("unauthorized", false), Kind::Expired, "unauthorized", "A sentence.".into()),
+            (404, said("upload_gone", false), Kind::Gone, "upload_gone", "A sentence.".into()),
+            (401, said("upload_expired", false), Kind::Expired, "upload_expired", "A sentence.".into()),
+            (410, said("upload_expired", false), Kind::Gone, "upload_expired", "A sentence.".into()),
+            (409, said("parts_mismatch", false), Kind::Damaged, "parts_mismatch", "A sentence.".into()),
+            (403, said("forbidden", false), Kind::Final, "forbidden", "A sentence.".into()),
             (409, said("throttled", true), Kind::Server, "throttled", "A sentence.".into()),
             (
                 429,

@@ -1,21 +1,30 @@
 //! Decides what an upload does next. Pure: no clock, chance, network or JS of its own.
 //!
-//! Call [`Machine::poll`] until `None`, obey each command, report back with [`Machine::handle`]. After
-//! [`Command::Finish`] it is over.
+//! Call [`Machine::poll`] until `None`, obey each command, report back with [`Machine::handle`]; poll again
+//! at [`Machine::wakeup`] if nothing happens before. After [`Command::Finish`] it is over.
 
+mod call;
+mod failing;
 mod words;
 
-pub use words::{Command, Event, Moment, Session, Stage, Stored, Task};
+pub use failing::is_gone;
+pub use words::{
+    Command, Event, Listing, Moment, Note, Saved, SavedPart, Session, Stage, Stored, Task,
+};
 
-use crate::backoff;
-use crate::error::{Failure, Kind, codes};
+use crate::backoff::Budget;
+use crate::error::{Failure, codes};
 use crate::pace::Pace;
 use crate::parts::{Parts, Ticket, Verdict};
+use crate::progress::{Progress, Report};
+use call::{COMPLETION_MS, Call, PATIENCE_MS};
 use std::collections::VecDeque;
-use wire::{CompleteUpload, PartPlan, StoredPart};
+use wire::{CompleteUpload, PartPlan, UploadState};
 
-/// So often is an abort tried: the upload is over all the same, and the bucket's rules remove the rest.
-const ABORT_TRIES: u32 = 3;
+/// The wall clock running ahead of the other by this much, in milliseconds, tells of a sleep.
+const SLEPT_MS: u64 = 20_000;
+/// Offline, the network is tried once in so many milliseconds all the same: browsers can be wrong about it.
+const OFFLINE_TRY_MS: u64 = 15_000;
 
 /// One upload.
 #[derive(Debug)]
@@ -23,109 +32,204 @@ pub struct Machine {
     size: u64,
     checks: bool,
     pace: Pace,
+    budget: Budget,
+    progress: Progress,
     phase: Phase,
     /// Decided and not yet fetched.
     commands: VecDeque<Command>,
-    failing_since: Option<u64>,
+    /// So long nothing new is begun, as the browser says that it is offline.
+    offline_until: Option<u64>,
+    paused: bool,
+    /// How far the wall clock is ahead of the other.
+    ahead: Option<u64>,
+    /// When connections last became doubtful, by a sleep or a change of network.
+    doubted: Option<u64>,
+    /// How often it has begun anew because the upload was gone.
+    restarts: u32,
 }
 
 #[derive(Debug)]
 enum Phase {
-    /// `asked` while an answer is under way.
     Opening {
-        tries: u32,
-        asked: bool,
+        call: Call,
     },
     /// Canceled while opening; the answer is waited for, as it names the upload to abort.
-    Leaving,
-    /// One call for URLs and the hashing of one part may be under way.
+    Leaving {
+        call: Call,
+    },
+    /// Asks what the storage has of what an earlier page load, or this one, has sent.
+    Resuming {
+        saved: Saved,
+        call: Call,
+    },
+    /// Beside the parts, one call for URLs and the hashing of one part may be under way.
     Sending {
         parts: Parts,
-        signing: bool,
-        sign_tries: u32,
-        hashing: bool,
+        sign: Call,
+        hashing: Option<u32>,
     },
+    /// Asks what the storage has, because its answers are hidden or don't fit.
     Listing {
         parts: Parts,
-        tries: u32,
+        call: Call,
     },
     Completing {
         parts: Parts,
-        tries: u32,
+        call: Call,
     },
     Aborting {
         because: Failure,
-        tries: u32,
+        call: Call,
     },
     Over,
 }
 
 impl Machine {
-    /// For a file of `size` bytes; with `checks`, CRC64NVME is compared wherever the storage has it.
-    pub fn new(size: u64, checks: bool, pace: Pace) -> Self {
+    /// For a file of `size` bytes; with `checks`, CRC64NVME is compared wherever the storage has it. `saved`
+    /// is what an earlier page load has written down about the same file.
+    pub fn new(size: u64, checks: bool, pace: Pace, saved: Option<Saved>) -> Self {
+        let call = Call::due(PATIENCE_MS);
+        let phase = match saved {
+            Some(saved) if saved.canceled => Phase::Aborting { because: Failure::canceled(), call },
+            Some(saved) => Phase::Resuming { saved, call },
+            None => Phase::Opening { call },
+        };
         Self {
             size,
             checks,
             pace,
-            phase: Phase::Opening { tries: 0, asked: true },
-            commands: VecDeque::from([Command::Open]),
-            failing_since: None,
+            budget: Budget::default(),
+            progress: Progress::new(size),
+            phase,
+            commands: VecDeque::new(),
+            offline_until: None,
+            paused: false,
+            ahead: None,
+            doubted: None,
+            restarts: 0,
         }
     }
 
-    /// The next command; `None` until something happens. `now` is in milliseconds since 1970.
-    pub fn poll(&mut self, now: u64) -> Option<Command> {
-        if let Some(command) = self.commands.pop_front() {
-            return Some(command);
-        }
-        let Phase::Sending { parts, signing, hashing, .. } = &mut self.phase else { return None };
-        if parts.busy() < self.pace.at_once()
-            && let Some(ticket) = parts.take(now)
-        {
-            return Some(Command::Put(ticket));
-        }
-        if !*hashing && let Some(part) = parts.next_to_hash() {
-            *hashing = true;
-            return Some(Command::Hash(part));
-        }
-        if !*signing {
-            let unsigned = parts.unsigned(self.pace.sign_below(), self.pace.signed_ahead(), now);
-            if !unsigned.is_empty() {
-                *signing = true;
-                return Some(Command::Sign(unsigned));
+    /// The next command; `None` until something happens or it is time to wake up.
+    pub fn poll(&mut self, at: Moment) -> Option<Command> {
+        self.look_at_clocks(at);
+        self.end_silences(at);
+        self.commands.pop_front().or_else(|| self.begin(at))
+    }
+
+    fn begin(&mut self, at: Moment) -> Option<Command> {
+        let idle = self.paused || self.offline_until.is_some_and(|until| at.now < until);
+        let now = at.now;
+        match &mut self.phase {
+            // A person who cancels waits for no network.
+            Phase::Aborting { call, .. } => call.take(now).then_some(Command::Abort),
+            Phase::Sending { parts, sign, hashing } => {
+                if hashing.is_none()
+                    && let Some(part) = parts.next_to_hash()
+                {
+                    *hashing = Some(part);
+                    return Some(Command::Hash(part));
+                }
+                if idle {
+                    return None;
+                }
+                parts.requeue(now);
+                if parts.busy() < self.pace.at_once()
+                    && let Some(ticket) = parts.take(at)
+                {
+                    return Some(Command::Put(ticket));
+                }
+                let unsigned = parts.unsigned(self.pace.sign_below(), self.pace.signed_ahead(), at);
+                if !unsigned.is_empty() {
+                    sign.want();
+                    if sign.take(now) {
+                        return Some(Command::Sign(unsigned));
+                    }
+                }
+                None
             }
+            _ if idle => None,
+            Phase::Opening { call } => call.take(now).then_some(Command::Open),
+            Phase::Resuming { call, .. } | Phase::Listing { call, .. } => {
+                call.take(now).then_some(Command::List)
+            }
+            Phase::Completing { parts, call } => call.take(now).then(|| {
+                let checksum = parts.checksum().map(crate::crc::to_base64);
+                Command::Complete(CompleteUpload { parts: parts.completed(), checksum })
+            }),
+            Phase::Leaving { .. } | Phase::Over => None,
         }
-        None
     }
 
     /// Takes note of what happened.
     pub fn handle(&mut self, event: Event, at: Moment) {
+        self.look_at_clocks(at);
         match event {
             Event::Opened(session) => self.opened(session, at),
             Event::Signed(tickets) => self.signed(tickets, at),
             Event::Hashed { part, crc } => {
-                if let Phase::Sending { hashing, .. } = &mut self.phase {
-                    *hashing = false;
+                if let Phase::Sending { hashing, .. } = &mut self.phase
+                    && *hashing == Some(part)
+                {
+                    *hashing = None;
                 }
                 self.judged(part, at, |parts| parts.hashed(part, crc));
             }
-            Event::Landed { part, receipt } => self.judged(part, at, |parts| parts.landed(part, receipt)),
-            Event::Listed(list) => self.listed(list, at),
+            Event::Moved { part, bytes } => self.moved(part, bytes, at.now),
+            Event::Landed { part, receipt, multiplexed } => {
+                if multiplexed {
+                    self.pace.multiplexed();
+                }
+                if let Phase::Sending { parts, .. } = &self.phase
+                    && parts.is_under_way(part)
+                {
+                    let whole = parts.plan().len(part);
+                    self.moved(part, whole, at.now);
+                }
+                self.judged(part, at, |parts| parts.landed(part, receipt));
+            }
+            Event::Listed(listing) => self.listed(listing, at),
             Event::Completed(stored) => self.completed(stored),
             Event::Aborted => self.aborted(),
             Event::Failed { task, failure } => self.failed(task, failure, at),
-            Event::Waited(task) => self.waited(task),
+            Event::Online(online) => self.online(online, at),
+            Event::Paused(paused) => self.paused = paused,
             Event::Canceled => self.canceled(),
         }
     }
 
+    /// When to poll though nothing happens; on the clock that is never set.
+    pub fn wakeup(&self) -> Option<u64> {
+        let due = match &self.phase {
+            Phase::Sending { parts, sign, .. } => {
+                let parts = parts.wakeup(self.pace.silence_ms(), self.doubted);
+                parts.into_iter().chain(sign.wakeup()).min()
+            }
+            Phase::Opening { call }
+            | Phase::Leaving { call }
+            | Phase::Resuming { call, .. }
+            | Phase::Listing { call, .. }
+            | Phase::Completing { call, .. }
+            | Phase::Aborting { call, .. } => call.wakeup(),
+            Phase::Over => None,
+        };
+        due.into_iter().chain(self.offline_until).min()
+    }
+
     pub fn stage(&self) -> Stage {
         match &self.phase {
-            Phase::Opening { .. } | Phase::Leaving => Stage::Starting,
+            Phase::Aborting { .. } | Phase::Leaving { .. } | Phase::Over => Stage::Over,
+            _ if self.paused => Stage::Paused,
+            _ if self.offline_until.is_some() => Stage::Waiting,
+            Phase::Opening { .. } | Phase::Resuming { .. } => Stage::Starting,
             Phase::Sending { .. } => Stage::Uploading,
             Phase::Listing { .. } | Phase::Completing { .. } => Stage::Finishing,
-            Phase::Aborting { .. } | Phase::Over => Stage::Over,
         }
+    }
+
+    /// How far it is, if that is worth telling now.
+    pub fn report(&mut self, now: u64) -> Option<Report> {
+        self.progress.report(now)
     }
 
     /// How the file is cut; absent before the upload is open and after its end.
@@ -134,21 +238,41 @@ impl Machine {
             Phase::Sending { parts, .. } | Phase::Listing { parts, .. } | Phase::Completing { parts, .. } => {
                 Some(parts.plan())
             }
-            Phase::Opening { .. } | Phase::Leaving | Phase::Aborting { .. } | Phase::Over => None,
+            Phase::Opening { .. }
+            | Phase::Leaving { .. }
+            | Phase::Resuming { .. }
+            | Phase::Aborting { .. }
+            | Phase::Over => None,
         }
+    }
+
+    /// The most parts that may be in flight.
+    pub fn most_at_once(&self) -> usize {
+        self.pace.most()
     }
 
     fn opened(&mut self, session: Session, at: Moment) {
         match &self.phase {
-            Phase::Opening { .. } => self.failing_since = None,
-            Phase::Leaving => return self.abort(Failure::canceled()),
+            Phase::Opening { call } => self.pace.opened_in(call.asked_for(at.now)),
+            Phase::Leaving { .. } => {}
             _ => return,
         }
+        self.commands.push_back(Command::Keep(Note::Opened {
+            upload: session.upload,
+            video_id: session.video_id,
+            part_size: session.part_size,
+            checksum: session.checksum,
+            expires_at: session.expires_at,
+        }));
+        if let Phase::Leaving { .. } = &self.phase {
+            return self.abort(Failure::canceled());
+        }
+        self.well();
         match PartPlan::agreed(self.size, session.part_size) {
             Ok(plan) if plan.part_count() == session.part_count => {
-                let mut parts = Parts::new(plan, self.checks && session.checksum);
-                parts.signed(session.tickets, at.now);
-                self.phase = Phase::Sending { parts, signing: false, sign_tries: 0, hashing: false };
+                let mut parts = Parts::new(plan, self.checks);
+                parts.signed(session.tickets, at);
+                self.send(parts);
             }
             _ => {
                 self.abort(Failure::last(codes::BAD_ANSWER, "The server cut the file in an impossible way."))
@@ -156,23 +280,44 @@ impl Machine {
         }
     }
 
+    fn send(&mut self, parts: Parts) {
+        self.phase = Phase::Sending { parts, sign: Call::idle(), hashing: None };
+        self.finish_sending();
+    }
+
     fn signed(&mut self, tickets: Vec<Ticket>, at: Moment) {
-        let Phase::Sending { parts, signing, sign_tries, .. } = &mut self.phase else { return };
-        if !parts.signed(tickets, at.now) {
+        let Phase::Sending { parts, sign, .. } = &mut self.phase else { return };
+        if !sign.is_asked() {
+            return;
+        }
+        if !parts.signed(tickets, at) {
             return self.failed(Task::Sign, Failure::bad_answer(), at);
         }
-        *signing = false;
-        *sign_tries = 0;
-        self.failing_since = None;
+        sign.answered();
+        self.budget.answered();
+    }
+
+    fn moved(&mut self, part: u32, bytes: u64, now: u64) {
+        let Phase::Sending { parts, .. } = &mut self.phase else { return };
+        let new = parts.moved(part, bytes, now);
+        if new > 0 {
+            self.pace.moved(new, parts.busy(), now);
+            self.progress.moved(part, bytes);
+        }
     }
 
     fn judged(&mut self, part: u32, at: Moment, judge: impl FnOnce(&mut Parts) -> Verdict) {
         let Phase::Sending { parts, .. } = &mut self.phase else { return };
         match judge(parts) {
             Verdict::Open => {}
+            Verdict::Changed => self.abort(Failure::changed()),
             Verdict::Damaged => self.failed(Task::Put(part), Failure::damaged(), at),
             Verdict::Stored => {
-                self.failing_since = None;
+                self.progress.moved(part, parts.plan().len(part));
+                if let Some(saved) = parts.saved(part) {
+                    self.commands.push_back(Command::Keep(Note::Part(saved)));
+                }
+                self.well();
                 self.finish_sending();
             }
         }
@@ -182,33 +327,46 @@ impl Machine {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Sending { parts, .. } if parts.all_stored() => {
                 if parts.receipts_missing() {
-                    self.commands.push_back(Command::List);
-                    self.phase = Phase::Listing { parts, tries: 0 };
+                    self.phase = Phase::Listing { parts, call: Call::due(PATIENCE_MS) };
                 } else {
-                    self.complete(parts, 0);
+                    self.phase = Phase::Completing { parts, call: Call::due(COMPLETION_MS) };
                 }
             }
             phase => self.phase = phase,
         }
     }
 
-    fn complete(&mut self, parts: Parts, tries: u32) {
-        let checksum = parts.checksum().map(crate::crc::to_base64);
-        self.commands.push_back(Command::Complete(CompleteUpload { parts: parts.completed(), checksum }));
-        self.phase = Phase::Completing { parts, tries };
-    }
-
-    fn listed(&mut self, list: Vec<StoredPart>, at: Moment) {
+    fn listed(&mut self, listing: Listing, at: Moment) {
         match std::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Listing { mut parts, .. } => {
-                self.failing_since = None;
-                let wrong = parts.listed(list);
-                if wrong.is_empty() {
-                    return self.complete(parts, 0);
+            Phase::Resuming { saved, .. } => {
+                self.well();
+                let plan = PartPlan::agreed(self.size, saved.part_size);
+                match (listing.state, plan) {
+                    (UploadState::Aborted, _) | (_, Err(_)) => self.start_over(Failure::gone()),
+                    (UploadState::Open | UploadState::Completed, Ok(plan)) => {
+                        let parts = Parts::resumed(plan, self.checks, listing, saved.parts);
+                        for part in (1..=plan.part_count()).filter(|part| parts.saved(*part).is_some()) {
+                            self.progress.moved(part, plan.len(part));
+                        }
+                        self.send(parts);
+                    }
                 }
-                self.phase = Phase::Sending { parts, signing: false, sign_tries: 0, hashing: false };
-                for part in wrong {
-                    self.failed(Task::Put(part), Failure::damaged(), at);
+            }
+            Phase::Listing { mut parts, .. } => {
+                self.budget.answered();
+                let wrong = match listing.state {
+                    // There is an object already: asking for it again tells whether it is this one.
+                    UploadState::Completed => Vec::new(),
+                    UploadState::Open => parts.listed(listing.parts),
+                    UploadState::Aborted => return self.start_over(Failure::gone()),
+                };
+                if wrong.is_empty() {
+                    self.phase = Phase::Completing { parts, call: Call::due(COMPLETION_MS) };
+                } else {
+                    self.phase = Phase::Sending { parts, sign: Call::idle(), hashing: None };
+                    for part in wrong {
+                        self.failed(Task::Put(part), Failure::damaged(), at);
+                    }
                 }
             }
             phase => self.phase = phase,
@@ -218,103 +376,61 @@ impl Machine {
     fn completed(&mut self, stored: Stored) {
         let Phase::Completing { parts, .. } = &self.phase else { return };
         let ours = parts.checksum().map(crate::crc::to_base64);
+        let both = ours.is_some() && stored.checksum.is_some();
         let outcome = if stored.size != self.size {
             Err(Failure::last(codes::SIZE_MISMATCH, "The stored file has another size than the file sent."))
-        } else if ours.is_some() && stored.checksum.is_some() && ours != stored.checksum {
-            Err(Failure { kind: Kind::Final, ..Failure::damaged() })
+        } else if both && ours != stored.checksum {
+            Err(Failure::last(codes::CHECKSUM_MISMATCH, "The stored file isn't the file that was sent."))
         } else {
-            Ok(stored)
+            Ok(Stored { verified: both, ..stored })
         };
+        self.progress.moved_all();
         self.finish(outcome);
-    }
-
-    fn failed(&mut self, task: Task, failure: Failure, at: Moment) {
-        let since = *self.failing_since.get_or_insert(at.now);
-        let tries = match (task, &mut self.phase) {
-            (Task::Open, Phase::Leaving) => return self.finish(Err(Failure::canceled())),
-            (Task::Open, Phase::Opening { tries, asked }) => {
-                *asked = false;
-                *tries += 1;
-                *tries
-            }
-            (Task::Put(part), Phase::Sending { parts, .. }) => {
-                if failure.kind == Kind::Stale {
-                    parts.unsign(part);
-                }
-                parts.failed(part)
-            }
-            (Task::Hash(_), Phase::Sending { .. }) => return self.abort(failure),
-            (Task::Sign, Phase::Sending { sign_tries: tries, .. })
-            | (Task::List, Phase::Listing { tries, .. })
-            | (Task::Complete, Phase::Completing { tries, .. })
-            | (Task::Abort, Phase::Aborting { tries, .. }) => {
-                *tries += 1;
-                *tries
-            }
-            // Answers to what nobody waits for any more are not news.
-            _ => return,
-        };
-        if let Phase::Aborting { because, .. } = &self.phase
-            && (failure.kind == Kind::Final || tries >= ABORT_TRIES)
-        {
-            return self.finish(Err(because.clone()));
-        }
-        if backoff::is_hopeless(failure.kind, tries, at.now.saturating_sub(since)) {
-            return match task {
-                Task::Open => self.finish(Err(failure)),
-                _ => self.abort(failure),
-            };
-        }
-        let ms = backoff::wait_ms(failure.kind, tries, failure.wish_ms, at.chance);
-        self.commands.push_back(Command::Wait { task, tries, ms, why: failure });
-    }
-
-    fn waited(&mut self, task: Task) {
-        match (task, std::mem::replace(&mut self.phase, Phase::Over)) {
-            (Task::Complete, Phase::Completing { parts, tries }) => self.complete(parts, tries),
-            (task, mut phase) => {
-                match (task, &mut phase) {
-                    (Task::Open, Phase::Opening { asked, .. }) => {
-                        *asked = true;
-                        self.commands.push_back(Command::Open);
-                    }
-                    (Task::List, Phase::Listing { .. }) => self.commands.push_back(Command::List),
-                    (Task::Abort, Phase::Aborting { .. }) => self.commands.push_back(Command::Abort),
-                    (Task::Sign, Phase::Sending { signing, .. }) => *signing = false,
-                    (Task::Put(part), Phase::Sending { parts, .. }) => parts.requeue(part),
-                    _ => {}
-                }
-                self.phase = phase;
-            }
-        }
     }
 
     fn canceled(&mut self) {
         match &mut self.phase {
-            Phase::Opening { asked: true, .. } => self.phase = Phase::Leaving,
-            Phase::Opening { asked: false, .. } => self.finish(Err(Failure::canceled())),
-            Phase::Sending { .. } | Phase::Listing { .. } | Phase::Completing { .. } => {
-                self.abort(Failure::canceled());
-            }
-            Phase::Leaving | Phase::Aborting { .. } | Phase::Over => {}
+            Phase::Opening { call } if call.is_asked() => self.phase = Phase::Leaving { call: *call },
+            Phase::Opening { .. } => self.finish(Err(Failure::canceled())),
+            Phase::Resuming { .. }
+            | Phase::Sending { .. }
+            | Phase::Listing { .. }
+            | Phase::Completing { .. } => self.abort(Failure::canceled()),
+            Phase::Leaving { .. } | Phase::Aborting { .. } | Phase::Over => {}
         }
     }
 
     fn aborted(&mut self) {
         if let Phase::Aborting { because, .. } = &self.phase {
-            self.finish(Err(because.clone()));
+            let because = because.clone();
+            self.finish(Err(because));
         }
     }
 
     fn abort(&mut self, because: Failure) {
-        self.phase = Phase::Aborting { because, tries: 0 };
-        // What was decided before is void.
-        self.commands = VecDeque::from([Command::Abort]);
+        self.phase = Phase::Aborting { because, call: Call::due(PATIENCE_MS) };
+        // What was decided before is void, but what is written down stays true.
+        self.commands.retain(|command| matches!(command, Command::Keep(_)));
+        self.commands.push_back(Command::Keep(Note::Canceled));
     }
 
+    /// The end, with nothing left of it to come back to.
     fn finish(&mut self, outcome: Result<Stored, Failure>) {
+        self.commands.push_back(Command::Keep(Note::Over));
+        self.leave(outcome);
+    }
+
+    /// The end; what is written down stays, for a later page load.
+    fn leave(&mut self, outcome: Result<Stored, Failure>) {
         self.phase = Phase::Over;
-        self.commands = VecDeque::from([Command::Finish(outcome)]);
+        self.commands.retain(|command| matches!(command, Command::Keep(_)));
+        self.commands.push_back(Command::Finish(outcome));
+    }
+
+    /// Something went well for good.
+    fn well(&mut self) {
+        self.budget.succeeded();
+        self.offline_until = None;
     }
 }
 

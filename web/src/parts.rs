@@ -1,67 +1,21 @@
-//! The parts of one upload and where each stands: which to send next, which need a signed URL, and whether
-//! what is stored is what was sent. Pure.
+//! The parts of one upload and where each stands: which to send next, which need a signed URL, which has
+//! stalled, and whether what is stored is what was sent. Pure.
+
+mod slot;
+
+pub use slot::{Receipt, Ticket, Verdict};
 
 use crate::crc;
+use crate::machine::{Listing, Moment, SavedPart};
+use slot::{Slot, State};
 use std::collections::VecDeque;
-use wire::{CompletedPart, PartPlan, StoredPart};
+use wire::{CompletedPart, PartPlan, StoredPart, UploadState};
 
-/// A URL this close to its end, in milliseconds, is not used any more.
-const MARGIN_MS: u64 = 15_000;
-
-/// A signed URL for one part.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Ticket {
-    pub part: u32,
-    pub url: String,
-    /// Headers that must go with the `PUT`.
-    pub headers: Vec<(String, String)>,
-    /// In milliseconds since 1970, by the server's clock; absent if unknown.
-    pub expires_at: Option<u64>,
-}
-
-/// A signed URL is a secret.
-impl std::fmt::Debug for Ticket {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ticket").field("part", &self.part).finish_non_exhaustive()
-    }
-}
-
-/// What the storage answered to a part; either is absent where CORS hides it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Receipt {
-    pub etag: Option<String>,
-    /// CRC64NVME in base64.
-    pub checksum: Option<String>,
-}
-
-#[derive(Debug)]
-enum State {
-    /// In the queue, or waiting for its next try.
-    Todo,
-    Flying,
-    /// Taken by the storage; what it should have been isn't known yet.
-    Landed(Receipt),
-    Stored(Receipt),
-}
-
-#[derive(Debug)]
-struct Slot {
-    state: State,
-    /// CRC64NVME, once it is known.
-    crc: Option<u64>,
-    tries: u32,
-    ticket: Option<Ticket>,
-}
-
-/// What came of a part that landed or was hashed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Nothing yet, or old news.
-    Open,
-    Stored,
-    /// The storage has other bytes.
-    Damaged,
-}
+/// A part that has not begun to move waits in the browser's own queue; only if nothing at all has moved for
+/// so long, in milliseconds, is something wrong.
+const QUEUED_MS: u64 = 120_000;
+/// After a sleep or a change of network, connections are believed for so long, in milliseconds.
+const DOUBT_MS: u64 = 10_000;
 
 /// All parts of one upload.
 #[derive(Debug)]
@@ -70,65 +24,126 @@ pub struct Parts {
     hashing: bool,
     slots: Vec<Slot>,
     queue: VecDeque<u32>,
+    /// Failed, and not yet back in the queue.
+    waiting: Vec<u32>,
+    flying: Vec<u32>,
     /// Sent before they were hashed, the one being hashed first: one at a time, as reading two places of a
     /// file at once is slower than one after the other.
     unhashed: VecDeque<u32>,
-    /// In flight or landed: each holds a place among those at once.
-    busy: usize,
+    /// Stored by an earlier page load, and to be compared with the file.
+    claimed: VecDeque<u32>,
+    landed: usize,
     stored: u32,
+    /// When anything last moved.
+    moved_at: u64,
 }
 
 impl Parts {
     /// All still to be sent; with `hashing`, none counts before its own CRC is known.
     pub fn new(plan: PartPlan, hashing: bool) -> Self {
-        let slot = || Slot { state: State::Todo, crc: None, tries: 0, ticket: None };
         Self {
             plan,
             hashing,
-            slots: (0..plan.part_count()).map(|_| slot()).collect(),
+            slots: (0..plan.part_count()).map(|_| Slot::default()).collect(),
             queue: (1..=plan.part_count()).collect(),
+            waiting: Vec::new(),
+            flying: Vec::new(),
             unhashed: VecDeque::new(),
-            busy: 0,
+            claimed: VecDeque::new(),
+            landed: 0,
             stored: 0,
+            moved_at: 0,
         }
+    }
+
+    /// With what the storage has of an earlier page load, and what that one wrote down. With `hashing`,
+    /// stored parts count once their CRC is found to be the file's; what can't be compared is sent again.
+    pub fn resumed(plan: PartPlan, hashing: bool, listing: Listing, saved: Vec<SavedPart>) -> Self {
+        let mut parts = Self::new(plan, hashing);
+        let mut etags: Vec<Option<SavedPart>> = vec![None; parts.slots.len()];
+        for part in saved {
+            if let Some(place) = index(part.part).and_then(|index| etags.get_mut(index)) {
+                *place = Some(part);
+            }
+        }
+        let whole = listing.state == UploadState::Completed;
+        let mut receipts: Vec<Option<Receipt>> = vec![None; parts.slots.len()];
+        for theirs in listing.parts {
+            let Some(place) = index(theirs.part_number) else { continue };
+            let (Some(slot), Some(saved)) = (receipts.get_mut(place), etags.get(place)) else { continue };
+            if theirs.size == plan.len(theirs.part_number) {
+                *slot = slot::claim(theirs, saved.as_ref(), hashing);
+            }
+        }
+        if whole {
+            // An object has no parts to list; it is compared as a whole when it is asked for.
+            let of = |saved: &Option<SavedPart>| saved.as_ref().and_then(|saved| saved.etag.clone());
+            receipts = etags
+                .iter()
+                .map(|saved| Some(Receipt { etag: Some(of(saved).unwrap_or_default()), checksum: None }))
+                .collect();
+        }
+        for ((part, slot), receipt) in (1..).zip(&mut parts.slots).zip(receipts) {
+            let Some(receipt) = receipt else { continue };
+            if hashing {
+                slot.state = State::Claimed(receipt);
+                parts.claimed.push_back(part);
+            } else {
+                slot.state = State::Stored(receipt);
+                parts.stored += 1;
+            }
+        }
+        parts.queue = (1..)
+            .zip(&parts.slots)
+            .filter(|(_, slot)| matches!(slot.state, State::Todo))
+            .map(|(part, _)| part)
+            .collect();
+        parts
     }
 
     pub fn plan(&self) -> PartPlan {
         self.plan
     }
 
+    /// In flight, or landed and not yet compared: each holds a place among those at once.
     pub fn busy(&self) -> usize {
-        self.busy
+        self.flying.len() + self.landed
+    }
+
+    pub fn flying(&self) -> usize {
+        self.flying.len()
     }
 
     pub fn all_stored(&self) -> bool {
         self.stored == self.plan.part_count()
     }
 
-    /// Takes the next part that can be sent at `now`.
-    pub fn take(&mut self, now: u64) -> Option<Ticket> {
-        let place = self.queue.iter().position(|part| self.ticket(*part, now).is_some())?;
+    /// Takes the next part that can be sent.
+    pub fn take(&mut self, at: Moment) -> Option<Ticket> {
+        let near = self.queue.iter().take(wire::MAX_PARTS_PER_CALL);
+        let place = near.copied().position(|part| self.ticket(part, at).is_some())?;
         let part = self.queue.remove(place)?;
-        let ticket = self.ticket(part, now)?.clone();
+        let ticket = self.ticket(part, at)?.clone();
+        let hashing = self.hashing;
         let slot = self.slot(part)?;
-        slot.state = State::Flying;
-        // A part that is sent again has been hashed, or is about to be.
-        if slot.crc.is_none() && self.hashing && !self.unhashed.contains(&part) {
+        slot.state = State::Flying { moved_at: None, bytes: 0 };
+        if slot.crc.is_none() && hashing && !self.unhashed.contains(&part) {
             self.unhashed.push_back(part);
         }
-        self.busy += 1;
+        self.flying.push(part);
+        self.moved_at = self.moved_at.max(at.now);
         Some(ticket)
     }
 
     /// The part to hash now; the same one until it is.
     pub fn next_to_hash(&self) -> Option<u32> {
-        self.unhashed.front().copied()
+        self.unhashed.front().or(self.claimed.front()).copied()
     }
 
     /// The parts to get signed: none while the first `enough` of the queue have a URL that lasts, else those
     /// of the first `ahead` that lack one.
-    pub fn unsigned(&self, enough: usize, ahead: usize, now: u64) -> Vec<u32> {
-        let lacks = |part: &&u32| self.ticket(**part, now).is_none();
+    pub fn unsigned(&self, enough: usize, ahead: usize, at: Moment) -> Vec<u32> {
+        let lacks = |part: &&u32| self.ticket(**part, at).is_none();
         if !self.queue.iter().take(enough).any(|part| lacks(&part)) {
             return Vec::new();
         }
@@ -136,49 +151,100 @@ impl Parts {
     }
 
     /// Keeps signed URLs; says whether any of them is of use.
-    pub fn signed(&mut self, tickets: Vec<Ticket>, now: u64) -> bool {
+    pub fn signed(&mut self, tickets: Vec<Ticket>, at: Moment) -> bool {
         let mut useful = false;
         for mut ticket in tickets {
             // What has run out on arrival tells that the clocks differ, not that the URL is old.
-            ticket.expires_at = ticket.expires_at.filter(|end| now + MARGIN_MS < *end);
+            ticket.life_ms = ticket.life_ms.filter(|life| *life > slot::MARGIN_MS);
             if let Some(slot) = self.slot(ticket.part) {
-                useful |= matches!(slot.state, State::Todo);
-                slot.ticket = Some(ticket);
+                useful |= matches!(slot.state, State::Todo | State::Waiting { .. });
+                slot.ticket = Some((ticket, at));
             }
         }
         useful
     }
 
-    /// Forgets the URL of a part.
+    /// Forgets the URL of a part, and of all others that were signed no later: they end together.
     pub fn unsign(&mut self, part: u32) {
-        if let Some(slot) = self.slot(part) {
-            slot.ticket = None;
+        let Some((_, born)) = self.slot(part).and_then(|slot| slot.ticket.take()) else { return };
+        for slot in &mut self.slots {
+            if slot.ticket.as_ref().is_some_and(|(_, other)| other.now <= born.now) {
+                slot.ticket = None;
+            }
         }
+    }
+
+    /// A part has handed so many bytes to the network; how many of them are new.
+    pub fn moved(&mut self, part: u32, now_moved: u64, now: u64) -> u64 {
+        let Some(Slot { state: State::Flying { moved_at, bytes }, .. }) = self.slot(part) else { return 0 };
+        let new = now_moved.saturating_sub(*bytes);
+        (*bytes, *moved_at) = (now_moved.max(*bytes), Some(now));
+        self.moved_at = self.moved_at.max(now);
+        new
+    }
+
+    /// A part in flight that has been silent for too long: `silence_ms` at most, less if it hasn't moved
+    /// since the network was `doubted` last.
+    pub fn stalled(&self, silence_ms: u64, doubted: Option<u64>, now: u64) -> Option<u32> {
+        self.flying.iter().copied().find(|part| self.ends(*part, silence_ms, doubted) <= now)
+    }
+
+    /// When the patience with a part in flight ends.
+    fn ends(&self, part: u32, silence_ms: u64, doubted: Option<u64>) -> u64 {
+        let slot = index(part).and_then(|index| self.slots.get(index));
+        let Some(Slot { state: State::Flying { moved_at, .. }, .. }) = slot else { return u64::MAX };
+        let (since, patience) = match moved_at {
+            Some(moved_at) => (*moved_at, silence_ms),
+            None => (self.moved_at, QUEUED_MS.max(silence_ms)),
+        };
+        match doubted {
+            Some(doubted) if doubted >= since => (doubted + DOUBT_MS).min(since + patience),
+            _ => since + patience,
+        }
+    }
+
+    /// When there is something to do though nothing happens.
+    pub fn wakeup(&self, silence_ms: u64, doubted: Option<u64>) -> Option<u64> {
+        let ends = self.flying.iter().map(|part| self.ends(*part, silence_ms, doubted));
+        let until = self.waiting.iter().filter_map(|part| self.slots.get(index(*part)?)?.until());
+        ends.chain(until).min()
     }
 
     /// The storage took a part.
     pub fn landed(&mut self, part: u32, receipt: Receipt) -> Verdict {
         match self.slot(part) {
-            Some(slot) if matches!(slot.state, State::Flying) => slot.state = State::Landed(receipt),
+            Some(slot) if matches!(slot.state, State::Flying { .. }) => slot.state = State::Landed(receipt),
             _ => return Verdict::Open,
         }
+        self.flying.retain(|other| *other != part);
+        self.landed += 1;
         self.judge(part)
     }
 
     /// A part's CRC64NVME, as read from the file.
     pub fn hashed(&mut self, part: u32, crc: u64) -> Verdict {
         self.unhashed.retain(|other| *other != part);
-        if let Some(slot) = self.slot(part) {
-            slot.crc = Some(crc);
+        self.claimed.retain(|other| *other != part);
+        let Some(slot) = self.slot(part) else { return Verdict::Open };
+        if slot.crc.replace(crc).is_some_and(|before| before != crc) {
+            return Verdict::Changed;
         }
-        self.judge(part)
+        let State::Claimed(receipt) = &mut slot.state else { return self.judge(part) };
+        if slot::fits(Some(crc), &receipt.checksum) {
+            slot.state = State::Stored(std::mem::take(receipt));
+            self.stored += 1;
+            return Verdict::Stored;
+        }
+        slot.state = State::Todo;
+        self.queue.push_back(part);
+        Verdict::Open
     }
 
     fn judge(&mut self, part: u32) -> Verdict {
         let hashing = self.hashing;
         let Some(slot) = self.slot(part) else { return Verdict::Open };
         let State::Landed(receipt) = &mut slot.state else { return Verdict::Open };
-        if !fits(slot.crc, &receipt.checksum) {
+        if !slot::fits(slot.crc, &receipt.checksum) {
             return Verdict::Damaged;
         }
         if hashing && slot.crc.is_none() {
@@ -186,30 +252,68 @@ impl Parts {
         }
         slot.state = State::Stored(std::mem::take(receipt));
         slot.ticket = None;
-        self.busy -= 1;
+        self.landed -= 1;
         self.stored += 1;
         Verdict::Stored
     }
 
-    /// A part has failed; how often so far, this time included. Once it may go on: [`Parts::requeue`].
+    /// A part has failed; how often so far, this time included. It comes again by [`Parts::wait`].
     pub fn failed(&mut self, part: u32) -> u32 {
         let Some(slot) = self.slot(part) else { return 0 };
         slot.tries += 1;
         let tries = slot.tries;
         match std::mem::replace(&mut slot.state, State::Todo) {
-            State::Flying | State::Landed(_) => self.busy -= 1,
+            State::Flying { .. } => self.flying.retain(|other| *other != part),
+            State::Landed(_) => self.landed -= 1,
             State::Stored(_) => self.stored -= 1,
-            State::Todo => {}
+            State::Todo | State::Waiting { .. } | State::Claimed(_) => {}
         }
         tries
     }
 
-    /// Puts a failed part back at the head of the queue.
-    pub fn requeue(&mut self, part: u32) {
-        if self.slot(part).is_some_and(|slot| matches!(slot.state, State::Todo))
-            && !self.queue.contains(&part)
+    /// Whether a part is under way, so that news of it is news.
+    pub fn is_under_way(&self, part: u32) -> bool {
+        let slot = index(part).and_then(|index| self.slots.get(index));
+        slot.is_some_and(|slot| matches!(slot.state, State::Flying { .. } | State::Landed(_)))
+    }
+
+    /// Reads a part's bytes from the file once more: they may have changed.
+    pub fn doubt(&mut self, part: u32) {
+        if self.hashing && !self.unhashed.contains(&part) {
+            self.unhashed.push_back(part);
+        }
+    }
+
+    /// Puts a failed part back into the queue at `until`.
+    pub fn wait(&mut self, part: u32, until: u64) {
+        if let Some(slot) = self.slot(part)
+            && matches!(slot.state, State::Todo)
         {
-            self.queue.push_front(part);
+            slot.state = State::Waiting { until };
+            self.waiting.push(part);
+        }
+    }
+
+    /// Ends all waits at `until`, if they would be longer.
+    pub fn hurry(&mut self, until: u64) {
+        for part in self.waiting.clone() {
+            if let Some(Slot { state: State::Waiting { until: later }, .. }) = self.slot(part) {
+                *later = until.min(*later);
+            }
+        }
+    }
+
+    /// Puts those whose wait is over at the head of the queue.
+    pub fn requeue(&mut self, now: u64) {
+        for part in std::mem::take(&mut self.waiting) {
+            match self.slot(part) {
+                Some(slot) if slot.until().is_some_and(|until| until > now) => self.waiting.push(part),
+                Some(slot) => {
+                    slot.state = State::Todo;
+                    self.queue.push_front(part);
+                }
+                None => {}
+            }
         }
     }
 
@@ -230,7 +334,10 @@ impl Parts {
         let mut wrong = Vec::new();
         for ((part, slot), theirs) in (1..).zip(&mut self.slots).zip(theirs) {
             let State::Stored(receipt) = &mut slot.state else { continue };
-            match theirs.filter(|theirs| theirs.size == plan.len(part) && fits(slot.crc, &theirs.checksum)) {
+            let sound = |theirs: &StoredPart| {
+                theirs.size == plan.len(part) && slot::fits(slot.crc, &theirs.checksum)
+            };
+            match theirs.filter(sound) {
                 Some(theirs) => receipt.etag = Some(theirs.etag),
                 None => wrong.push(part),
             }
@@ -240,15 +347,27 @@ impl Parts {
 
     /// The parts as completion wants them.
     pub fn completed(&self) -> Vec<CompletedPart> {
-        let part = |(part_number, slot): (u32, &Slot)| match &slot.state {
-            State::Stored(receipt) => Some(CompletedPart {
+        let part = |(part_number, slot): (u32, &Slot)| {
+            let State::Stored(receipt) = &slot.state else { return None };
+            Some(CompletedPart {
                 part_number,
                 etag: receipt.etag.clone()?,
                 checksum: receipt.checksum.clone(),
-            }),
-            State::Todo | State::Flying | State::Landed(_) => None,
+            })
         };
         (1..).zip(&self.slots).filter_map(part).collect()
+    }
+
+    /// What is known of a part that a later page load will want to know.
+    pub fn saved(&self, part: u32) -> Option<SavedPart> {
+        let slot = self.slots.get(index(part)?)?;
+        let State::Stored(receipt) = &slot.state else { return None };
+        Some(SavedPart { part, etag: receipt.etag.clone(), crc: slot.crc })
+    }
+
+    /// The same of all parts.
+    pub fn all_saved(&self) -> Vec<SavedPart> {
+        (1..=self.plan.part_count()).filter_map(|part| self.saved(part)).collect()
     }
 
     /// The whole file's CRC64NVME; absent until all parts are hashed.
@@ -262,22 +381,13 @@ impl Parts {
         self.slots.get_mut(index(part)?)
     }
 
-    /// A part's URL, if it has one that lasts beyond `now`.
-    fn ticket(&self, part: u32, now: u64) -> Option<&Ticket> {
-        let ticket = self.slots.get(index(part)?)?.ticket.as_ref()?;
-        ticket.expires_at.is_none_or(|end| now + MARGIN_MS < end).then_some(ticket)
+    /// A part's URL, if it has one that lasts.
+    fn ticket(&self, part: u32, at: Moment) -> Option<&Ticket> {
+        self.slots.get(index(part)?)?.ticket(at)
     }
 }
 
 /// Part numbers are S3's, from 1.
 fn index(part: u32) -> Option<usize> {
     usize::try_from(part).ok()?.checked_sub(1)
-}
-
-/// Whether a stored part's checksum is that of the file's; one of them unknown says nothing against it.
-fn fits(ours: Option<u64>, theirs: &Option<String>) -> bool {
-    match (ours, theirs) {
-        (Some(crc), Some(checksum)) => *checksum == crc::to_base64(crc),
-        (None, _) | (_, None) => true,
-    }
 }

@@ -52,6 +52,17 @@ impl Progress {
         self.moved(part, 0);
     }
 
+    /// All is where it should be.
+    pub fn moved_all(&mut self) {
+        self.moved = self.total;
+    }
+
+    /// Everything has to be sent again.
+    pub fn start_over(&mut self) {
+        self.parts.clear();
+        self.moved = 0;
+    }
+
     /// A report, if one is due at `now`, in milliseconds. The last one, of everything sent, always is.
     pub fn report(&mut self, now: u64) -> Option<Report> {
         let last = self.past.back().copied();

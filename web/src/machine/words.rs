@@ -2,7 +2,7 @@
 
 use crate::error::Failure;
 use crate::parts::{Receipt, Ticket};
-use wire::{CompleteUpload, StoredPart};
+use wire::{CompleteUpload, StoredPart, UploadState};
 
 /// Something that is asked for, and can fail and be tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +29,14 @@ pub enum Command {
     Complete(CompleteUpload),
     /// Drop all that is in flight, then abort the upload.
     Abort,
-    /// Report [`Event::Waited`] after `ms` milliseconds. `tries` tells how often `task` has failed, and
-    /// `why` how it did last.
-    Wait {
+    /// Drop what is under way for this task: it has stalled. Nothing of it is reported any more.
+    CutOff(Task),
+    /// Drop everything under way: it belongs to an upload that is over.
+    DropAll,
+    /// Write down what a later page load will need.
+    Keep(Note),
+    /// `task` has failed for the `tries`th time, as `why` says, and comes again in `ms` milliseconds.
+    Tell {
         task: Task,
         tries: u32,
         ms: u32,
@@ -45,13 +50,31 @@ pub enum Command {
 pub enum Event {
     Opened(Session),
     Signed(Vec<Ticket>),
-    Hashed { part: u32, crc: u64 },
-    Landed { part: u32, receipt: Receipt },
-    Listed(Vec<StoredPart>),
+    Hashed {
+        part: u32,
+        crc: u64,
+    },
+    /// A part's request has handed so many bytes to the network, since it began.
+    Moved {
+        part: u32,
+        bytes: u64,
+    },
+    Landed {
+        part: u32,
+        receipt: Receipt,
+        /// Its connection carries many requests at once (HTTP/2 or 3).
+        multiplexed: bool,
+    },
+    Listed(Listing),
     Completed(Stored),
     Aborted,
-    Failed { task: Task, failure: Failure },
-    Waited(Task),
+    Failed {
+        task: Task,
+        failure: Failure,
+    },
+    /// What the browser thinks of the network.
+    Online(bool),
+    Paused(bool),
     Canceled,
 }
 
@@ -60,11 +83,21 @@ pub enum Event {
 pub struct Session {
     /// Names the upload in every later call.
     pub upload: String,
+    pub video_id: String,
     pub part_size: u64,
     pub part_count: u32,
     /// Whether the storage computes CRC64NVME.
     pub checksum: bool,
+    /// In milliseconds since 1970, by the server's clock; absent if unknown.
+    pub expires_at: Option<u64>,
     pub tickets: Vec<Ticket>,
+}
+
+/// What the storage has of an upload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    pub state: UploadState,
+    pub parts: Vec<StoredPart>,
 }
 
 /// The stored object.
@@ -76,13 +109,46 @@ pub struct Stored {
     pub size: u64,
     /// CRC64NVME in base64, as the storage computed it.
     pub checksum: Option<String>,
+    /// Whether the file's own CRC64NVME was compared with it.
+    pub verified: bool,
+}
+
+/// Something to write down for a later page load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// An upload is open. Everything written before about this file is void.
+    Opened { upload: String, video_id: String, part_size: u64, checksum: bool, expires_at: Option<u64> },
+    Part(SavedPart),
+    /// It shall be aborted, also by a later page load if this one can't.
+    Canceled,
+    /// Nothing need be known any more.
+    Over,
+}
+
+/// What an earlier page load wrote down.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Saved {
+    pub part_size: u64,
+    pub checksum: bool,
+    pub parts: Vec<SavedPart>,
+    pub canceled: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedPart {
+    pub part: u32,
+    pub etag: Option<String>,
+    /// CRC64NVME of what was sent.
+    pub crc: Option<u64>,
 }
 
 /// When an event came, and a number drawn for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
-    /// Milliseconds since 1970.
+    /// Milliseconds of a clock that is never set; it may stand still while the machine sleeps.
     pub now: u64,
+    /// Milliseconds since 1970, as this machine believes.
+    pub wall: u64,
     /// 0 to 1.
     pub chance: f64,
 }
@@ -92,6 +158,9 @@ pub struct Moment {
 pub enum Stage {
     Starting,
     Uploading,
+    Paused,
+    /// For the network.
+    Waiting,
     Finishing,
     Over,
 }

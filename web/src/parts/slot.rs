@@ -1,0 +1,112 @@
+//! One part: its state, its signed URL, and what the storage said of it. Pure.
+
+use crate::crc;
+use crate::machine::{Moment, SavedPart};
+use wire::StoredPart;
+
+/// A URL this close to its end, in milliseconds, is not used any more.
+pub const MARGIN_MS: u64 = 15_000;
+
+/// A signed URL for one part.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Ticket {
+    pub part: u32,
+    pub url: String,
+    /// Headers that must go with the `PUT`.
+    pub headers: Vec<(String, String)>,
+    /// How long it may be used from its signing on, in milliseconds; absent if unknown. A span, not a time:
+    /// the server's clock and ours need not agree.
+    pub life_ms: Option<u64>,
+}
+
+/// A signed URL is a secret.
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ticket").field("part", &self.part).finish_non_exhaustive()
+    }
+}
+
+/// What the storage answered to a part; either is absent where CORS hides it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    pub etag: Option<String>,
+    /// CRC64NVME in base64.
+    pub checksum: Option<String>,
+}
+
+#[derive(Debug, Default)]
+pub enum State {
+    #[default]
+    Todo,
+    /// For its next try.
+    Waiting {
+        until: u64,
+    },
+    Flying {
+        /// When it last moved; absent while it waits in the browser's queue.
+        moved_at: Option<u64>,
+        bytes: u64,
+    },
+    /// Taken by the storage; what it should have been isn't known yet.
+    Landed(Receipt),
+    /// Stored by an earlier page load, and not yet compared with the file.
+    Claimed(Receipt),
+    Stored(Receipt),
+}
+
+#[derive(Debug, Default)]
+pub struct Slot {
+    pub state: State,
+    /// CRC64NVME, once it is known.
+    pub crc: Option<u64>,
+    pub tries: u32,
+    /// With the moment of its arrival.
+    pub ticket: Option<(Ticket, Moment)>,
+}
+
+impl Slot {
+    pub fn until(&self) -> Option<u64> {
+        match self.state {
+            State::Waiting { until } => Some(until),
+            _ => None,
+        }
+    }
+
+    /// Its URL, if there is one that lasts. One clock stands still while the machine sleeps, the other can be
+    /// set: whichever says that it is over is believed, as a new URL costs little.
+    pub fn ticket(&self, at: Moment) -> Option<&Ticket> {
+        let (ticket, born) = self.ticket.as_ref()?;
+        let age = at.now.saturating_sub(born.now).max(at.wall.saturating_sub(born.wall));
+        ticket.life_ms.is_none_or(|life| age + MARGIN_MS < life).then_some(ticket)
+    }
+}
+
+/// What came of a part that landed or was hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing yet, or old news.
+    Open,
+    Stored,
+    /// The storage has other bytes.
+    Damaged,
+    /// The file has other bytes than it had.
+    Changed,
+}
+
+/// Whether a stored part's checksum is that of the file's; one of them unknown says nothing against it.
+pub fn fits(ours: Option<u64>, theirs: &Option<String>) -> bool {
+    match (ours, theirs) {
+        (Some(crc), Some(checksum)) => *checksum == crc::to_base64(crc),
+        (None, _) | (_, None) => true,
+    }
+}
+
+/// What a part is to be compared with that an earlier page load has stored; nothing if that can't be done.
+///
+/// Where the storage tells no checksum, the ETag tells that it is the part whose CRC was written down.
+pub fn claim(theirs: StoredPart, saved: Option<&SavedPart>, hashing: bool) -> Option<Receipt> {
+    let ours = saved.filter(|saved| saved.etag.as_ref() == Some(&theirs.etag));
+    let checksum = theirs.checksum.or_else(|| ours?.crc.map(crc::to_base64));
+    let can_compare = if hashing { checksum.is_some() } else { ours.is_some() };
+    can_compare.then_some(Receipt { etag: Some(theirs.etag), checksum })
+}

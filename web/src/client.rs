@@ -2,21 +2,21 @@
 //! nothing about trying again.
 
 use crate::answers::{self, Glance, Json};
-use crate::error::{Failure, codes};
-use crate::machine::{Session, Stored};
-use crate::page::Page;
+use crate::error::Failure;
+use crate::host::Host;
+use crate::machine::{Listing, Session, Stored};
 use crate::parts::Ticket;
 use crate::xhr::{self, Answer, Body, Request};
 use js_sys::{Array, Date, JSON, Object, Reflect};
 use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
-use wire::{CompleteUpload, OpenUpload, SignParts, StoredPart};
+use wire::{CompleteUpload, OpenUpload, SignParts};
 
 /// The edge, on behalf of one upload.
 pub struct Client {
     /// Absolute, without a slash at its end.
     endpoint: String,
-    page: Page,
+    host: Host,
 }
 
 /// A look at a video.
@@ -31,8 +31,8 @@ pub enum Look {
 }
 
 impl Client {
-    pub fn new(endpoint: String, page: Page) -> Self {
-        Self { endpoint, page }
+    pub fn new(endpoint: String, host: Host) -> Self {
+        Self { endpoint, host }
     }
 
     pub async fn open(&self, body: &OpenUpload) -> Result<Session, Failure> {
@@ -46,7 +46,7 @@ impl Client {
         answers::signed(&parse(&answer)?).ok_or_else(Failure::bad_answer)
     }
 
-    pub async fn list(&self, upload: &str) -> Result<Vec<StoredPart>, Failure> {
+    pub async fn list(&self, upload: &str) -> Result<Listing, Failure> {
         let answer = self.call("GET", &["/uploads/", upload].concat(), None).await?;
         answers::listed(&parse(&answer)?).ok_or_else(Failure::bad_answer)
     }
@@ -87,10 +87,7 @@ impl Client {
     ) -> Result<Answer, Failure> {
         let mut headers: Vec<_> = header.into_iter().collect();
         // Asked for at every call, so that a token which runs out within a long upload is renewed.
-        let token = self.page.token().await.map_err(|_| {
-            Failure::last(codes::TOKEN_UNAVAILABLE, "The page's `token` function failed to give a token.")
-        })?;
-        if let Some(token) = token {
+        if let Some(token) = self.host.bearer().await? {
             headers.push(("authorization".into(), ["Bearer ", &token].concat()));
         }
         let body = match body {
@@ -153,8 +150,8 @@ impl Json for JsValue {
         Object::keys(object).to_vec().into_iter().filter_map(pair).collect()
     }
 
-    fn time(&self) -> Option<u64> {
-        let time = Date::parse(&self.as_string()?);
+    fn parse_time(text: &str) -> Option<u64> {
+        let time = Date::parse(text);
         (time > 0.0).then_some(time as u64)
     }
 }

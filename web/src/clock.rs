@@ -1,13 +1,20 @@
-//! The browser's clock and timers.
+//! The browser's clocks and timers, on a page and in a worker alike.
 
-use js_sys::{Date, Function, Promise};
+use js_sys::{Date, Function, Math, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
 
-/// Milliseconds since 1970.
+use crate::machine::Moment;
+
+/// Now, by both clocks, and a number drawn.
+pub fn moment() -> Moment {
+    Moment { now: now(), wall: Date::now() as u64, chance: Math::random() }
+}
+
+/// Milliseconds of the clock that is never set.
 pub fn now() -> u64 {
-    Date::now() as u64
+    performance_now() as u64
 }
 
 pub async fn sleep(ms: u32) {
@@ -26,6 +33,9 @@ pub async fn breathe() {
 
 #[wasm_bindgen]
 extern "C" {
+    #[wasm_bindgen(js_namespace = performance, js_name = now)]
+    fn performance_now() -> f64;
+
     #[wasm_bindgen(js_name = setTimeout)]
     fn set_timeout(work: &Function, ms: u32);
 

@@ -142,6 +142,23 @@ pub fn to_base64(crc: u64) -> String {
     high.chain([digit(crc << 2), '=']).collect()
 }
 
+/// The checksum that [`to_base64`] wrote; nothing for any other text.
+pub fn from_base64(text: &str) -> Option<u64> {
+    let value = |digit: u8| match digit {
+        b'A'..=b'Z' => Some(digit - b'A'),
+        b'a'..=b'z' => Some(digit - b'a' + 26),
+        b'0'..=b'9' => Some(digit - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    };
+    let (digits, last) = text.strip_suffix('=')?.as_bytes().split_at_checked(10)?;
+    let [last] = last else { return None };
+    let high = digits.iter().try_fold(0, |sum: u64, digit| Some((sum << 6) | u64::from(value(*digit)?)))?;
+    let crc = (high << 4) | u64::from(value(*last)? >> 2);
+    (to_base64(crc) == text).then_some(crc)
+}
+
 fn times_x(a: u64) -> u64 {
     (a >> 1) ^ if a & 1 == 1 { POLYNOMIAL } else { 0 }
 }
@@ -181,6 +198,12 @@ mod tests {
         fn base64_is_that_of_others(crc: u64) {
             use base64::{Engine, engine::general_purpose::STANDARD};
             prop_assert_eq!(to_base64(crc), STANDARD.encode(crc.to_be_bytes()));
+            prop_assert_eq!(from_base64(&to_base64(crc)), Some(crc));
+        }
+
+        #[test]
+        fn what_is_no_checksum_is_not_read(text in ".{0,14}") {
+            prop_assert!(from_base64(&text).is_none_or(|crc| to_base64(crc) == text));
         }
 
         #[test]

@@ -1,27 +1,23 @@
-//! Obeys the machine in a browser: each command becomes a request, a read or a wait, each outcome an event.
+//! Obeys the machine in a browser: each command becomes a request, a read or a note, each outcome an event.
 //! Decides nothing.
 
-use crate::client::{Client, Look};
-use crate::clock::{now, sleep};
+use crate::client::Client;
+use crate::clock::{self, moment, sleep};
 use crate::error::{Failure, Kind, codes};
 use crate::file::File;
-use crate::flights::{Flights, Order};
-use crate::machine::{Command, Event, Machine, Moment, Stage, Stored, Task};
+use crate::flights::{Flights, Inbox};
+use crate::host::{Claim, Host};
+use crate::machine::{Command, Event, Machine, Saved, Stage, Stored, Task};
 use crate::pace::{self, Pace};
-use crate::page::Page;
 use crate::parts::{Receipt, Ticket};
-use crate::progress::Progress;
 use crate::xhr::{self, Body, Request};
-use crate::{backoff, watch};
-use js_sys::Math;
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::ops::Range;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
-use wasm_bindgen::JsValue;
-use wire::{OpenUpload, VideoStatus};
+use wire::OpenUpload;
 
 /// How to send a file. All optional ones have a good value of their own.
 pub struct Settings {
@@ -31,98 +27,173 @@ pub struct Settings {
     pub at_once: Option<u32>,
     /// Whether to compute checksums, and compare those that the storage gives.
     pub checks: bool,
+    /// Whether to send what is no video, too.
+    pub any_file: bool,
 }
 
-/// One upload from the first request to the video's being ready.
+/// One upload from the first look at the file to the video's being ready.
 pub struct Driver {
     file: File,
     settings: Settings,
     client: Rc<Client>,
-    page: Page,
-    cancel: Order,
-    /// The order to cancel has been passed on.
-    canceled: bool,
-    machine: Machine,
-    progress: Rc<RefCell<Progress>>,
+    host: Host,
+    inbox: Inbox<Event>,
+    /// The file's true type, once it has been looked at.
+    mime: Option<&'static str>,
     /// The upload's token; empty until it is open.
     upload: Rc<str>,
     /// Everything under way; dropping one stops it.
-    flights: Flights<Event>,
-    stage: Stage,
+    flights: Flights<Task, Event>,
+    /// Runs out at that time.
+    timer: Option<(u64, Pin<Box<dyn Future<Output = ()>>>)>,
+    /// The way to the storage carries many requests at once.
+    multiplexed: Rc<Cell<bool>>,
 }
 
 impl Driver {
-    pub fn new(file: File, settings: Settings, client: Client, page: Page, cancel: Order) -> Self {
+    pub fn new(file: File, settings: Settings, client: Client, host: Host, inbox: Inbox<Event>) -> Self {
         Self {
-            machine: Machine::new(file.size(), settings.checks, Pace::new(settings.at_once)),
-            progress: Rc::new(RefCell::new(Progress::new(file.size()))),
             client: Rc::new(client),
+            mime: None,
             upload: "".into(),
             flights: Flights::default(),
-            stage: Stage::Starting,
+            timer: None,
+            multiplexed: Rc::default(),
             file,
             settings,
-            page,
-            cancel,
-            canceled: false,
+            host,
+            inbox,
         }
     }
 
-    /// Runs to the end. Everything that comes of it is told to the page.
+    /// Runs to the end. Everything that comes of it is told to the host.
     pub async fn run(mut self) {
-        self.page.state("starting");
-        let end = match self.send().await {
-            Ok(stored) => {
-                self.page.uploaded(&stored);
-                self.page.state("uploaded");
-                self.watch(&stored.video_id).await
-            }
-            Err(failure) => Err(failure),
-        };
-        match end {
-            Ok(video) => {
-                self.page.state("ready");
-                self.page.ready(&video);
-            }
-            Err(failure) => {
-                let canceled = failure.code == codes::CANCELED;
-                self.page.state(if canceled { "canceled" } else { "failed" });
-                self.page.failed(&failure);
-            }
+        self.host.state("starting");
+        if let Err(failure) = self.run_to_end().await {
+            let canceled = failure.code == codes::CANCELED;
+            self.host.state(if canceled { "canceled" } else { "failed" });
+            self.host.failed(&failure);
         }
     }
 
-    async fn send(&mut self) -> Result<Stored, Failure> {
+    async fn run_to_end(&mut self) -> Result<(), Failure> {
+        let mut early = Vec::new();
+        let claim = self.prepare(&mut early).await?;
+        let stored = match claim {
+            Claim::Stored(stored) => stored,
+            Claim::Open { upload, saved } => {
+                self.upload = upload.into();
+                self.send(Some(saved), early).await?
+            }
+            Claim::Nothing => self.send(None, early).await?,
+        };
+        self.host.write_stored(&stored);
+        self.host.uploaded(&stored);
+        self.host.state(if stored.verified { "uploaded" } else { "unverified" });
+        let (client, host) = (self.client.clone(), self.host.clone());
+        let video = self.unless_canceled(crate::watching::watch(&client, &host, &stored.video_id)).await;
+        // Whatever came of it: it is known now, and needs no remembering.
+        self.host.write(&crate::machine::Note::Over);
+        self.host.ready(&video??);
+        Ok(())
+    }
+
+    /// Looks at the file and takes it for this upload; what comes in meanwhile is for later.
+    async fn prepare(&mut self, early: &mut Vec<Event>) -> Result<Claim, Failure> {
+        let (file, host, any_file) = (self.file.clone(), self.host.clone(), self.settings.any_file);
+        let mut mime = None;
+        let work = async {
+            if file.size() > 0 {
+                match file.look().await? {
+                    Some(media) => {
+                        mime = Some(media.mime);
+                        host.media(&media);
+                    }
+                    None if any_file => {}
+                    None => return Err(Failure::not_a_video()),
+                }
+            }
+            host.claimed(&file.fingerprint().await?).await
+        };
+        let mut work = pin!(work);
+        let claim = poll_fn(|context| {
+            while let Poll::Ready(event) = self.inbox.poll(context) {
+                if matches!(event, Event::Canceled) {
+                    return Poll::Ready(Err(Failure::canceled()));
+                }
+                early.push(event);
+            }
+            work.as_mut().poll(context)
+        })
+        .await;
+        self.mime = mime;
+        claim
+    }
+
+    async fn send(&mut self, saved: Option<Saved>, early: Vec<Event>) -> Result<Stored, Failure> {
+        let pace = Pace::new(self.settings.at_once);
+        let mut machine = Machine::new(self.file.size(), self.settings.checks, pace, saved);
+        let mut stage = machine.stage();
+        for event in early {
+            machine.handle(event, moment());
+        }
         loop {
-            while let Some(command) = self.machine.poll(now()) {
+            while let Some(command) = machine.poll(moment()) {
                 if let Command::Finish(outcome) = command {
                     self.flights.clear();
                     return outcome;
                 }
-                self.obey(command);
+                self.obey(command, &machine);
             }
-            // The machine always waits for something; if not, better an error than a silent stop.
-            let event = self.next().await.ok_or_else(Failure::stuck)?;
-            self.note(&event);
-            self.machine.handle(event, Moment { now: now(), chance: Math::random() });
-            self.tell_stage();
+            let was = std::mem::replace(&mut stage, machine.stage());
+            if was != stage {
+                self.tell_stage(stage);
+            }
+            if let Some(report) = machine.report(clock::now()) {
+                self.host.progress(report);
+            }
+            self.set_timer(machine.wakeup());
+            if let Some(event) = self.next().await {
+                if let Event::Opened(session) = &event {
+                    self.upload = session.upload.as_str().into();
+                }
+                machine.handle(event, moment());
+            }
         }
     }
 
-    /// The next thing that happens; `None` if nothing is under way.
+    /// The next thing that happens; nothing when it is time to wake up.
     async fn next(&mut self) -> Option<Event> {
         poll_fn(|context| {
-            if !self.canceled && self.cancel.poll(context).is_ready() {
-                self.canceled = true;
-                return Poll::Ready(Some(Event::Canceled));
+            if let Poll::Ready(event) = self.inbox.poll(context) {
+                return Poll::Ready(Some(event));
             }
-            self.flights.poll_next(context)
+            if let Poll::Ready(event) = self.flights.poll_next(context) {
+                return Poll::Ready(Some(event));
+            }
+            if let Some((_, timer)) = &mut self.timer
+                && timer.as_mut().poll(context).is_ready()
+            {
+                self.timer = None;
+                return Poll::Ready(None);
+            }
+            Poll::Pending
         })
         .await
     }
 
-    fn obey(&mut self, command: Command) {
+    /// A timer that runs out too early does no harm, so one is only set if it must be earlier.
+    fn set_timer(&mut self, wakeup: Option<u64>) {
+        let Some(wakeup) = wakeup else { return };
+        if self.timer.as_ref().is_none_or(|(end, _)| *end > wakeup) {
+            let ms = wakeup.saturating_sub(clock::now()).clamp(1, 60_000) as u32;
+            self.timer = Some((wakeup, Box::pin(sleep(ms))));
+        }
+    }
+
+    fn obey(&mut self, command: Command, machine: &Machine) {
         let (client, upload, file) = (self.client.clone(), self.upload.clone(), self.file.clone());
+        let range = |part| machine.plan().map(|plan| plan.range(part)).unwrap_or_default();
         match command {
             Command::Open => {
                 let body = self.opening();
@@ -132,16 +203,22 @@ impl Driver {
                 self.fly(Task::Sign, async move { client.sign(&upload, parts).await.map(Event::Signed) });
             }
             Command::Hash(part) => {
-                let range = self.range(part);
+                let range = range(part);
                 self.fly(Task::Hash(part), async move {
                     file.crc(range).await.map(|crc| Event::Hashed { part, crc })
                 });
             }
             Command::Put(ticket) => {
-                let part = ticket.part;
-                let (range, told) = (self.range(part), self.meter(part));
+                let (part, range) = (ticket.part, range(ticket.part));
+                let inbox = self.inbox.clone();
+                let told = Box::new(move |bytes| inbox.put(Event::Moved { part, bytes }));
+                let (host, multiplexed) = (self.host.clone(), self.multiplexed.clone());
                 self.fly(Task::Put(part), async move {
-                    put(&file, range, ticket, told).await.map(|receipt| Event::Landed { part, receipt })
+                    let receipt = put(&file, range, &ticket, told).await?;
+                    if !multiplexed.get() {
+                        multiplexed.set(host.multiplexes(&ticket.url));
+                    }
+                    Ok(Event::Landed { part, receipt, multiplexed: multiplexed.get() })
                 });
             }
             Command::List => {
@@ -154,16 +231,10 @@ impl Driver {
                 self.flights.clear();
                 self.fly(Task::Abort, async move { client.abort(&upload).await.map(|()| Event::Aborted) });
             }
-            Command::Wait { task, tries, ms, why } => {
-                if let Task::Put(part) = task {
-                    self.progress.borrow_mut().lost(part);
-                }
-                self.page.retry(task, tries, ms, &why);
-                self.fly(task, async move {
-                    sleep(ms).await;
-                    Ok(Event::Waited(task))
-                });
-            }
+            Command::CutOff(task) => self.flights.cut_off(task),
+            Command::DropAll => self.flights.clear(),
+            Command::Keep(note) => self.host.write(&note),
+            Command::Tell { task, tries, ms, why } => self.host.retry(task, tries, ms, &why),
             // Ends the loop above.
             Command::Finish(_) => {}
         }
@@ -171,31 +242,19 @@ impl Driver {
 
     fn fly(&mut self, task: Task, work: impl Future<Output = Result<Event, Failure>> + 'static) {
         self.flights
-            .push(async move { work.await.unwrap_or_else(|failure| Event::Failed { task, failure }) });
+            .push(task, async move { work.await.unwrap_or_else(|failure| Event::Failed { task, failure }) });
     }
 
-    fn note(&mut self, event: &Event) {
-        match event {
-            Event::Opened(session) => self.upload = session.upload.as_str().into(),
-            Event::Landed { part, .. } => {
-                let range = self.range(*part);
-                self.meter(*part)(range.end - range.start);
-            }
-            _ => {}
-        }
-    }
-
-    fn tell_stage(&mut self) {
-        let stage = self.machine.stage();
-        if std::mem::replace(&mut self.stage, stage) == stage {
-            return;
-        }
-        match stage {
-            Stage::Uploading => self.page.state("uploading"),
-            Stage::Finishing => self.page.state("finishing"),
-            // Told at the start, and at the end with its outcome.
-            Stage::Starting | Stage::Over => {}
-        }
+    fn tell_stage(&self, stage: Stage) {
+        self.host.state(match stage {
+            Stage::Starting => "starting",
+            Stage::Uploading => "uploading",
+            Stage::Paused => "paused",
+            Stage::Waiting => "waiting",
+            Stage::Finishing => "finishing",
+            // Told at the end, with its outcome.
+            Stage::Over => return,
+        });
     }
 
     fn opening(&self) -> OpenUpload {
@@ -203,39 +262,22 @@ impl Driver {
         OpenUpload {
             file_name: self.file.name(),
             size,
-            content_type: self.file.content_type(),
+            content_type: self.mime.map_or_else(|| self.file.content_type(), String::from),
             last_modified: self.file.last_modified(),
             video_id: self.settings.video_id.clone(),
-            part_size: Some(self.settings.part_size.unwrap_or_else(|| pace::part_size(size))),
+            part_size: Some(self.settings.part_size.unwrap_or_else(|| pace::part_size(size, None))),
         }
     }
 
-    fn range(&self, part: u32) -> Range<u64> {
-        self.machine.plan().map(|plan| plan.range(part)).unwrap_or_default()
-    }
-
-    /// Takes a part's progress and tells the page when it is time.
-    fn meter(&self, part: u32) -> Box<dyn FnMut(u64)> {
-        let (progress, page) = (self.progress.clone(), self.page.clone());
-        Box::new(move |bytes| {
-            progress.borrow_mut().moved(part, bytes);
-            let report = progress.borrow_mut().report(now());
-            // The page may call back from here, so nothing is borrowed any more.
-            if let Some(report) = report {
-                page.progress(report);
-            }
-        })
-    }
-
-    /// Waits until the video is converted; answers the whole `Video`.
-    async fn watch(&mut self, video_id: &str) -> Result<JsValue, Failure> {
-        let (client, page) = (self.client.clone(), self.page.clone());
-        let mut watching = pin!(watch_video(&client, &page, video_id));
+    async fn unless_canceled<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Failure> {
+        let mut work = pin!(work);
         poll_fn(|context| {
-            if self.cancel.poll(context).is_ready() {
-                return Poll::Ready(Err(Failure::canceled()));
+            while let Poll::Ready(event) = self.inbox.poll(context) {
+                if matches!(event, Event::Canceled) {
+                    return Poll::Ready(Err(Failure::canceled()));
+                }
             }
-            watching.as_mut().poll(context)
+            work.as_mut().poll(context).map(Ok)
         })
         .await
     }
@@ -244,58 +286,22 @@ impl Driver {
 async fn put(
     file: &File,
     range: Range<u64>,
-    ticket: Ticket,
+    ticket: &Ticket,
     told: Box<dyn FnMut(u64)>,
 ) -> Result<Receipt, Failure> {
-    let slice = file.slice(range)?;
+    let slice = file.slice(range.clone())?;
     let request =
         Request { method: "PUT", url: &ticket.url, headers: &ticket.headers, body: Body::Blob(&slice) };
-    let answer = xhr::send(request, Some(told)).await?;
+    let answer = match xhr::send(request, Some(told)).await {
+        // A browser calls it a failure of the network, too, when it can't read what it is to send.
+        Err(failure) if failure.kind == Kind::Network => {
+            file.probe(range.start).await?;
+            return Err(failure);
+        }
+        other => other?,
+    };
     if !answer.is_ok() {
         return Err(Failure::from_store(answer.status, &answer.text).after(answer.wish_ms()));
     }
     Ok(Receipt { etag: answer.header("etag"), checksum: answer.header("x-amz-checksum-crc64nvme") })
-}
-
-async fn watch_video(client: &Client, page: &Page, video_id: &str) -> Result<JsValue, Failure> {
-    let (mut wait, mut failures, mut percent, mut seen) = (0, 0, None, None);
-    loop {
-        wait = watch::next_ms(wait, false);
-        match client.video(video_id, seen.clone()).await {
-            Ok(Look::Same) => failures = 0,
-            Ok(Look::Video { glance, whole, etag }) => {
-                (failures, seen) = (0, etag);
-                match glance.status {
-                    VideoStatus::Ready => return Ok(whole),
-                    VideoStatus::Failed => {
-                        let told = glance.error.filter(|m| !m.is_empty());
-                        let sentence = told.unwrap_or_else(|| "The video can't be converted.".into());
-                        return Err(Failure::last(codes::CONVERSION_FAILED, sentence));
-                    }
-                    VideoStatus::Canceled => {
-                        return Err(Failure::last(
-                            codes::CONVERSION_CANCELED,
-                            "The conversion was canceled.",
-                        ));
-                    }
-                    VideoStatus::Converting if percent != Some(glance.progress) => {
-                        if percent.is_none() {
-                            page.state("converting");
-                        }
-                        percent = Some(glance.progress);
-                        page.converting(glance.progress);
-                        wait = watch::next_ms(wait, true);
-                    }
-                    VideoStatus::Uploading | VideoStatus::Uploaded | VideoStatus::Converting => {}
-                }
-            }
-            Err(failure) if failure.kind == Kind::Final => return Err(failure),
-            // The video is safe; a look that fails is only late.
-            Err(failure) => {
-                failures += 1;
-                wait = wait.max(backoff::wait_ms(failure.kind, failures, failure.wish_ms, Math::random()));
-            }
-        }
-        sleep(wait).await;
-    }
 }

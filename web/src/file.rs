@@ -2,7 +2,8 @@
 //! piece of it, whatever the size of a part.
 
 use crate::clock;
-use crate::crc::Crc64;
+use crate::container::{Look, Media};
+use crate::crc::{self, Crc64};
 use crate::error::Failure;
 use js_sys::{ArrayBuffer, Function, Reflect, Uint8Array};
 use std::ops::Range;
@@ -14,6 +15,10 @@ use web_sys::{Blob, ReadableStreamByobReader, ReadableStreamGetReaderOptions, Re
 const SIP: u32 = 1 << 18;
 /// Read at a time elsewhere, in bytes: hashed in a millisecond, so that the page stays alive.
 const PIECE: u64 = 1 << 20;
+
+/// The fingerprint's samples: so many bytes, from so many places besides the first.
+const SAMPLE: u64 = 1 << 16;
+const SAMPLES: u64 = 8;
 
 /// Hashed at a stretch, in milliseconds; a page may be still for 50 without anyone noticing.
 const WORK_MS: u64 = 20;
@@ -53,6 +58,37 @@ impl File {
         self.0.slice_with_f64_and_f64(range.start as f64, range.end as f64).map_err(|_| Failure::unreadable())
     }
 
+    /// Fails if the file isn't the one any more that was picked.
+    pub async fn probe(&self, start: u64) -> Result<(), Failure> {
+        self.read(start..start + 1).await.map(drop)
+    }
+
+    /// What the file is, from a few small ranges; nothing if it is no video of a known kind.
+    pub async fn look(&self) -> Result<Option<Media>, Failure> {
+        let mut look = Look::new(self.size());
+        while let Some(range) = look.wants() {
+            look.take(&self.read(range).await?.to_vec());
+        }
+        Ok(look.media())
+    }
+
+    /// What tells this file from others, without reading all of it: size, time of the last change, and a
+    /// checksum of samples from its beginning to its end.
+    pub async fn fingerprint(&self) -> Result<String, Failure> {
+        let (size, mut hash) = (self.size(), Hash::default());
+        for at in 0..=SAMPLES {
+            let start = (size.saturating_sub(SAMPLE) / SAMPLES) * at;
+            hash.take(&self.read(start..(start + SAMPLE).min(size)).await?);
+        }
+        let number = |n: u64| crc::to_base64(n);
+        Ok([number(size), number(self.last_modified().unwrap_or(0)), number(hash.crc.value())].concat())
+    }
+
+    async fn read(&self, range: Range<u64>) -> Result<Uint8Array, Failure> {
+        let read = JsFuture::from(self.slice(range)?.array_buffer()).await;
+        Ok(Uint8Array::new(&read.map_err(|_| Failure::unreadable())?))
+    }
+
     /// CRC64NVME of a range.
     pub async fn crc(&self, range: Range<u64>) -> Result<u64, Failure> {
         let mut hash = Hash::default();
@@ -61,9 +97,7 @@ impl File {
             Some(reader) => read_all(&reader, &mut hash).await?,
             None => {
                 for start in range.clone().step_by(PIECE as usize) {
-                    let piece = self.slice(start..(start + PIECE).min(range.end))?;
-                    let read = JsFuture::from(piece.array_buffer()).await;
-                    hash.take(&Uint8Array::new(&read.map_err(|_| Failure::unreadable())?));
+                    hash.take(&self.read(start..(start + PIECE).min(range.end)).await?);
                 }
             }
         }

@@ -1,25 +1,33 @@
-//! Everything that is under way at once, and the orders that come from outside meanwhile. Pure.
+//! Everything that is under way at once, and what comes in from outside meanwhile. Pure.
 //!
 //! futures-util and futures-channel do the same for many more and weigh eight kilobytes; an upload has some
 //! twenty futures, so polling all of them whenever one stirs costs nothing.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// Futures polled together; dropping one stops it.
-pub struct Flights<T>(Vec<Pin<Box<dyn Future<Output = T>>>>);
+type Flight<T> = Pin<Box<dyn Future<Output = T>>>;
 
-impl<T> Default for Flights<T> {
+/// Futures polled together, each under the name of what it does; dropping one stops it.
+pub struct Flights<K, T>(Vec<(K, Flight<T>)>);
+
+impl<K, T> Default for Flights<K, T> {
     fn default() -> Self {
         Self(Vec::new())
     }
 }
 
-impl<T> Flights<T> {
-    pub fn push(&mut self, flight: impl Future<Output = T> + 'static) {
-        self.0.push(Box::pin(flight));
+impl<K: PartialEq, T> Flights<K, T> {
+    pub fn push(&mut self, name: K, flight: impl Future<Output = T> + 'static) {
+        self.0.push((name, Box::pin(flight)));
+    }
+
+    /// Drops those of that name.
+    pub fn cut_off(&mut self, name: K) {
+        self.0.retain(|(other, _)| *other != name);
     }
 
     /// Drops all of them.
@@ -27,44 +35,58 @@ impl<T> Flights<T> {
         self.0.clear();
     }
 
-    /// The outcome of one that has ended; `None` if there is none at all.
-    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<T>> {
+    /// The outcome of one that has ended, if any has.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<T> {
         for place in 0..self.0.len() {
-            if let Poll::Ready(outcome) = self.0[place].as_mut().poll(context) {
+            if let Some((_, flight)) = self.0.get_mut(place)
+                && let Poll::Ready(outcome) = flight.as_mut().poll(context)
+            {
                 drop(self.0.swap_remove(place));
-                return Poll::Ready(Some(outcome));
+                return Poll::Ready(outcome);
             }
         }
-        if self.0.is_empty() { Poll::Ready(None) } else { Poll::Pending }
+        Poll::Pending
     }
 }
 
-/// An order that can be given once, from anywhere on the same thread.
-#[derive(Clone, Default)]
-pub struct Order(Rc<Shared>);
+/// What comes in from anywhere on the same thread, in its order.
+pub struct Inbox<T>(Rc<RefCell<Mail<T>>>);
 
-#[derive(Default)]
-struct Shared {
-    given: Cell<bool>,
-    waiting: RefCell<Option<Waker>>,
+struct Mail<T> {
+    letters: VecDeque<T>,
+    waiting: Option<Waker>,
 }
 
-impl Order {
-    pub fn give(&self) {
-        self.0.given.set(true);
-        // Taken out first, as waking may poll right away.
-        let waiting = self.0.waiting.borrow_mut().take();
+impl<T> Default for Inbox<T> {
+    fn default() -> Self {
+        Self(Rc::new(RefCell::new(Mail { letters: VecDeque::new(), waiting: None })))
+    }
+}
+
+impl<T> Clone for Inbox<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Inbox<T> {
+    pub fn put(&self, letter: T) {
+        let mut mail = self.0.borrow_mut();
+        mail.letters.push_back(letter);
+        let waiting = mail.waiting.take();
+        // Waking may poll right away.
+        drop(mail);
         if let Some(waker) = waiting {
             waker.wake();
         }
     }
 
-    /// Ready once it has been given, and from then on.
-    pub fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
-        if self.0.given.get() {
-            return Poll::Ready(());
+    pub fn poll(&self, context: &mut Context<'_>) -> Poll<T> {
+        let mut mail = self.0.borrow_mut();
+        if let Some(letter) = mail.letters.pop_front() {
+            return Poll::Ready(letter);
         }
-        self.0.waiting.replace(Some(context.waker().clone()));
+        mail.waiting = Some(context.waker().clone());
         Poll::Pending
     }
 }
@@ -88,30 +110,33 @@ mod tests {
     }
 
     #[test]
-    fn each_outcome_comes_once() {
+    fn each_outcome_comes_once_and_what_is_cut_off_never() {
         let mut context = Context::from_waker(Waker::noop());
         let mut flights = Flights::default();
-        assert_eq!(flights.poll_next(&mut context), Poll::Ready(None));
-        flights.push(pending());
-        flights.push(ready(1));
-        flights.push(ready(2));
+        flights.push("never", pending());
+        flights.push("one", ready(1));
+        flights.push("two", ready(2));
+        flights.push("three", ready(3));
+        flights.cut_off("three");
         let mut outcomes = [(); 2].map(|()| flights.poll_next(&mut context));
         outcomes.sort_by_key(|outcome| format!("{outcome:?}"));
-        assert_eq!(outcomes, [Poll::Ready(Some(1)), Poll::Ready(Some(2))]);
+        assert_eq!(outcomes, [Poll::Ready(1), Poll::Ready(2)]);
         assert_eq!(flights.poll_next(&mut context), Poll::Pending);
+        flights.push("four", ready(4));
         flights.clear();
-        assert_eq!(flights.poll_next(&mut context), Poll::Ready(None));
+        assert_eq!(flights.poll_next(&mut context), Poll::Pending);
     }
 
     #[test]
-    fn an_order_wakes_who_waits_and_stays_given() {
+    fn a_letter_wakes_who_waits_and_letters_keep_their_order() {
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(woken.clone());
         let mut context = Context::from_waker(&waker);
-        let order = Order::default();
-        assert_eq!(order.poll(&mut context), Poll::Pending);
-        order.clone().give();
+        let inbox = Inbox::default();
+        assert_eq!(inbox.poll(&mut context), Poll::Pending);
+        inbox.clone().put(1);
+        inbox.put(2);
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
-        assert_eq!([order.poll(&mut context), order.poll(&mut context)], [Poll::Ready(()); 2]);
+        assert_eq!([(); 3].map(|()| inbox.poll(&mut context)), [Poll::Ready(1), Poll::Ready(2), Poll::Pending]);
     }
 }

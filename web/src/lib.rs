@@ -24,7 +24,9 @@ mod exports;
 #[cfg(target_arch = "wasm32")]
 mod file;
 #[cfg(target_arch = "wasm32")]
-mod page;
+mod host;
+#[cfg(target_arch = "wasm32")]
+mod watching;
 #[cfg(target_arch = "wasm32")]
 mod xhr;
 

@@ -1,0 +1,57 @@
+//! Watches a video until it is converted. How often to look is said in `watch.rs`.
+
+use crate::client::{Client, Look};
+use crate::clock::sleep;
+use crate::error::{Failure, Kind, codes};
+use crate::host::Host;
+use crate::{backoff, watch};
+use js_sys::Math;
+use wasm_bindgen::JsValue;
+use wire::VideoStatus;
+
+/// Waits for the end; answers the whole `Video`.
+pub async fn watch(client: &Client, host: &Host, video_id: &str) -> Result<JsValue, Failure> {
+    let (mut wait, mut failures, mut percent, mut seen) = (0, 0, None, None);
+    loop {
+        wait = watch::next_ms(wait, false);
+        match client.video(video_id, seen.clone()).await {
+            Ok(Look::Same) => failures = 0,
+            Ok(Look::Video { glance, whole, etag }) => {
+                (failures, seen) = (0, etag);
+                match glance.status {
+                    VideoStatus::Ready => {
+                        host.state("ready");
+                        return Ok(whole);
+                    }
+                    VideoStatus::Failed => {
+                        let told = glance.error.filter(|m| !m.is_empty());
+                        let sentence = told.unwrap_or_else(|| "The video can't be converted.".into());
+                        return Err(Failure::last(codes::CONVERSION_FAILED, sentence));
+                    }
+                    VideoStatus::Canceled => {
+                        return Err(Failure::last(
+                            codes::CONVERSION_CANCELED,
+                            "The conversion was canceled.",
+                        ));
+                    }
+                    VideoStatus::Converting if percent != Some(glance.progress) => {
+                        if percent.is_none() {
+                            host.state("converting");
+                        }
+                        percent = Some(glance.progress);
+                        host.converting(glance.progress);
+                        wait = watch::next_ms(wait, true);
+                    }
+                    VideoStatus::Uploading | VideoStatus::Uploaded | VideoStatus::Converting => {}
+                }
+            }
+            Err(failure) if failure.kind == Kind::Final => return Err(failure),
+            // The video is safe; a look that fails is only late.
+            Err(failure) => {
+                failures += 1;
+                wait = wait.max(backoff::wait_ms(failure.kind, failures, failure.wish_ms, Math::random()));
+            }
+        }
+        sleep(wait).await;
+    }
+}

@@ -4,6 +4,7 @@
 
 pub mod answers;
 pub mod backoff;
+pub mod container;
 pub mod crc;
 pub mod error;
 pub mod flights;

@@ -1,0 +1,164 @@
+//! A look before a byte is spent: from a few small ranges of a file, tells whether it is a video and which.
+//! Pure: who reads the ranges is the caller's affair.
+//!
+//! The readers below are plain code over what has been read so far. Where one comes to a byte that is still
+//! missing it stops; that range is asked for, and the reader runs again from the start. So none of them keeps
+//! a state, and whatever a file claims, the limits are those of [`cursor`]: 64 reads of 32 KiB.
+
+mod asf;
+mod avi;
+mod cursor;
+mod flv;
+mod matroska;
+mod mp4;
+mod ogg;
+mod ps;
+mod real;
+#[cfg(test)]
+#[cfg(not(target_arch = "wasm32"))]
+mod tests;
+mod ts;
+
+use cursor::{Seen, tag};
+use std::ops::Range;
+
+/// Reads as little of a file as tells what it is. Ask `wants`, read that range, give it to `take`; until
+/// `None`.
+pub struct Look {
+    seen: Seen,
+    next: Option<Range<u64>>,
+}
+
+/// What is known of a video; `None` is unknown, not zero.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Media {
+    /// The true type, whatever the file's name says.
+    pub mime: &'static str,
+    pub duration_ms: Option<u64>,
+    /// As displayed: after rotation.
+    pub width: Option<u32>,
+    pub height: Option<u32>,
+    /// Degrees clockwise, as stored: 0, 90, 180 or 270.
+    pub rotation: u16,
+    /// Of the first video track, in the container's own words: `avc1`, `V_VP9`. Printable ASCII.
+    pub video: Option<Box<str>>,
+    pub audio: Option<Box<str>>,
+    /// Of any kind; 0 where the list couldn't be read.
+    pub tracks: u32,
+    /// MP4 and its kin only: metadata come before media data.
+    pub moov_first: Option<bool>,
+}
+
+/// A [`Media`] in the making: 0 is unknown, and an empty type is no video's.
+#[derive(Default)]
+struct Draft<'a> {
+    mime: &'static str,
+    duration_ms: u64,
+    width: u32,
+    height: u32,
+    rotation: u16,
+    video: &'a [u8],
+    audio: &'a [u8],
+    tracks: u32,
+    moov_first: Option<bool>,
+    /// There is a video track.
+    pictures: bool,
+    /// The list of tracks has been read to its end, so that none of video means none.
+    settled: bool,
+}
+
+impl Look {
+    /// At a file of `size` bytes.
+    pub fn new(size: u64) -> Self {
+        let mut look = Self { seen: Seen::new(size), next: None };
+        look.go_on();
+        look
+    }
+
+    /// The range to read next: not empty, within the file, at most 32 KiB.
+    pub fn wants(&self) -> Option<Range<u64>> {
+        self.next.clone()
+    }
+
+    /// The bytes of the wanted range; what is missing at its end counts as unreadable.
+    pub fn take(&mut self, bytes: &[u8]) {
+        if let Some(range) = self.next.take() {
+            self.seen.add(range, bytes);
+            self.go_on();
+        }
+    }
+
+    /// What the file is, as far as it has been read; `None`: no video.
+    pub fn media(self) -> Option<Media> {
+        let draft = tell(&self.seen)?;
+        Some(Media {
+            mime: draft.mime,
+            duration_ms: Some(draft.duration_ms).filter(|ms| *ms > 0),
+            width: Some(draft.width).filter(|pixels| *pixels > 0),
+            height: Some(draft.height).filter(|pixels| *pixels > 0),
+            rotation: draft.rotation,
+            video: printable(draft.video),
+            audio: printable(draft.audio),
+            tracks: draft.tracks,
+            moov_first: draft.moov_first,
+        })
+    }
+
+    fn go_on(&mut self) {
+        self.seen.begin();
+        tell(&self.seen);
+        self.next = self.seen.missing();
+    }
+}
+
+const EBML: u32 = 0x1A45_DFA3;
+const RIFF: u32 = tag(b"RIFF");
+const OGGS: u32 = tag(b"OggS");
+const RMF: u32 = tag(b".RMF");
+const FLV: u32 = tag(b"FLV\x01");
+const ASF: u32 = 0x3026_B275;
+const PACK: u32 = 0x0000_01BA;
+const SEQUENCE: u32 = 0x0000_01B3;
+/// How each key of SMPTE begins; only MXF files begin with one.
+const MXF: u32 = 0x060E_2B34;
+
+fn tell(seen: &Seen) -> Option<Draft<'_>> {
+    let mut file = seen.all();
+    let mut draft = Draft::default();
+    match file.clone().be32() {
+        EBML => matroska::read(&mut file, &mut draft),
+        RIFF => avi::read(&mut file, &mut draft),
+        OGGS => ogg::read(&mut file, &mut draft),
+        RMF => real::read(&mut file, &mut draft),
+        FLV => flv::read(&mut file, &mut draft),
+        ASF => asf::read(&mut file, &mut draft),
+        PACK | SEQUENCE => ps::read(&mut file, &mut draft),
+        MXF => draft.mime = "application/mxf",
+        _ => {
+            mp4::read(&mut file, &mut draft);
+            if draft.mime.is_empty() {
+                ts::read(&mut file, &mut draft);
+            }
+        }
+    }
+    let silent = draft.settled && !draft.pictures;
+    (!silent && !draft.mime.is_empty()).then_some(draft)
+}
+
+/// The name that a table has for a code; empty if none.
+fn named(table: &'static [[u8; 5]], code: u8) -> &'static [u8] {
+    table.iter().find(|[first, ..]| *first == code).map_or(b"", |[_, name @ ..]| name)
+}
+
+fn printable(name: &[u8]) -> Option<Box<str>> {
+    let name: String =
+        name.iter().filter(|byte| matches!(byte, b' '..=b'~')).map(|byte| char::from(*byte)).collect();
+    (!name.is_empty()).then(|| name.into())
+}
+
+/// `units`, of which a second has `per_second`, in milliseconds.
+fn milliseconds(units: u64, per_second: u64) -> u64 {
+    let whole = units.checked_div(per_second).unwrap_or(0).saturating_mul(1000);
+    let rest = units.checked_rem(per_second).unwrap_or(0).saturating_mul(1000);
+    whole.saturating_add(rest.checked_div(per_second).unwrap_or(0))
+}

@@ -1,0 +1,56 @@
+//! ASF, the container of WMV: objects named by GUIDs, of which the first four bytes tell enough (Microsoft's ASF
+//! Specification).
+
+use super::Draft;
+use super::avi::{bitmap, wave};
+use super::cursor::Cursor;
+
+const FILE: u32 = 0xA1DC_AB8C;
+const STREAM: u32 = 0x9107_DCB7;
+const VIDEO: u32 = 0xC0EF_19BC;
+const AUDIO: u32 = 0x409E_69F8;
+
+pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
+    draft.mime = "video/x-ms-wmv";
+    let mut header = next(file);
+    header.skip(6);
+    while header.left() > 0 {
+        let mut body = next(&mut header);
+        match body.name {
+            FILE => {
+                body.skip(40);
+                let length = body.le(8) / 10_000;
+                body.skip(8);
+                // The length of the file has in it what players read ahead, in milliseconds.
+                draft.duration_ms = length.saturating_sub(body.le(8));
+            }
+            STREAM => {
+                draft.tracks += 1;
+                stream(&mut body, draft);
+            }
+            _ => {}
+        }
+    }
+    draft.settled = header.whole();
+}
+
+/// The content of the next object.
+fn next<'a>(objects: &mut Cursor<'a>) -> Cursor<'a> {
+    let name = objects.be32();
+    objects.skip(12);
+    let size = objects.le(8).saturating_sub(24);
+    objects.part(name, size)
+}
+
+fn stream<'a>(body: &mut Cursor<'a>, draft: &mut Draft<'a>) {
+    let kind = body.be32();
+    body.skip(50);
+    match kind {
+        VIDEO if !draft.pictures => {
+            body.skip(11);
+            bitmap(body, draft);
+        }
+        AUDIO if draft.audio.is_empty() => wave(body, draft),
+        _ => {}
+    }
+}

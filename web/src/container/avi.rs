@@ -1,0 +1,97 @@
+//! AVI: chunks in chunks, the lowest byte first (Microsoft's RIFF, with OpenDML).
+
+use super::cursor::{Cursor, tag};
+use super::{Draft, milliseconds};
+
+const AVI: u32 = tag(b"AVI ");
+const LIST: u32 = tag(b"LIST");
+const HDRL: u32 = tag(b"hdrl");
+const STRL: u32 = tag(b"strl");
+const STRH: u32 = tag(b"strh");
+const STRF: u32 = tag(b"strf");
+const VIDS: u32 = tag(b"vids");
+const AUDS: u32 = tag(b"auds");
+
+pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
+    file.skip(8);
+    if file.be32() != AVI {
+        return;
+    }
+    draft.mime = "video/x-msvideo";
+    while let Some(mut list) = next(file) {
+        if list.name == HDRL {
+            while let Some(mut body) = next(&mut list) {
+                if body.name == STRL {
+                    draft.tracks += 1;
+                    stream(&mut body, draft);
+                }
+            }
+            draft.settled = list.whole();
+            break;
+        }
+    }
+}
+
+/// The content of the next chunk; of a list, the name is the list's own.
+fn next<'a>(chunks: &mut Cursor<'a>) -> Option<Cursor<'a>> {
+    if chunks.left() < 8 {
+        chunks.finish();
+        return None;
+    }
+    let name = chunks.be32();
+    let size = chunks.le32();
+    let mut body = chunks.part(name, size.into());
+    // Chunks start at even places.
+    chunks.part(0, (size & 1).into());
+    if name == LIST {
+        body.name = body.be32();
+    }
+    Some(body)
+}
+
+fn stream<'a>(chunks: &mut Cursor<'a>, draft: &mut Draft<'a>) {
+    let (mut kind, mut length) = (0, 0);
+    while let Some(mut body) = next(chunks) {
+        match (body.name, kind) {
+            (STRH, _) => {
+                kind = body.be32();
+                body.skip(16);
+                // A frame lasts `scale / rate` seconds.
+                let (scale, rate) = (body.le(4), body.le(4));
+                body.skip(4);
+                length = milliseconds(body.le(4).saturating_mul(scale), rate);
+            }
+            (STRF, VIDS) if !draft.pictures => {
+                draft.duration_ms = length;
+                bitmap(&mut body, draft);
+            }
+            (STRF, AUDS) if draft.audio.is_empty() => wave(&mut body, draft),
+            _ => {}
+        }
+    }
+}
+
+/// A BITMAPINFOHEADER: size and codec.
+#[inline(never)]
+pub fn bitmap<'a>(body: &mut Cursor<'a>, draft: &mut Draft<'a>) {
+    draft.pictures = true;
+    body.skip(4);
+    draft.width = body.le32();
+    // Negative: lines from top to bottom.
+    draft.height = (body.le32() as i32).unsigned_abs();
+    body.skip(4);
+    draft.video = body.bytes(4);
+}
+
+/// A WAVEFORMATEX: the codec is a number, named here where the web has a name for it.
+#[inline(never)]
+pub fn wave(body: &mut Cursor, draft: &mut Draft) {
+    draft.audio = match body.le(2) {
+        0x01 => b"pcm ",
+        0x55 => b"mp3 ",
+        0xFF => b"mp4a",
+        0x2000 => b"ac-3",
+        0x160..=0x163 => b"wma ",
+        _ => b"wave",
+    };
+}

@@ -1,0 +1,180 @@
+//! What has been read of a file, and the cursor that walks over it. All limits are here.
+
+use std::cell::Cell;
+use std::ops::Range;
+
+/// Reads of one file.
+const READS: usize = 64;
+/// Bytes of one read; all together are 2 MiB.
+pub const READ: u64 = 32 << 10;
+/// Values taken in one run, so that a file of two million empty boxes costs no time.
+const STEPS: u32 = 20_000;
+
+/// The pieces of a file that have been read.
+pub struct Seen {
+    size: u64,
+    pieces: Vec<Piece>,
+    missing: Cell<Option<u64>>,
+    steps: Cell<u32>,
+}
+
+/// Shorter than its range where the file couldn't be read.
+struct Piece {
+    range: Range<u64>,
+    bytes: Vec<u8>,
+}
+
+impl Seen {
+    pub fn new(size: u64) -> Self {
+        Self { size, pieces: Vec::new(), missing: Cell::new(None), steps: Cell::new(0) }
+    }
+
+    /// Before each run.
+    pub fn begin(&mut self) {
+        self.missing.set(None);
+        self.steps.set(STEPS);
+    }
+
+    /// What the run wanted and didn't have, unless enough has been read.
+    pub fn missing(&self) -> Option<Range<u64>> {
+        let at = self.missing.get().filter(|_| self.pieces.len() < READS)?;
+        Some(at..at.saturating_add(READ).min(self.size))
+    }
+
+    pub fn add(&mut self, range: Range<u64>, bytes: &[u8]) {
+        let bytes = bytes.get(..(range.end - range.start) as usize).unwrap_or(bytes);
+        self.pieces.push(Piece { range, bytes: bytes.to_vec() });
+    }
+
+    pub fn all(&self) -> Cursor<'_> {
+        Cursor { seen: self, at: 0, end: self.size, name: 0, cut: false }
+    }
+
+    fn bytes(&self, range: Range<u64>) -> Option<&[u8]> {
+        if range.is_empty() {
+            return Some(&[]);
+        }
+        self.steps.set(self.steps.get().checked_sub(1)?);
+        let within = |piece: &&Piece| piece.range.start <= range.start && range.end <= piece.range.end;
+        let Some(piece) = self.pieces.iter().rev().find(within) else {
+            if self.missing.get().is_none() {
+                self.missing.set(Some(range.start));
+            }
+            return None;
+        };
+        let from = (range.start - piece.range.start) as usize;
+        piece.bytes.get(from..from + (range.end - range.start) as usize)
+    }
+}
+
+/// A stretch of a file. Each value taken moves it on. Past the end, and where nothing has been read yet,
+/// there are zeros: the stretch then counts as cut and is over, so that no loop goes on. Readers need not ask
+/// after each value.
+#[derive(Clone)]
+pub struct Cursor<'a> {
+    seen: &'a Seen,
+    at: u64,
+    end: u64,
+    /// What the container calls it.
+    pub name: u32,
+    /// It should have been longer.
+    cut: bool,
+}
+
+impl<'a> Cursor<'a> {
+    pub fn left(&self) -> u64 {
+        self.end - self.at
+    }
+
+    /// Empty where they can't be had.
+    #[inline(never)]
+    pub fn bytes(&mut self, count: u64) -> &'a [u8] {
+        let from = self.at;
+        self.skip(count);
+        let skipped = self.at - from == count;
+        let bytes = if skipped { self.seen.bytes(from..self.at) } else { None };
+        if bytes.is_none() {
+            self.give_up();
+        }
+        bytes.unwrap_or_default()
+    }
+
+    /// A number of up to eight bytes, the highest first.
+    #[inline(never)]
+    pub fn be(&mut self, count: u64) -> u64 {
+        self.bytes(count).iter().fold(0, |number, byte| (number << 8) | u64::from(*byte))
+    }
+
+    /// A number of up to eight bytes, the lowest first.
+    #[inline(never)]
+    pub fn le(&mut self, count: u64) -> u64 {
+        self.be(count).swap_bytes().checked_shr(64 - 8 * count as u32).unwrap_or(0)
+    }
+
+    #[inline(never)]
+    pub fn be8(&mut self) -> u8 {
+        self.be(1) as u8
+    }
+
+    #[inline(never)]
+    pub fn be16(&mut self) -> u32 {
+        self.be(2) as u32
+    }
+
+    #[inline(never)]
+    pub fn be32(&mut self) -> u32 {
+        self.be(4) as u32
+    }
+
+    #[inline(never)]
+    pub fn le32(&mut self) -> u32 {
+        self.be32().swap_bytes()
+    }
+
+    /// Passes over bytes without reading them.
+    #[inline(never)]
+    pub fn skip(&mut self, count: u64) {
+        if count > self.left() {
+            self.give_up();
+        } else {
+            self.at += count;
+        }
+    }
+
+    /// Passes over all that is left.
+    pub fn finish(&mut self) {
+        self.at = self.end;
+    }
+
+    fn give_up(&mut self) {
+        self.cut = true;
+        self.finish();
+    }
+
+    /// The next `count` bytes, or as many as there are; passes over them.
+    #[inline(never)]
+    pub fn part(&mut self, name: u32, count: u64) -> Cursor<'a> {
+        let end = self.at + count.min(self.left());
+        let part = Cursor { end, name, cut: count > self.left(), ..*self };
+        self.at = end;
+        part
+    }
+
+    /// Goes behind the first `needle` in the next bytes, at most [`READ`]; without one, to the end.
+    #[inline(never)]
+    pub fn find(&mut self, needle: &[u8]) {
+        let hay = self.clone().bytes(self.left().min(READ));
+        let found = hay.windows(needle.len()).position(|bytes| bytes == needle);
+        self.skip(found.map_or(u64::MAX, |found| (found + needle.len()) as u64));
+    }
+
+    /// Read to its end, and nothing was missing.
+    pub fn whole(&self) -> bool {
+        self.left() == 0 && !self.cut
+    }
+}
+
+/// A name of four letters as a number.
+pub const fn tag(name: &[u8; 4]) -> u32 {
+    u32::from_be_bytes(*name)
+}

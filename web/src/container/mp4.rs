@@ -1,0 +1,217 @@
+//! MP4, QuickTime and kin: boxes in boxes (ISO/IEC 14496-12; Apple's QuickTime File Format).
+
+use super::cursor::{Cursor, tag};
+use super::{Draft, milliseconds};
+
+const FTYP: u32 = tag(b"ftyp");
+const FREE: u32 = tag(b"free");
+const HDLR: u32 = tag(b"hdlr");
+const MDAT: u32 = tag(b"mdat");
+const MDHD: u32 = tag(b"mdhd");
+const MDIA: u32 = tag(b"mdia");
+const MEHD: u32 = tag(b"mehd");
+const MINF: u32 = tag(b"minf");
+const MOOV: u32 = tag(b"moov");
+const MVEX: u32 = tag(b"mvex");
+const MVHD: u32 = tag(b"mvhd");
+const PNOT: u32 = tag(b"pnot");
+const SKIP: u32 = tag(b"skip");
+const SOUN: u32 = tag(b"soun");
+const STBL: u32 = tag(b"stbl");
+const STSD: u32 = tag(b"stsd");
+const STYP: u32 = tag(b"styp");
+const TKHD: u32 = tag(b"tkhd");
+const TRAK: u32 = tag(b"trak");
+const VIDE: u32 = tag(b"vide");
+const WIDE: u32 = tag(b"wide");
+/// Metadata packed by an old QuickTime.
+const CMOV: u32 = tag(b"cmov");
+
+/// Main brands of what isn't a video: pictures, and sound alone.
+const OTHERS: [u32; 21] = [
+    tag(b"M4A "),
+    tag(b"M4B "),
+    tag(b"M4P "),
+    tag(b"F4A "),
+    tag(b"F4B "),
+    tag(b"heic"),
+    tag(b"heix"),
+    tag(b"heim"),
+    tag(b"heis"),
+    tag(b"hevc"),
+    tag(b"hevx"),
+    tag(b"mif1"),
+    tag(b"msf1"),
+    tag(b"avif"),
+    tag(b"avis"),
+    tag(b"jpeg"),
+    tag(b"jpgs"),
+    tag(b"j2ki"),
+    tag(b"jp2 "),
+    tag(b"jxl "),
+    tag(b"crx "),
+];
+
+pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
+    let mut head = file.clone();
+    let size = head.be32();
+    draft.mime = match head.be32() {
+        FTYP | STYP => kin(head.be32()),
+        // Four letters also stand in texts, but what is before them is no length there.
+        MOOV | MDAT | WIDE | FREE | SKIP | PNOT if size < 0x0900_0000 || u64::from(size) <= file.left() => {
+            "video/quicktime"
+        }
+        _ => return,
+    };
+    let mut data = false;
+    while let Some(mut body) = next(file) {
+        match body.name {
+            MDAT => data = true,
+            MOOV => {
+                draft.moov_first = Some(!data);
+                movie(&mut body, draft);
+                break;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The type by the main brand.
+fn kin(brand: u32) -> &'static str {
+    const QT: u32 = tag(b"qt  ");
+    const M4V: u32 = tag(b"\0M4V");
+    const GP3: u32 = tag(b"\x003gp");
+    const GP3_2: u32 = tag(b"\x003g2");
+    match (brand, brand >> 8) {
+        (QT, _) => "video/quicktime",
+        (_, M4V) => "video/x-m4v",
+        (_, GP3) => "video/3gpp",
+        (_, GP3_2) => "video/3gpp2",
+        _ if OTHERS.contains(&brand) => "",
+        _ => "video/mp4",
+    }
+}
+
+/// The content of the next box.
+fn next<'a>(boxes: &mut Cursor<'a>) -> Option<Cursor<'a>> {
+    if boxes.left() < 8 {
+        boxes.finish();
+        return None;
+    }
+    let size = boxes.be(4);
+    let name = boxes.be32();
+    let length = match size {
+        0 => boxes.left(),
+        1 => boxes.be(8).saturating_sub(16),
+        _ => size.saturating_sub(8),
+    };
+    Some(boxes.part(name, length))
+}
+
+fn movie<'a>(boxes: &mut Cursor<'a>, draft: &mut Draft<'a>) {
+    let (mut second, mut length, mut longest) = (0, 0, 0);
+    while let Some(mut body) = next(boxes) {
+        match body.name {
+            MVHD => (second, length) = clock(&mut body),
+            // The duration of a movie in fragments.
+            MVEX if length == 0 => {
+                let mut body = inside(&mut body, MEHD);
+                let width = if body.be(4) >> 24 == 1 { 8 } else { 4 };
+                length = body.be(width);
+            }
+            TRAK => {
+                draft.tracks += 1;
+                longest = longest.max(track(&mut body, draft));
+            }
+            CMOV => return,
+            _ => {}
+        }
+    }
+    draft.duration_ms = if length > 0 { milliseconds(length, second) } else { longest };
+    draft.settled = boxes.whole();
+}
+
+/// Of `mvhd` and `mdhd`: the units of a second, and how many of them it lasts.
+fn clock(body: &mut Cursor) -> (u64, u64) {
+    let width = if body.be(4) >> 24 == 1 { 8 } else { 4 };
+    body.skip(2 * width);
+    let second = body.be(4);
+    let length = body.be(width);
+    // All ones: unknown.
+    let unknown = u64::MAX >> (64 - 8 * width);
+    (second, if length == unknown { 0 } else { length })
+}
+
+/// Answers its duration in milliseconds, 0 if unknown.
+fn track<'a>(boxes: &mut Cursor<'a>, draft: &mut Draft<'a>) -> u64 {
+    // Without a `tkhd`: all of it unknown.
+    let (mut head, mut length) = (boxes.part(0, 0), 0);
+    let (mut handler, mut entries) = (0, head.clone());
+    while let Some(mut body) = next(boxes) {
+        match body.name {
+            TKHD => head = body,
+            MDIA => {
+                while let Some(mut part) = next(&mut body) {
+                    match part.name {
+                        MDHD => {
+                            let (second, units) = clock(&mut part);
+                            length = milliseconds(units, second);
+                        }
+                        HDLR => {
+                            part.skip(8);
+                            handler = part.be32();
+                        }
+                        MINF => entries = inside(&mut inside(&mut part, STBL), STSD),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    entries.skip(12);
+    match handler {
+        VIDE if !draft.pictures => {
+            draft.pictures = true;
+            draft.video = entries.bytes(4);
+            entries.skip(24);
+            shape(&mut head, &mut entries, draft);
+        }
+        SOUN if draft.audio.is_empty() => draft.audio = entries.bytes(4),
+        _ => {}
+    }
+    length
+}
+
+/// The first box of that name, or nothing.
+fn inside<'a>(boxes: &mut Cursor<'a>, name: u32) -> Cursor<'a> {
+    while let Some(body) = next(boxes) {
+        if body.name == name {
+            return body;
+        }
+    }
+    boxes.clone()
+}
+
+/// Of `tkhd`: rotation, and the size as displayed before it; where there is none, that of `stsd`.
+fn shape(head: &mut Cursor, entry: &mut Cursor, draft: &mut Draft) {
+    head.skip(if head.clone().be8() == 1 { 52 } else { 40 });
+    // The matrix a b u, c d v, x y w takes (1, 0) to (a, b), with y pointing down.
+    let (a, b) = (head.be32() as i32, head.be32() as i32);
+    head.skip(8);
+    let d = head.be32() as i32;
+    head.skip(16);
+    let (mut width, mut height) = (head.be32() >> 16, head.be32() >> 16);
+    if width == 0 || height == 0 {
+        (width, height) = (entry.be16(), entry.be16());
+    }
+    if b.unsigned_abs() > a.unsigned_abs() {
+        draft.rotation = if b > 0 { 90 } else { 270 };
+        (width, height) = (height, width);
+    } else if a < 0 && d < 0 {
+        // A mirrored picture has only one of them negative.
+        draft.rotation = 180;
+    }
+    (draft.width, draft.height) = (width, height);
+}

@@ -1,0 +1,157 @@
+//! MPEG transport streams: packets of 188 bytes, with a time before or a checksum behind each in some
+//! (ISO/IEC 13818-1; M2TS as on Blu-ray).
+
+use super::cursor::{Cursor, READ};
+use super::{Draft, named};
+
+/// The packets of some 400 kB; by then a stream has told twice what it carries.
+const PACKETS: u32 = 2_000;
+
+const VIDEO: &[[u8; 5]] = &[
+    *b"\x01mp1v",
+    *b"\x02mp2v",
+    *b"\x10mp4v",
+    *b"\x1Bavc1",
+    *b"\x24hvc1",
+    *b"\x33vvc1",
+    *b"\x42avs2",
+    *b"\xD1drac",
+    *b"\xEAvc-1",
+];
+const AUDIO: &[[u8; 5]] =
+    &[*b"\x03mpga", *b"\x04mpga", *b"\x0Fmp4a", *b"\x11mp4a", *b"\x81ac-3", *b"\x84ec-3", *b"\x87ec-3"];
+
+pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
+    // The length of a packet, and what comes before it.
+    for (length, lead) in [(188, 0), (192, 4), (204, 0)] {
+        let mut packets = Packets { rest: file.clone(), length, lead };
+        let count = (file.left() / length).min(5);
+        if count > 2 && (0..count).all(|_| packets.next().is_some()) {
+            draft.mime = "video/mp2t";
+            programs(Packets { rest: file.clone(), length, lead }, draft);
+            break;
+        }
+    }
+}
+
+struct Packets<'a> {
+    rest: Cursor<'a>,
+    length: u64,
+    lead: u64,
+}
+
+struct Packet<'a> {
+    stream: u32,
+    /// A table or a frame starts in it.
+    opens: bool,
+    /// On a clock of 90 kHz; 0 if it tells none.
+    time: u64,
+    body: Cursor<'a>,
+}
+
+impl<'a> Packets<'a> {
+    /// `None` also where there should be one and isn't.
+    #[inline(never)]
+    fn next(&mut self) -> Option<Packet<'a>> {
+        let mut body = self.rest.part(0, self.length);
+        body.skip(self.lead);
+        let header = body.be32();
+        // It begins with G; it is undamaged; there is something in it.
+        if header & 0xFF80_0000 != 0x4700_0000 || header & 0x30 == 0 {
+            return None;
+        }
+        let mut body = body.part(0, 184);
+        let mut time = 0;
+        if header & 0x20 != 0 {
+            let size = body.be(1);
+            let mut extra = body.part(0, size);
+            if extra.be8() & 0x10 != 0 {
+                time = extra.be(6) >> 15;
+            }
+        }
+        Some(Packet { stream: header >> 8 & 0x1FFF, opens: header & 0x40_0010 == 0x40_0010, time, body })
+    }
+}
+
+fn programs<'a>(mut packets: Packets<'a>, draft: &mut Draft<'a>) {
+    let mut end = packets.rest.clone();
+    // The list of programs first, then that of the streams of one.
+    let mut table = 0;
+    let (mut clock, mut start) = (0, 0);
+    for _ in 0..PACKETS {
+        let Some(mut packet) = packets.next() else { return };
+        if packet.stream == table && packet.opens && !draft.settled && draft.tracks == 0 {
+            match table {
+                0 => table = program(&mut packet.body),
+                _ => streams(&mut packet.body, draft),
+            }
+        }
+        if start == 0 && packet.time != 0 {
+            (clock, start) = (packet.stream, packet.time);
+        }
+        if start != 0 && draft.tracks != 0 {
+            break;
+        }
+    }
+    let last = (end.left() / packets.length).saturating_sub(READ / packets.length);
+    end.skip(last.saturating_mul(packets.length));
+    packets.rest = end;
+    while let Some(packet) = packets.next() {
+        if packet.stream == clock && packet.time != 0 {
+            // The clock goes round after a day.
+            draft.duration_ms = (packet.time.wrapping_sub(start) & 0x1_FFFF_FFFF) / 90;
+        }
+    }
+}
+
+/// The table that starts in a packet, behind what is the same in all; nothing if it is of another kind.
+fn section<'a>(body: &mut Cursor<'a>, kind: u8) -> Cursor<'a> {
+    let pointer = body.be(1);
+    body.skip(pointer);
+    if body.be8() != kind {
+        body.finish();
+    }
+    let size = body.be(2) & 0xFFF;
+    let mut section = body.part(0, size);
+    section.skip(5);
+    section
+}
+
+/// Where the first program's list of streams comes; 0 if that isn't told.
+fn program(body: &mut Cursor) -> u32 {
+    let mut section = section(body, 0);
+    let mut entry = section.be32();
+    if entry >> 16 == 0 {
+        // The network's own.
+        entry = section.be32();
+    }
+    entry & 0x1FFF
+}
+
+fn streams(body: &mut Cursor, draft: &mut Draft) {
+    let mut section = section(body, 2);
+    section.skip(2);
+    let size = section.be(2) & 0xFFF;
+    section.skip(size);
+    let mut sound = true;
+    // A checksum ends it.
+    while section.left() > 4 {
+        let kind = section.be8();
+        section.skip(2);
+        let size = section.be(2) & 0xFFF;
+        section.skip(size);
+        draft.tracks += 1;
+        let (video, audio) = (named(VIDEO, kind), named(AUDIO, kind));
+        if draft.video.is_empty() {
+            draft.video = video;
+            draft.pictures = !video.is_empty();
+        }
+        if draft.audio.is_empty() {
+            draft.audio = audio;
+        }
+        sound &= !audio.is_empty();
+    }
+    section.skip(4);
+    // What isn't known here may be pictures.
+    draft.settled = sound && section.whole();
+}

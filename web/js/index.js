@@ -1,4 +1,4 @@
-// The face of the uploader: checks what it is given, loads the engine when the first file comes, and turns
+// The face of the uploader: checks what it is given, starts the engine when the first file comes, and turns
 // the engine's events into promises and an async iterable. How to upload is the engine's business.
 
 /** What went wrong, in a sentence (`message`) and as a stable word (`code`). */
@@ -11,27 +11,51 @@ export class UploadError extends Error {
   }
 }
 
-let wasm;
+let chosen = {};
 let engine;
 
-/** Chooses where the wasm comes from. To be called before the first upload; without it, it lies beside this file. */
+/** Chooses where wasm and worker come from. To be called before the first upload; without it, they lie beside this file. */
 export function init(options = {}) {
-  check(options, { wasm: () => true });
-  wasm = options.wasm;
+  check(options, { wasm: () => true, worker: (value) => value === false || isString(value) || value instanceof URL });
+  chosen = options;
   engine = undefined;
 }
 
 /** Starts to send `file`; what becomes of it is told by the returned `Upload`. */
 export function upload(file, options) {
-  if (!(file instanceof Blob)) throw new TypeError("upload() takes a File or a Blob.");
+  const isHandle = globalThis.FileSystemFileHandle && file instanceof FileSystemFileHandle;
+  if (!(file instanceof Blob || isHandle)) throw new TypeError("upload() takes a File, a Blob or a FileSystemFileHandle.");
   check(options, OPTIONS);
   if (options.endpoint === undefined) throw new TypeError("The option `endpoint` is missing.");
-  const endpoint = new URL(options.endpoint, globalThis.document?.baseURI ?? location.href);
-  return new Upload(file, { ...options, endpoint: endpoint.href.replace(/\/+$/, "") });
+  return new Upload(file, { ...options, endpoint: absolute(options.endpoint).replace(/\/+$/, "") });
+}
+
+/** What earlier page loads of this site left unfinished and no other tab is sending, the newest first. */
+export async function resumable() {
+  const store = await import("./store.js");
+  const { held = [] } = (await globalThis.navigator?.locks?.query()) ?? {};
+  const busy = new Set(held.map(({ name }) => name));
+  const open = (await store.list()).filter(
+    ({ id, stored, canceled, expiresAt }) => !stored && !canceled && !(expiresAt < Date.now()) && !busy.has(store.nameOf(id)),
+  );
+  open.sort((a, b) => b.startedAt - a.startedAt);
+  return Promise.all(open.map(async (record) => {
+    const { id, endpoint, fileName, size, lastModified, startedAt, videoId, partSize, handle } = record;
+    const sent = Math.min(size, (await store.countParts(id)) * partSize);
+    return {
+      endpoint, fileName, size, lastModified, startedAt, videoId, sent, handle,
+      async forget({ token } = {}) {
+        await store.change(id, { canceled: true });
+        const run = new Upload(new Blob(), { endpoint, token, allowAnyFile: true, abandon: id });
+        await run.done.catch(() => {});
+      },
+    };
+  }));
 }
 
 const MIB = 2 ** 20;
 const isString = (value) => typeof value === "string";
+const absolute = (url) => new URL(url, globalThis.document?.baseURI ?? location.href).href;
 
 /** Each option, and what it may be. */
 const OPTIONS = {
@@ -53,23 +77,62 @@ function check(options, known) {
   }
 }
 
-/** The engine, loaded once. A failure isn't remembered: the next upload tries again. */
-function load() {
-  engine ??= import("./engine.js").then(async (module) => {
-    await module.default({ module_or_path: wasm ?? new URL("./uploader.wasm", import.meta.url) });
-    return module;
-  });
-  const loading = engine;
-  return loading.catch((cause) => {
-    if (engine === loading) engine = undefined;
+// ---- The engine, in its worker
+
+const running = new Map();
+let last = 0;
+
+/** The port to the engine, started once. A failure isn't remembered: the next upload tries again. */
+function connect() {
+  engine ??= startWorker().catch(startHere);
+  const starting = engine;
+  return starting.catch((cause) => {
+    if (engine === starting) engine = undefined;
     throw new UploadError("not_loaded", "The uploader's engine can't be loaded.", { cause });
   });
 }
 
+async function startWorker() {
+  if (chosen.worker === false) throw undefined;
+  const options = { type: "module", name: "greloupis-uploader" };
+  // Written out, so that bundlers find the worker.
+  const worker = chosen.worker
+    ? new Worker(chosen.worker, options)
+    : new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "greloupis-uploader" });
+  await new Promise((started, failed) => {
+    worker.onmessage = started;
+    worker.onerror = failed;
+  });
+  worker.onerror = () => {
+    engine = undefined;
+    const broken = () => new UploadError("internal", "The uploader has stopped by a fault of its own.");
+    for (const run of [...running.values()]) run.hear({ event: { type: "failed", error: broken() } });
+  };
+  return listen(worker);
+}
+
+/** On this thread, where there can be no worker: a policy forbids it, or a bundler has lost it. */
+async function startHere() {
+  const { serve } = await import("./worker.js");
+  const { port1, port2 } = new MessageChannel();
+  serve(port1);
+  return listen(port2);
+}
+
+function listen(port) {
+  port.onmessage = ({ data }) => running.get(data.id)?.hear(data);
+  for (const kind of ["online", "offline"]) {
+    globalThis.addEventListener?.(kind, () => port.postMessage({ order: "online", value: kind === "online" }));
+  }
+  return port;
+}
+
 class Upload {
+  #id = ++last;
   #state = "starting";
   #over = false;
-  #run;
+  #port;
+  #token;
   #readers = new Set();
   #done = withResolvers();
   #ready = withResolvers();
@@ -79,7 +142,8 @@ class Upload {
     // Who looks at one of them only, or at the events only, must not be told of an unhandled rejection.
     this.done.catch(() => {});
     this.ready.catch(() => {});
-    const { signal } = options;
+    const { signal, token } = options;
+    this.#token = typeof token === "function" ? token : () => token;
     if (signal) {
       const cancel = () => this.cancel();
       signal.addEventListener("abort", cancel);
@@ -106,9 +170,18 @@ class Upload {
     return this.#state;
   }
 
+  /** Begins nothing new; what is in flight may finish. */
+  pause() {
+    this.#order("pause", true);
+  }
+
+  resume() {
+    this.#order("pause", false);
+  }
+
   cancel() {
     if (this.#over) return;
-    if (this.#run) this.#run.cancel();
+    if (this.#port) this.#order("cancel");
     else this.#fail(new UploadError("canceled", "The upload was canceled."));
   }
 
@@ -137,40 +210,69 @@ class Upload {
     };
   }
 
-  async #start(file, { endpoint, token, videoId, partSize, concurrency, checksum }) {
-    const { Run } = await load();
+  #paused;
+
+  async #start(given, { endpoint, videoId, partSize, concurrency, checksum, allowAnyFile, abandon }) {
+    const [port, wasm] = await Promise.all([connect(), portable(chosen.wasm)]);
+    const [file, handle] = given instanceof Blob ? [given] : [await read(given), given];
     if (this.#over) return;
-    this.#run = new Run(
-      file,
-      endpoint,
-      videoId,
-      partSize,
-      concurrency === "auto" ? undefined : concurrency,
-      checksum !== "off",
-      typeof token === "function" ? token : () => token,
-      (event) => this.#hear(event),
-    );
+    running.set(this.#id, this);
+    this.#port = port;
+    this.#order("start", {
+      file, handle, endpoint, videoId, partSize, abandon, wasm,
+      concurrency: concurrency === "auto" ? undefined : concurrency,
+      checks: checksum !== "off",
+      anyFile: allowAnyFile === true,
+    });
+    if (this.#paused) this.pause();
+    if (globalThis.document && file.size > 0 && !abandon) this.#picture(file);
   }
 
-  #hear(event) {
+  #order(order, value) {
+    if (order === "pause") this.#paused = value;
+    this.#port?.postMessage({ id: this.#id, order, value });
+  }
+
+  /** A picture of the video, as soon as it is known to be one. */
+  async #picture(file) {
+    for await (const { type } of this) {
+      if (type !== "media") continue;
+      const { poster } = await import("./poster.js");
+      const image = await poster(file);
+      if (image && !this.#over) this.#tell({ type: "poster", image });
+      return;
+    }
+  }
+
+  /** What the engine says, or asks. */
+  hear({ event, ask }) {
+    if (this.#over) return;
+    if (ask) return this.#give(ask);
     switch (event.type) {
       case "failed":
-        return this.#fail(new UploadError(event.code, event.message));
+        return this.#fail(event.error ?? new UploadError(event.code, event.message));
       case "state":
+        if (this.#state === event.state) return;
         this.#state = event.state;
         break;
-      case "uploaded": {
-        const { type, ...stored } = event;
-        this.#done.resolve(stored);
-        event = { type, videoId: stored.videoId };
+      case "uploaded":
+        this.#done.resolve(event.stored);
+        event = { type: "uploaded", videoId: event.stored.videoId };
         break;
-      }
       case "ready":
         this.#ready.resolve(event.video);
         this.#tell(event);
         return this.#end();
     }
     this.#tell(event);
+  }
+
+  async #give(ask) {
+    try {
+      this.#order("token", { ask, token: await this.#token() });
+    } catch {
+      this.#order("token", { ask, failed: true });
+    }
   }
 
   #tell(event) {
@@ -196,12 +298,29 @@ class Upload {
   #end() {
     this.#over = true;
     this.#forget();
+    running.delete(this.#id);
     const readers = [...this.#readers];
     this.#readers.clear();
     for (const { wake } of readers) wake();
-    this.#run?.free();
-    this.#run = undefined;
   }
+}
+
+/** The file behind a handle. Asks for leave where that is needed, which takes a click. */
+async function read(handle) {
+  try {
+    if ((await handle.queryPermission?.()) === "prompt") await handle.requestPermission();
+    return await handle.getFile();
+  } catch (cause) {
+    throw new UploadError("file_unreadable", "The file can't be read; it may have been changed, moved or removed.", { cause });
+  }
+}
+
+/** The wasm in a form that can go to a worker. */
+async function portable(wasm) {
+  const given = await wasm;
+  if (given instanceof Response) return WebAssembly.compileStreaming(given);
+  if (globalThis.Request && given instanceof Request) return given.url;
+  return isString(given) || given instanceof URL ? absolute(given) : given;
 }
 
 /** `Promise.withResolvers`, for browsers before 2024. */

@@ -16,6 +16,18 @@ pub trait Json: Sized {
     /// A whole number from 0 on that a float holds exactly.
     fn count(&self) -> Option<u64>;
     fn truth(&self) -> Option<bool>;
+    #[inline(never)]
+    fn text_at(&self, name: &str) -> Option<String> {
+        self.get(name)?.text()
+    }
+    #[inline(never)]
+    fn count_at(&self, name: &str) -> Option<u64> {
+        self.get(name)?.count()
+    }
+    #[inline(never)]
+    fn items_at(&self, name: &str) -> Option<Vec<Self>> {
+        self.get(name)?.items()
+    }
     /// The elements of an array.
     fn items(&self) -> Option<Vec<Self>>;
     /// The fields of an object.
@@ -49,29 +61,29 @@ pub struct Glance {
 /// [`wire::UploadOpened`].
 pub fn opened(json: &impl Json) -> Option<Session> {
     Some(Session {
-        upload: json.get("upload")?.text()?,
-        video_id: json.get("videoId")?.text()?,
+        upload: json.text_at("upload")?,
+        video_id: json.text_at("videoId")?,
         expires_at: json.get("expiresAt").and_then(|end| end.time()),
-        part_size: json.get("partSize")?.count()?,
-        part_count: json.get("partCount")?.count()?.try_into().ok()?,
-        checksum: json.get("checksum")?.text()? == "CRC64NVME",
+        part_size: json.count_at("partSize")?,
+        part_count: json.count_at("partCount")?.try_into().ok()?,
+        checksum: json.text_at("checksum")? == "CRC64NVME",
         tickets: signed(json)?,
     })
 }
 
 /// [`wire::SignedParts`].
 pub fn signed(json: &impl Json) -> Option<Vec<Ticket>> {
-    json.get("parts")?.items()?.iter().map(ticket).collect()
+    json.items_at("parts")?.iter().map(ticket).collect()
 }
 
 fn ticket<J: Json>(json: &J) -> Option<Ticket> {
-    let url = json.get("url")?.text()?;
+    let url = json.text_at("url")?;
     // Both by the server's clock, so that ours doesn't matter.
     let ends = json.get("expiresAt")?.time();
     let life_ms = ends.zip(signed_at::<J>(&url)).map(|(end, start)| end.saturating_sub(start));
     let headers = json.get("headers").map(|headers| headers.pairs()).unwrap_or_default();
     Some(Ticket {
-        part: json.get("partNumber")?.count()?.try_into().ok()?,
+        part: json.count_at("partNumber")?.try_into().ok()?,
         url,
         headers: headers
             .into_iter()
@@ -92,32 +104,32 @@ fn signed_at<J: Json>(url: &str) -> Option<u64> {
 
 /// [`wire::UploadStatus`].
 pub fn listed(json: &impl Json) -> Option<Listing> {
-    let state = match &*json.get("state")?.text()? {
+    let state = match &*json.text_at("state")? {
         "open" => UploadState::Open,
         "completed" => UploadState::Completed,
         "aborted" => UploadState::Aborted,
         _ => return None,
     };
-    let parts = json.get("parts")?.items()?.iter().map(stored_part).collect::<Option<_>>()?;
+    let parts = json.items_at("parts")?.iter().map(stored_part).collect::<Option<_>>()?;
     Some(Listing { state, parts })
 }
 
 fn stored_part(json: &impl Json) -> Option<StoredPart> {
     Some(StoredPart {
-        part_number: json.get("partNumber")?.count()?.try_into().ok()?,
-        size: json.get("size")?.count()?,
-        etag: json.get("etag")?.text()?,
-        checksum: json.get("checksum").and_then(|checksum| checksum.text()),
+        part_number: json.count_at("partNumber")?.try_into().ok()?,
+        size: json.count_at("size")?,
+        etag: json.text_at("etag")?,
+        checksum: json.text_at("checksum"),
     })
 }
 
 /// [`wire::UploadCompleted`].
 pub fn completed(json: &impl Json) -> Option<Stored> {
     Some(Stored {
-        video_id: json.get("videoId")?.text()?,
-        key: json.get("key")?.text()?,
-        size: json.get("size")?.count()?,
-        checksum: json.get("checksum").and_then(|checksum| checksum.text()),
+        video_id: json.text_at("videoId")?,
+        key: json.text_at("key")?,
+        size: json.count_at("size")?,
+        checksum: json.text_at("checksum"),
         // Compared by the machine.
         verified: false,
     })
@@ -126,7 +138,7 @@ pub fn completed(json: &impl Json) -> Option<Stored> {
 /// [`wire::Video`].
 pub fn glance(json: &impl Json) -> Option<Glance> {
     Some(Glance {
-        status: match &*json.get("status")?.text()? {
+        status: match &*json.text_at("status")? {
             "uploading" => VideoStatus::Uploading,
             "uploaded" => VideoStatus::Uploaded,
             "converting" => VideoStatus::Converting,
@@ -135,14 +147,14 @@ pub fn glance(json: &impl Json) -> Option<Glance> {
             "canceled" => VideoStatus::Canceled,
             _ => return None,
         },
-        progress: json.get("progress")?.count()?.try_into().ok()?,
-        error: json.get("error").and_then(|error| error.get("message")?.text()),
+        progress: json.count_at("progress")?.try_into().ok()?,
+        error: json.get("error").and_then(|error| error.text_at("message")),
     })
 }
 
 /// [`wire::Problem`].
 pub fn problem(json: &impl Json) -> Problem {
-    let text = |name| json.get(name).and_then(|field| field.text()).unwrap_or_default();
+    let text = |name| json.text_at(name).unwrap_or_default();
     Problem {
         code: text("code"),
         detail: text("detail"),

@@ -4,20 +4,22 @@
 use crate::answers::{self, Glance, Json};
 use crate::error::Failure;
 use crate::host::Host;
-use crate::machine::{Listing, Session, Stored};
-use crate::parts::Ticket;
 use crate::xhr::{self, Answer, Body, Request};
 use js_sys::{Array, Date, JSON, Object, Reflect};
 use serde::Serialize;
+use std::pin::Pin;
 use wasm_bindgen::{JsCast, JsValue};
-use wire::{CompleteUpload, OpenUpload, SignParts};
 
 /// The edge, on behalf of one upload.
+#[derive(Clone)]
 pub struct Client {
     /// Absolute, without a slash at its end.
     endpoint: String,
     host: Host,
 }
+
+/// A call under way. Boxed, so that all calls share one piece of code.
+pub type Calling = Pin<Box<dyn Future<Output = Result<Answer, Failure>>>>;
 
 /// A look at a video.
 pub enum Look {
@@ -35,88 +37,62 @@ impl Client {
         Self { endpoint, host }
     }
 
-    pub async fn open(&self, body: &OpenUpload) -> Result<Session, Failure> {
-        let answer = self.call("POST", "/uploads", Some(&text(body)?)).await?;
-        answers::opened(&parse(&answer)?).ok_or_else(Failure::bad_answer)
-    }
-
-    pub async fn sign(&self, upload: &str, part_numbers: Vec<u32>) -> Result<Vec<Ticket>, Failure> {
-        let path = ["/uploads/", upload, "/parts"].concat();
-        let answer = self.call("POST", &path, Some(&text(&SignParts { part_numbers })?)).await?;
-        answers::signed(&parse(&answer)?).ok_or_else(Failure::bad_answer)
-    }
-
-    pub async fn list(&self, upload: &str) -> Result<Listing, Failure> {
-        let answer = self.call("GET", &["/uploads/", upload].concat(), None).await?;
-        answers::listed(&parse(&answer)?).ok_or_else(Failure::bad_answer)
-    }
-
-    pub async fn complete(&self, upload: &str, body: &CompleteUpload) -> Result<Stored, Failure> {
-        let path = ["/uploads/", upload, "/complete"].concat();
-        let answer = self.call("POST", &path, Some(&text(body)?)).await?;
-        answers::completed(&parse(&answer)?).ok_or_else(Failure::bad_answer)
-    }
-
-    pub async fn abort(&self, upload: &str) -> Result<(), Failure> {
-        self.call("DELETE", &["/uploads/", upload].concat(), None).await.map(drop)
-    }
-
     /// Looks at a video; `seen` is the tag of the last look.
     pub async fn video(&self, video_id: &str, seen: Option<String>) -> Result<Look, Failure> {
         let unless = seen.map(|tag| ("if-none-match".to_string(), tag));
-        let answer = self.ask("GET", &["/videos/", video_id].concat(), None, unless).await?;
+        let answer = self.call("GET", &["/videos/", video_id], None, unless).await?;
         if answer.status == 304 {
             return Ok(Look::Same);
         }
-        let answer = accept(answer)?;
         let whole = parse(&answer)?;
         let glance = answers::glance(&whole).ok_or_else(Failure::bad_answer)?;
         Ok(Look::Video { glance, whole, etag: answer.header("etag") })
     }
 
-    async fn call(&self, method: &'static str, path: &str, body: Option<&str>) -> Result<Answer, Failure> {
-        accept(self.ask(method, path, body, None).await?)
-    }
-
-    async fn ask(
+    /// Makes a call; answers what isn't an error.
+    pub fn call(
         &self,
         method: &'static str,
-        path: &str,
-        body: Option<&str>,
+        path: &[&str],
+        body: Option<String>,
         header: Option<(String, String)>,
-    ) -> Result<Answer, Failure> {
-        let mut headers: Vec<_> = header.into_iter().collect();
-        // Asked for at every call, so that a token which runs out within a long upload is renewed.
-        if let Some(token) = self.host.bearer().await? {
-            headers.push(("authorization".into(), ["Bearer ", &token].concat()));
-        }
-        let body = match body {
-            Some(json) => {
-                headers.push(("content-type".into(), "application/json".into()));
-                Body::Text(json)
+    ) -> Calling {
+        let url = [&*self.endpoint, &*path.concat()].concat();
+        let host = self.host.clone();
+        Box::pin(async move {
+            let mut headers: Vec<_> = header.into_iter().collect();
+            // Asked for at every call, so that a token which runs out within a long upload is renewed.
+            if let Some(token) = host.bearer().await? {
+                headers.push(("authorization".into(), ["Bearer ", &token].concat()));
             }
-            None => Body::None,
-        };
-        let url = [&self.endpoint, path].concat();
-        xhr::send(Request { method, url: &url, headers: &headers, body }, None).await
+            let body = match &body {
+                Some(json) => {
+                    headers.push(("content-type".into(), "application/json".into()));
+                    Body::Text(json)
+                }
+                None => Body::None,
+            };
+            let answer = xhr::send(Request { method, url: &url, headers: &headers, body }, None).await?;
+            if answer.is_ok() || answer.status == 304 {
+                return Ok(answer);
+            }
+            let problem = parse(&answer).map(|body| answers::problem(&body)).unwrap_or_default();
+            Err(Failure::from_edge(answer.status, problem).after(answer.wish_ms()))
+        })
     }
 }
 
-fn accept(answer: Answer) -> Result<Answer, Failure> {
-    if answer.is_ok() {
-        return Ok(answer);
+/// An answer's JSON; undefined where there is no body.
+pub fn parse(answer: &Answer) -> Result<JsValue, Failure> {
+    if answer.text.is_empty() {
+        return Ok(JsValue::UNDEFINED);
     }
-    let problem = parse(&answer).map(|body| answers::problem(&body)).unwrap_or_default();
-    Err(Failure::from_edge(answer.status, problem).after(answer.wish_ms()))
-}
-
-fn parse(answer: &Answer) -> Result<JsValue, Failure> {
     JSON::parse(&answer.text).map_err(|_| Failure::bad_answer())
 }
 
-/// Can't fail: the requests of `wire` hold nothing that JSON can't.
-fn text(body: &impl Serialize) -> Result<String, Failure> {
-    serde_json::to_string(body).map_err(|_| Failure::bad_answer())
+/// A request's JSON. Can't fail: the requests of `wire` hold nothing that JSON can't.
+pub fn text(body: &impl Serialize) -> Option<String> {
+    serde_json::to_string(body).ok()
 }
 
 impl Json for JsValue {

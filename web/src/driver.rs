@@ -1,7 +1,8 @@
 //! Obeys the machine in a browser: each command becomes a request, a read or a note, each outcome an event.
 //! Decides nothing.
 
-use crate::client::Client;
+use crate::answers;
+use crate::client::{self, Client};
 use crate::clock::{self, moment, sleep};
 use crate::error::{Failure, Kind, codes};
 use crate::file::File;
@@ -17,7 +18,8 @@ use std::ops::Range;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
-use wire::OpenUpload;
+use wasm_bindgen::JsValue;
+use wire::{OpenUpload, SignParts};
 
 /// How to send a file. All optional ones have a good value of their own.
 pub struct Settings {
@@ -31,21 +33,24 @@ pub struct Settings {
     pub any_file: bool,
 }
 
+type Working = Pin<Box<dyn Future<Output = Result<Event, Failure>>>>;
+type Timer = Pin<Box<dyn Future<Output = ()>>>;
+
 /// One upload from the first look at the file to the video's being ready.
 pub struct Driver {
     file: File,
     settings: Settings,
-    client: Rc<Client>,
+    client: Client,
     host: Host,
     inbox: Inbox<Event>,
     /// The file's true type, once it has been looked at.
     mime: Option<&'static str>,
     /// The upload's token; empty until it is open.
-    upload: Rc<str>,
+    upload: String,
     /// Everything under way; dropping one stops it.
     flights: Flights<Task, Event>,
     /// Runs out at that time.
-    timer: Option<(u64, Pin<Box<dyn Future<Output = ()>>>)>,
+    timer: Option<(u64, Timer)>,
     /// The way to the storage carries many requests at once.
     multiplexed: Rc<Cell<bool>>,
 }
@@ -53,9 +58,9 @@ pub struct Driver {
 impl Driver {
     pub fn new(file: File, settings: Settings, client: Client, host: Host, inbox: Inbox<Event>) -> Self {
         Self {
-            client: Rc::new(client),
+            client,
             mime: None,
-            upload: "".into(),
+            upload: String::new(),
             flights: Flights::default(),
             timer: None,
             multiplexed: Rc::default(),
@@ -82,7 +87,7 @@ impl Driver {
         let stored = match claim {
             Claim::Stored(stored) => stored,
             Claim::Open { upload, saved } => {
-                self.upload = upload.into();
+                self.upload = upload;
                 self.send(Some(saved), early).await?
             }
             Claim::Nothing => self.send(None, early).await?,
@@ -101,12 +106,12 @@ impl Driver {
     /// Looks at the file and takes it for this upload; what comes in meanwhile is for later.
     async fn prepare(&mut self, early: &mut Vec<Event>) -> Result<Claim, Failure> {
         let (file, host, any_file) = (self.file.clone(), self.host.clone(), self.settings.any_file);
-        let mut mime = None;
+        let mime = Cell::new(None);
         let work = async {
             if file.size() > 0 {
                 match file.look().await? {
                     Some(media) => {
-                        mime = Some(media.mime);
+                        mime.set(Some(media.mime));
                         host.media(&media);
                     }
                     None if any_file => {}
@@ -126,7 +131,7 @@ impl Driver {
             work.as_mut().poll(context)
         })
         .await;
-        self.mime = mime;
+        self.mime = mime.get();
         claim
     }
 
@@ -155,7 +160,7 @@ impl Driver {
             self.set_timer(machine.wakeup());
             if let Some(event) = self.next().await {
                 if let Event::Opened(session) = &event {
-                    self.upload = session.upload.as_str().into();
+                    self.upload = session.upload.clone();
                 }
                 machine.handle(event, moment());
             }
@@ -192,45 +197,40 @@ impl Driver {
     }
 
     fn obey(&mut self, command: Command, machine: &Machine) {
-        let (client, upload, file) = (self.client.clone(), self.upload.clone(), self.file.clone());
+        let upload = self.upload.clone();
         let range = |part| machine.plan().map(|plan| plan.range(part)).unwrap_or_default();
         match command {
             Command::Open => {
-                let body = self.opening();
-                self.fly(Task::Open, async move { client.open(&body).await.map(Event::Opened) });
-            }
-            Command::Sign(parts) => {
-                self.fly(Task::Sign, async move { client.sign(&upload, parts).await.map(Event::Signed) });
-            }
-            Command::Hash(part) => {
-                let range = range(part);
-                self.fly(Task::Hash(part), async move {
-                    file.crc(range).await.map(|crc| Event::Hashed { part, crc })
+                let body = client::text(&self.opening());
+                self.ask(Task::Open, "POST", &["/uploads"], body, |json| {
+                    answers::opened(json).map(Event::Opened)
                 });
             }
-            Command::Put(ticket) => {
-                let (part, range) = (ticket.part, range(ticket.part));
-                let inbox = self.inbox.clone();
-                let told = Box::new(move |bytes| inbox.put(Event::Moved { part, bytes }));
-                let (host, multiplexed) = (self.host.clone(), self.multiplexed.clone());
-                self.fly(Task::Put(part), async move {
-                    let receipt = put(&file, range, &ticket, told).await?;
-                    if !multiplexed.get() {
-                        multiplexed.set(host.multiplexes(&ticket.url));
-                    }
-                    Ok(Event::Landed { part, receipt, multiplexed: multiplexed.get() })
+            Command::Sign(part_numbers) => {
+                let body = client::text(&SignParts { part_numbers });
+                self.ask(Task::Sign, "POST", &["/uploads/", &upload, "/parts"], body, |json| {
+                    answers::signed(json).map(Event::Signed)
                 });
             }
-            Command::List => {
-                self.fly(Task::List, async move { client.list(&upload).await.map(Event::Listed) });
-            }
-            Command::Complete(body) => self.fly(Task::Complete, async move {
-                client.complete(&upload, &body).await.map(Event::Completed)
+            Command::List => self.ask(Task::List, "GET", &["/uploads/", &upload], None, |json| {
+                answers::listed(json).map(Event::Listed)
             }),
+            Command::Complete(body) => {
+                let body = client::text(&body);
+                self.ask(Task::Complete, "POST", &["/uploads/", &upload, "/complete"], body, |json| {
+                    answers::completed(json).map(Event::Completed)
+                });
+            }
             Command::Abort => {
                 self.flights.clear();
-                self.fly(Task::Abort, async move { client.abort(&upload).await.map(|()| Event::Aborted) });
+                self.ask(Task::Abort, "DELETE", &["/uploads/", &upload], None, |_| Some(Event::Aborted));
             }
+            Command::Hash(part) => {
+                let (file, range) = (self.file.clone(), range(part));
+                let hashed = async move { Ok(Event::Hashed { part, crc: file.crc(range).await? }) };
+                self.fly(Task::Hash(part), Box::pin(hashed));
+            }
+            Command::Put(ticket) => self.put(range(ticket.part), ticket),
             Command::CutOff(task) => self.flights.cut_off(task),
             Command::DropAll => self.flights.clear(),
             Command::Keep(note) => self.host.write(&note),
@@ -240,7 +240,35 @@ impl Driver {
         }
     }
 
-    fn fly(&mut self, task: Task, work: impl Future<Output = Result<Event, Failure>> + 'static) {
+    /// One call to the edge; `read` makes an event of its answer.
+    fn ask(
+        &mut self,
+        task: Task,
+        method: &'static str,
+        path: &[&str],
+        body: Option<String>,
+        read: fn(&JsValue) -> Option<Event>,
+    ) {
+        let call = self.client.call(method, path, body, None);
+        let asked = async move { read(&client::parse(&call.await?)?).ok_or_else(Failure::bad_answer) };
+        self.fly(task, Box::pin(asked));
+    }
+
+    fn put(&mut self, range: Range<u64>, ticket: Ticket) {
+        let (part, inbox) = (ticket.part, self.inbox.clone());
+        let told = Box::new(move |bytes| inbox.put(Event::Moved { part, bytes }));
+        let (file, host, multiplexed) = (self.file.clone(), self.host.clone(), self.multiplexed.clone());
+        let landed = async move {
+            let receipt = put(&file, range, &ticket, told).await?;
+            if !multiplexed.get() {
+                multiplexed.set(host.multiplexes(&ticket.url));
+            }
+            Ok(Event::Landed { part, receipt, multiplexed: multiplexed.get() })
+        };
+        self.fly(Task::Put(part), Box::pin(landed));
+    }
+
+    fn fly(&mut self, task: Task, work: Working) {
         self.flights
             .push(task, async move { work.await.unwrap_or_else(|failure| Event::Failed { task, failure }) });
     }

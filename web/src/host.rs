@@ -192,16 +192,16 @@ fn read(found: &JsValue) -> Option<Claim> {
     }
     let part = |part: &JsValue| {
         Some(SavedPart {
-            part: part.get("part")?.count()?.try_into().ok()?,
-            etag: part.get("etag").and_then(|etag| etag.text()),
-            crc: part.get("crc").and_then(|crc| crc::from_base64(&crc.text()?)),
+            part: part.count_at("part")?.try_into().ok()?,
+            etag: part.text_at("etag"),
+            crc: part.text_at("crc").and_then(|crc| crc::from_base64(&crc)),
         })
     };
     let saved = Saved {
-        part_size: found.get("partSize")?.count()?,
+        part_size: found.count_at("partSize")?,
         checksum: found.get("checksum")?.truth()?,
-        parts: found.get("parts")?.items()?.iter().filter_map(part).collect(),
+        parts: found.items_at("parts")?.iter().filter_map(part).collect(),
         canceled: found.get("canceled").is_some(),
     };
-    Some(Claim::Open { upload: found.get("upload")?.text()?, saved })
+    Some(Claim::Open { upload: found.text_at("upload")?, saved })
 }

@@ -7,8 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What a browser downloads, in the order of its loading.
-const DOWNLOADED: [&str; 3] = ["index.js", "engine.js", "uploader.wasm"];
+/// What is written by hand.
+const FACE: [&str; 4] = ["index.js", "store.js", "poster.js", "worker.js"];
+/// What the engine is made of besides.
+const ENGINE: [&str; 2] = ["engine.js", "uploader.wasm"];
 
 /// What rustc makes of the wasm target today; wasm-opt must be told, or it refuses the module.
 const WASM_FEATURES: [&str; 6] = [
@@ -42,7 +44,9 @@ pub fn pack() -> Outcome<PathBuf> {
             .map_err(|error| format!("{} can't be copied: {error}", from.display()))?;
     }
     minify(&npm.join("glue/engine.js"), &package.join("engine.js"))?;
-    minify(&web.join("js/index.js"), &package.join("index.js"))?;
+    for file in FACE {
+        minify(&web.join("js").join(file), &package.join(file))?;
+    }
     write_manifest(&web.join("package.json"), &package.join("package.json"))?;
     weigh(&package, &web)?;
     tools::output_of(
@@ -110,9 +114,8 @@ fn write_manifest(from: &Path, to: &Path) -> Outcome {
 
 /// Prints the sizes and compares brotli's with the budget, so that growth is a decision.
 fn weigh(package: &Path, web: &Path) -> Outcome {
-    let printed = tools::output_of(
-        Command::new("node").arg(web.join("sizes.mjs")).args(DOWNLOADED.map(|file| package.join(file))),
-    )?;
+    let files = FACE.into_iter().chain(ENGINE).map(|file| package.join(file));
+    let printed = tools::output_of(Command::new("node").arg(web.join("sizes.mjs")).args(files))?;
     let budget_file = web.join("size-budget.json");
     let budget: Value = serde_json::from_str(&tools::read(&budget_file)?)
         .map_err(|error| format!("{} isn't JSON: {error}", budget_file.display()))?;

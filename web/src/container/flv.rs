@@ -40,7 +40,7 @@ pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
             }
             _ => {}
         }
-        if !draft.video.is_empty() && !(sound && draft.audio.is_empty()) {
+        if !(draft.video.is_empty() || sound && draft.audio.is_empty()) {
             break;
         }
     }

@@ -6,9 +6,9 @@ use crate::error::Failure;
 use crate::host::Host;
 use crate::xhr::{self, Answer, Body, Request};
 use js_sys::{Array, Date, JSON, Object, Reflect};
-use serde::Serialize;
 use std::pin::Pin;
 use wasm_bindgen::{JsCast, JsValue};
+use wire::{CompleteUpload, CompletedPart, OpenUpload};
 
 /// The edge, on behalf of one upload.
 #[derive(Clone)]
@@ -40,7 +40,7 @@ impl Client {
     /// Looks at a video; `seen` is the tag of the last look.
     pub async fn video(&self, video_id: &str, seen: Option<String>) -> Result<Look, Failure> {
         let unless = seen.map(|tag| ("if-none-match".to_string(), tag));
-        let answer = self.call("GET", &["/videos/", video_id], None, unless).await?;
+        let answer = self.call("GET", &["/videos/", video_id], JsValue::UNDEFINED, unless).await?;
         if answer.status == 304 {
             return Ok(Look::Same);
         }
@@ -54,7 +54,7 @@ impl Client {
         &self,
         method: &'static str,
         path: &[&str],
-        body: Option<String>,
+        body: JsValue,
         header: Option<(String, String)>,
     ) -> Calling {
         let url = [&*self.endpoint, &*path.concat()].concat();
@@ -65,6 +65,8 @@ impl Client {
             if let Some(token) = host.bearer().await? {
                 headers.push(("authorization".into(), ["Bearer ", &token].concat()));
             }
+            // Undefined, for no body, is no text.
+            let body = JSON::stringify(&body).ok().and_then(|json| json.as_string());
             let body = match &body {
                 Some(json) => {
                     headers.push(("content-type".into(), "application/json".into()));
@@ -90,9 +92,45 @@ pub fn parse(answer: &Answer) -> Result<JsValue, Failure> {
     JSON::parse(&answer.text).map_err(|_| Failure::bad_answer())
 }
 
-/// A request's JSON. Can't fail: the requests of `wire` hold nothing that JSON can't.
-pub fn text(body: &impl Serialize) -> Option<String> {
-    serde_json::to_string(body).ok()
+/// A plain object of those fields that have a value.
+pub fn object(fields: &[(&str, JsValue)]) -> JsValue {
+    let object = Object::new();
+    for (name, value) in fields.iter().filter(|(_, value)| !value.is_undefined()) {
+        // Can't fail: the object is new.
+        let _ = Reflect::set(&object, &(*name).into(), value);
+    }
+    object.into()
+}
+
+/// The body of [`wire::OpenUpload`].
+pub fn open_upload(body: &OpenUpload) -> JsValue {
+    object(&[
+        ("fileName", body.file_name.as_str().into()),
+        ("size", (body.size as f64).into()),
+        ("contentType", body.content_type.as_str().into()),
+        ("lastModified", body.last_modified.map(|ms| ms as f64).into()),
+        ("videoId", body.video_id.as_deref().into()),
+        ("partSize", body.part_size.map(|bytes| bytes as f64).into()),
+    ])
+}
+
+/// The body of [`wire::SignParts`].
+pub fn sign_parts(part_numbers: &[u32]) -> JsValue {
+    let numbers: Array = part_numbers.iter().map(|number| JsValue::from(*number)).collect();
+    object(&[("partNumbers", numbers.into())])
+}
+
+/// The body of [`wire::CompleteUpload`].
+pub fn complete_upload(body: &CompleteUpload) -> JsValue {
+    let part = |part: &CompletedPart| {
+        object(&[
+            ("partNumber", part.part_number.into()),
+            ("etag", part.etag.as_str().into()),
+            ("checksum", part.checksum.as_deref().into()),
+        ])
+    };
+    let parts: Array = body.parts.iter().map(part).collect();
+    object(&[("parts", parts.into()), ("checksum", body.checksum.as_deref().into())])
 }
 
 impl Json for JsValue {

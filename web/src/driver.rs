@@ -19,7 +19,9 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 use wasm_bindgen::JsValue;
-use wire::{OpenUpload, SignParts};
+use wire::OpenUpload;
+
+const NOTHING: JsValue = JsValue::UNDEFINED;
 
 /// How to send a file. All optional ones have a good value of their own.
 pub struct Settings {
@@ -201,29 +203,29 @@ impl Driver {
         let range = |part| machine.plan().map(|plan| plan.range(part)).unwrap_or_default();
         match command {
             Command::Open => {
-                let body = client::text(&self.opening());
+                let body = client::open_upload(&self.opening());
                 self.ask(Task::Open, "POST", &["/uploads"], body, |json| {
                     answers::opened(json).map(Event::Opened)
                 });
             }
             Command::Sign(part_numbers) => {
-                let body = client::text(&SignParts { part_numbers });
+                let body = client::sign_parts(&part_numbers);
                 self.ask(Task::Sign, "POST", &["/uploads/", &upload, "/parts"], body, |json| {
                     answers::signed(json).map(Event::Signed)
                 });
             }
-            Command::List => self.ask(Task::List, "GET", &["/uploads/", &upload], None, |json| {
+            Command::List => self.ask(Task::List, "GET", &["/uploads/", &upload], NOTHING, |json| {
                 answers::listed(json).map(Event::Listed)
             }),
             Command::Complete(body) => {
-                let body = client::text(&body);
+                let body = client::complete_upload(&body);
                 self.ask(Task::Complete, "POST", &["/uploads/", &upload, "/complete"], body, |json| {
                     answers::completed(json).map(Event::Completed)
                 });
             }
             Command::Abort => {
                 self.flights.clear();
-                self.ask(Task::Abort, "DELETE", &["/uploads/", &upload], None, |_| Some(Event::Aborted));
+                self.ask(Task::Abort, "DELETE", &["/uploads/", &upload], NOTHING, |_| Some(Event::Aborted));
             }
             Command::Hash(part) => {
                 let (file, range) = (self.file.clone(), range(part));
@@ -246,7 +248,7 @@ impl Driver {
         task: Task,
         method: &'static str,
         path: &[&str],
-        body: Option<String>,
+        body: JsValue,
         read: fn(&JsValue) -> Option<Event>,
     ) {
         let call = self.client.call(method, path, body, None);

@@ -2,12 +2,13 @@
 //! later page load needs. Everything said is a plain object that can be cloned, so that it can cross threads.
 
 use crate::answers::Json;
+use crate::client::object;
 use crate::container::Media;
 use crate::crc;
 use crate::error::{Failure, codes};
 use crate::machine::{Note, Saved, SavedPart, Stored, Task};
 use crate::progress::Report;
-use js_sys::{Object, Promise, Reflect};
+use js_sys::{Promise, Reflect};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
@@ -162,16 +163,6 @@ impl Host {
         let _ = Reflect::set(&event, &"type".into(), &kind.into());
         self.tell(&event);
     }
-}
-
-/// A plain object of those fields that have a value.
-fn object(fields: &[(&str, JsValue)]) -> JsValue {
-    let object = Object::new();
-    for (name, value) in fields.iter().filter(|(_, value)| !value.is_undefined()) {
-        // Can't fail: the object is new.
-        let _ = Reflect::set(&object, &(*name).into(), value);
-    }
-    object.into()
 }
 
 fn stored_object(stored: &Stored) -> JsValue {

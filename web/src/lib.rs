@@ -33,3 +33,8 @@ mod xhr;
 
 #[cfg(target_arch = "wasm32")]
 pub use exports::*;
+
+/// Small, as every page downloads it.
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();

@@ -77,7 +77,8 @@ fn build_wasm(npm: &Path) -> Outcome {
         Command::new("node")
             .arg(tools::root().join("node_modules/binaryen/bin/wasm-opt"))
             .arg(glue.join("engine_bg.wasm"))
-            .args(["-Oz", "--strip-debug", "--strip-producers"])
+            // Functions stay apart: what looks alike compresses better than what is merged.
+            .args(["-Oz", "-ocimfs", "0", "--strip-debug", "--strip-producers"])
             .args(WASM_FEATURES)
             .arg("-o")
             .arg(npm.join("package/uploader.wasm")),

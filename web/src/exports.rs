@@ -58,3 +58,26 @@ impl Run {
         self.0.put(Event::Online(online));
     }
 }
+
+/// The checksum as the uploader works it out, for `cargo xtask bench crc` alone.
+#[cfg(feature = "bench")]
+#[wasm_bindgen]
+#[derive(Default)]
+pub struct Checksum(crate::file::Hash);
+
+#[cfg(feature = "bench")]
+#[wasm_bindgen]
+impl Checksum {
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Checksum {
+        Checksum::default()
+    }
+
+    pub fn update(&mut self, bytes: &js_sys::Uint8Array) {
+        self.0.take(bytes);
+    }
+
+    pub fn value(&self) -> u64 {
+        self.0.crc.value()
+    }
+}

@@ -141,8 +141,8 @@ async fn read_all(reader: &ReadableStreamByobReader, hash: &mut Hash) -> Result<
 }
 
 /// A checksum of bytes that JavaScript holds.
-struct Hash {
-    crc: Crc64,
+pub struct Hash {
+    pub crc: Crc64,
     bytes: u64,
     sip: Vec<u8>,
 }
@@ -154,7 +154,7 @@ impl Default for Hash {
 }
 
 impl Hash {
-    fn take(&mut self, bytes: &Uint8Array) {
+    pub fn take(&mut self, bytes: &Uint8Array) {
         for start in (0..bytes.length()).step_by(self.sip.len()) {
             let view = bytes.subarray(start, bytes.length().min(start + SIP));
             let sip = &mut self.sip[..view.length() as usize];

@@ -11,10 +11,11 @@ use std::process::{Child, Command, Stdio};
 /// Runs the benchmark of that name, or all.
 pub fn bench(args: &[&str]) -> Outcome {
     match args {
-        [] => upload().and_then(|()| s3()),
+        [] => upload().and_then(|()| s3()).and_then(|()| crc()),
         ["upload"] => upload(),
         ["s3"] => s3(),
-        _ => Err("usage: cargo xtask bench [upload | s3]".into()),
+        ["crc"] => crc(),
+        _ => Err("usage: cargo xtask bench [upload | s3 | crc]".into()),
     }
 }
 
@@ -52,6 +53,22 @@ fn s3() -> Outcome {
     std::fs::remove_dir_all(&data)
         .map_err(|error| format!("{} can't be removed: {error}", data.display()))?;
     outcome
+}
+
+/// Implementations of CRC64NVME in headless Chromium, over the same bytes in memory.
+fn crc() -> Outcome {
+    let chromium = tools::chromium()?;
+    let build = results()?.join("crc");
+    pack::build_wasm(&build, &["bench"])?;
+    let folder = tools::root().join("tests/bench");
+    tools::npm_ci_in(&folder)?;
+    tools::run(
+        Command::new("node")
+            .arg("crc.mjs")
+            .args([&build, &results()?.join("crc.json")])
+            .env("CHROMIUM", chromium)
+            .current_dir(folder),
+    )
 }
 
 /// The local system on free ports; stopped when this is dropped.

@@ -24,16 +24,13 @@ const WASM_FEATURES: [&str; 6] = [
 
 /// Builds and packs; answers the folder with the package's files.
 pub fn pack() -> Outcome<PathBuf> {
-    tools::wasm_target()?;
-    tools::npm_ci()?;
     let npm = tools::root().join("target/npm");
     let package = npm.join("package");
     if npm.exists() {
         // A file of an earlier version must not get into the tarball.
         fs::remove_dir_all(&npm).map_err(|error| format!("{} can't be emptied: {error}", npm.display()))?;
     }
-    fs::create_dir_all(&package).map_err(|error| format!("{} can't be made: {error}", package.display()))?;
-    build_wasm(&npm)?;
+    build_wasm(&npm, &[])?;
     let web = tools::root().join("web");
     for (from, to) in [
         (web.join("js/index.d.ts"), "index.d.ts"),
@@ -56,11 +53,16 @@ pub fn pack() -> Outcome<PathBuf> {
 }
 
 /// Compiles, makes the glue, and optimizes: leaves `package/uploader.wasm` and `glue/engine.js`.
-fn build_wasm(npm: &Path) -> Outcome {
+pub fn build_wasm(npm: &Path, features: &[&str]) -> Outcome {
+    tools::wasm_target()?;
+    tools::npm_ci()?;
+    let package = npm.join("package");
+    fs::create_dir_all(&package).map_err(|error| format!("{} can't be made: {error}", package.display()))?;
     let target = "wasm32-unknown-unknown";
     tools::run(
         tools::cargo()
             .args(["build", "--quiet", "--package=web", "--lib", "--profile=web", "--target", target])
+            .arg(format!("--features={}", features.join(",")))
             // Else the names of this machine's folders would be in what everybody downloads.
             .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", remapped_paths()),
     )?;
@@ -81,7 +83,7 @@ fn build_wasm(npm: &Path) -> Outcome {
             .args(["-Oz", "-ocimfs", "0", "--strip-debug", "--strip-producers"])
             .args(WASM_FEATURES)
             .arg("-o")
-            .arg(npm.join("package/uploader.wasm")),
+            .arg(package.join("uploader.wasm")),
     )
 }
 

@@ -1,0 +1,74 @@
+// `cargo xtask bench crc`: CRC64NVME in headless Chromium, ours as it is shipped. Prints a table and writes the
+// numbers as JSON.
+//
+// Arguments: folder of our build with the feature `bench` · where to write the JSON
+
+import { build } from "esbuild";
+import { readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { dirname, extname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { launch } from "./browser.mjs";
+
+const MIB = 2 ** 20;
+const PLAN = { size: 256 * MIB, turn: 16 * MIB, rounds: Number(process.env.ROUNDS ?? 5) };
+const [ours, result] = process.argv.slice(2);
+const here = dirname(fileURLToPath(import.meta.url));
+
+const page = await servePage();
+const browser = await launch(process.env.CHROMIUM);
+try {
+  await browser.open(`${page.url}/?crc.js`);
+  report(await browser.evaluate(`import("/crc.js").then(({ measure }) => measure(${JSON.stringify(PLAN)}))`));
+} finally {
+  await browser.close();
+  page.close();
+}
+
+async function servePage() {
+  const { outputFiles } = await build({
+    entryPoints: [join(here, "contestants/crc.js")],
+    bundle: true,
+    format: "esm",
+    minify: true,
+    write: false,
+    external: ["/vendor/*"],
+    logLevel: "error",
+  });
+  const files = {
+    "/": () => readFileSync(join(here, "page.html")),
+    "/crc.js": () => outputFiles[0].contents,
+    "/vendor/engine.js": () => readFileSync(join(ours, "glue/engine.js")),
+    "/vendor/uploader.wasm": () => readFileSync(join(ours, "package/uploader.wasm")),
+  };
+  const types = { "": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };
+  const server = createServer((request, response) => {
+    const { pathname } = new URL(request.url, "http://page");
+    if (!Object.hasOwn(files, pathname)) return response.writeHead(404).end();
+    // A page on its own has a clock of five microseconds, any other one of a hundred.
+    response.setHeader("cross-origin-opener-policy", "same-origin");
+    response.setHeader("cross-origin-embedder-policy", "require-corp");
+    response.setHeader("content-type", types[extname(pathname)]).end(files[pathname]());
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { url: `http://127.0.0.1:${server.address().port}`, close: () => server.close() };
+}
+
+/** The median of each contestant, and all turns as JSON. All must agree. */
+function report(results) {
+  for (const { name, digests } of results) {
+    if (String(digests) !== String(results[0].digests)) throw new Error(`${name} disagrees: ${digests}`);
+  }
+  const median = (list) => list.toSorted((a, b) => a - b)[list.length >> 1];
+  const rows = results.map(({ name, speeds }) => {
+    const mbPerSecond = median(speeds) / 1e6;
+    return { name, mbPerSecond, oursIsFasterBy: median(results[0].speeds) / median(speeds) };
+  });
+  writeFileSync(result, `${JSON.stringify({ ...PLAN, rows, turns: results }, null, 2)}\n`);
+  console.log(`\nCRC64NVME of ${PLAN.size / MIB} MiB, median of ${results[0].speeds.length} turns\n`);
+  console.log("| | MB/s | ours is faster by |");
+  console.log("| --- | --- | --- |");
+  for (const { name, mbPerSecond, oursIsFasterBy } of rows) {
+    console.log(`| ${name} | ${mbPerSecond.toFixed(0)} | ${oursIsFasterBy.toFixed(2)} |`);
+  }
+}

@@ -216,8 +216,8 @@ fn edge(options: &Options, page: &str, s3: &SdkConfig, mediaconvert: &SdkConfig)
                 "CATALOG" => format!("sqlite:{}", catalog.display()),
                 // No browser can reach an unspecified address: then the person must name one.
                 "CDN_BASE_URL" if !unspecified => format!("{page}/cdn"),
-                // Others see one port of ours at most.
-                "UPLOAD_BASE_URL" if place == Place::Network && !unspecified => page.into(),
+                // On the page's own origin no part needs a preflight, and others need reach one port only.
+                "UPLOAD_BASE_URL" if !unspecified => page.into(),
                 "AUTH_MODE" if place == Place::Loopback => "none".into(),
                 _ => return None,
             })

@@ -33,6 +33,8 @@ mod xhr;
 
 #[cfg(target_arch = "wasm32")]
 pub use exports::*;
+#[cfg(target_arch = "wasm32")]
+pub use host::Host;
 
 /// Small, as every page downloads it.
 #[cfg(target_arch = "wasm32")]

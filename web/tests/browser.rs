@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
-use web::Run;
+use web::{Host, Run};
 use web::crc::{crc64, to_base64};
 use web_sys::Blob;
 
@@ -18,8 +18,20 @@ wasm_bindgen_test_configure!(run_in_browser);
 const SINK: &str = env!("GRELOUPIS_SINK", "the address of tests/sink; `cargo xtask test` sets it");
 const MIB: usize = 1 << 20;
 
-#[wasm_bindgen(inline_js = "export const getText = async (url) => (await fetch(url)).text();")]
+#[wasm_bindgen(inline_js = r"
+export const getText = async (url) => (await fetch(url)).text();
+export const makeHost = (tell, token, found) => ({
+  tell,
+  token: async () => token(),
+  claim: async () => found,
+  keep: (note) => tell({ type: 'note', ...note }),
+  multiplexes: () => false,
+});
+")]
 extern "C" {
+    #[wasm_bindgen(js_name = makeHost)]
+    fn make_host(tell: &JsValue, token: &Function, found: &JsValue) -> Host;
+
     #[wasm_bindgen(js_name = getText, catch)]
     async fn get_text(url: &str) -> Result<JsValue, JsValue>;
 }
@@ -53,6 +65,10 @@ struct Setting {
     at_once: Option<u32>,
     checks: bool,
     token: &'static str,
+    any_file: bool,
+    /// What an earlier page load has written down.
+    found: JsValue,
+    video: Option<String>,
     /// The event to wait for; a failure always ends it.
     until: &'static str,
 }
@@ -66,6 +82,9 @@ impl Default for Setting {
             at_once: None,
             checks: true,
             token: "return 'jwt'",
+            any_file: true,
+            found: JsValue::UNDEFINED,
+            video: None,
             until: "uploaded",
         }
     }
@@ -85,7 +104,8 @@ fn start(setting: Setting) -> Sent {
         }
         memory.borrow_mut().push(event);
     });
-    let video = format!("{}-{}", setting.faults.replace(',', "-"), (js_sys::Math::random() * 1e9) as u32);
+    let name = || format!("{}-{}", setting.faults.replace(',', "-"), (js_sys::Math::random() * 1e9) as u32);
+    let video = setting.video.clone().unwrap_or_else(name);
     let run = Run::new(
         blob(&bytes(setting.size)),
         format!("{SINK}/{}/api", setting.faults),
@@ -93,8 +113,8 @@ fn start(setting: Setting) -> Sent {
         Some((5 * MIB) as f64),
         setting.at_once,
         setting.checks,
-        Function::new_no_args(setting.token),
-        tell.as_ref().clone().unchecked_into(),
+        setting.any_file,
+        make_host(tell.as_ref(), &Function::new_no_args(setting.token), &setting.found),
     );
     Sent { run, told, end, _tell: tell, video }
 }
@@ -125,8 +145,12 @@ async fn inspect(video: &str) -> JsValue {
     js_sys::JSON::parse(&json.as_string().unwrap()).unwrap()
 }
 
+fn get(object: &JsValue, field: &str) -> JsValue {
+    Reflect::get(object, &field.into()).unwrap()
+}
+
 fn text(object: &JsValue, field: &str) -> String {
-    Reflect::get(object, &field.into()).unwrap().as_string().unwrap_or_default()
+    get(object, field).as_string().unwrap_or_default()
 }
 
 fn number(object: &JsValue, field: &str) -> f64 {
@@ -137,6 +161,10 @@ fn number(object: &JsValue, field: &str) -> f64 {
 impl Outcome {
     fn all(&self, kind: &str) -> Vec<&JsValue> {
         self.told.iter().filter(|event| text(event, "type") == kind).collect()
+    }
+
+    fn stored(&self) -> JsValue {
+        get(&self.last, "stored")
     }
 
     /// Stored: exactly these bytes, told as such, progress never back.
@@ -183,8 +211,10 @@ async fn plain() {
     outcome.is_stored(SIZE);
     assert_eq!(outcome.puts(), 6.0);
     assert_eq!(number(&outcome.seen, "mostInFlight"), 6.0);
-    assert_eq!(text(&outcome.last, "checksum"), to_base64(crc64(&bytes(SIZE))));
-    assert_eq!(number(&outcome.last, "size"), SIZE as f64);
+    let stored = outcome.stored();
+    assert_eq!(text(&stored, "checksum"), to_base64(crc64(&bytes(SIZE))));
+    assert_eq!(number(&stored, "size"), SIZE as f64);
+    assert_eq!(get(&stored, "verified"), JsValue::TRUE);
     let states: Vec<_> = outcome.all("state").iter().map(|event| text(event, "state")).collect();
     assert_eq!(states[..4], ["starting", "uploading", "finishing", "uploaded"]);
 }
@@ -269,7 +299,10 @@ async fn etags_that_cors_hides() {
 async fn a_storage_without_checksums() {
     let outcome = send("no-checksum").await;
     outcome.is_stored(SIZE);
-    assert_eq!(text(&outcome.last, "checksum"), "");
+    assert_eq!(text(&outcome.stored(), "checksum"), "");
+    assert_eq!(get(&outcome.stored(), "verified"), JsValue::FALSE);
+    let states: Vec<_> = outcome.all("state").iter().map(|event| text(event, "state")).collect();
+    assert!(states.contains(&"unverified".into()), "{states:?}");
 }
 
 #[wasm_bindgen_test]
@@ -339,7 +372,7 @@ async fn a_token_that_cannot_be_had() {
 #[wasm_bindgen_test]
 async fn the_conversion_is_watched_to_its_end() {
     let outcome = start(Setting { size: 9, until: "ready", ..Setting::default() }).outcome().await;
-    assert_eq!(text(&Reflect::get(&outcome.last, &"video".into()).unwrap(), "status"), "ready");
+    assert_eq!(text(&get(&outcome.last, "video"), "status"), "ready");
     let percents: Vec<_> = outcome.all("converting").iter().map(|event| number(event, "percent")).collect();
     assert_eq!(percents, [50.0]);
     assert_eq!(number(&outcome.seen, "calls.unchanged"), 1.0, "what hasn't changed isn't sent again");
@@ -353,4 +386,75 @@ async fn a_conversion_that_fails_says_why() {
         (text(&outcome.last, "code"), text(&outcome.last, "message")),
         ("conversion_failed".into(), "The file is no video.".into())
     );
+}
+
+#[wasm_bindgen_test]
+async fn what_is_no_video_is_refused_before_anything_is_asked() {
+    let sent = start(Setting { any_file: false, ..Setting::default() });
+    let video = sent.video.clone();
+    let last = sent.end.await.unwrap();
+    assert_eq!((&*text(&last, "type"), &*text(&last, "code")), ("failed", "not_a_video"));
+    assert_eq!(text(&inspect(&video).await, "code"), "upload_gone", "the server has never heard of it");
+}
+
+#[wasm_bindgen_test]
+async fn pausing_begins_nothing_new() {
+    let setting = Setting { faults: "delay-60", size: 61 * MIB, at_once: Some(2), ..Setting::default() };
+    let sent = start(setting);
+    sent.run.pause(true);
+    sent.run.pause(false);
+    sent.outcome().await.is_stored(61 * MIB);
+}
+
+#[wasm_bindgen_test]
+async fn what_an_earlier_page_load_has_stored_is_not_sent_again() {
+    // The first one is left alone in the middle, as a tab that is closed leaves it.
+    let first = start(Setting { faults: "slow-down", at_once: Some(1), until: "retry", ..Setting::default() });
+    let video = first.video.clone();
+    first.end.await.unwrap();
+    first.run.pause(true);
+    let before = number(&inspect(&video).await, "puts");
+    let found = js_sys::JSON::parse(&format!(
+        r#"{{"upload":"{video}","partSize":{},"checksum":true,"parts":[]}}"#,
+        5 * MIB
+    ));
+    let setting = Setting { faults: "slow-down", found: found.unwrap(), video: Some(video), ..Setting::default() };
+    let outcome = start(setting).outcome().await;
+    outcome.is_stored(SIZE);
+    assert_eq!(number(&outcome.seen, "calls.list"), 1.0);
+    // Part 1 is there, part 2 was refused once; 4 and 6 are refused once, too.
+    assert_eq!((before, outcome.puts()), (2.0, 2.0 + 5.0 + 2.0));
+}
+
+#[wasm_bindgen_test]
+async fn an_upload_that_is_gone_begins_anew() {
+    let found = r#"{"upload":"nobody","partSize":5242880,"checksum":true,"parts":[{"part":1,"etag":"x"}]}"#;
+    let setting = Setting { found: js_sys::JSON::parse(found).unwrap(), ..Setting::default() };
+    start(setting).outcome().await.is_stored(SIZE);
+}
+
+#[wasm_bindgen_test]
+async fn one_that_was_canceled_is_aborted_at_last() {
+    let first = start(Setting { until: "progress", faults: "delay-100", ..Setting::default() });
+    let video = first.video.clone();
+    first.end.await.unwrap();
+    first.run.pause(true);
+    let found = format!(
+        r#"{{"upload":"{video}","partSize":5242880,"checksum":true,"parts":[],"canceled":true}}"#
+    );
+    let found = js_sys::JSON::parse(&found).unwrap();
+    let outcome = start(Setting { found, video: Some(video), ..Setting::default() }).outcome().await;
+    outcome.is_failed("canceled");
+}
+
+#[wasm_bindgen_test]
+async fn one_that_is_stored_is_only_watched() {
+    let whole = start(Setting { size: 9, ..Setting::default() });
+    let video = whole.video.clone();
+    let outcome = whole.outcome().await;
+    let found = js_sys::Object::new();
+    Reflect::set(&found, &"stored".into(), &outcome.stored()).unwrap();
+    let setting = Setting { size: 9, found: found.into(), video: Some(video), until: "ready", ..Setting::default() };
+    let again = start(setting).outcome().await;
+    assert_eq!((&*text(&again.last, "type"), again.puts()), ("ready", 1.0));
 }

@@ -90,8 +90,8 @@ impl Look {
 
     /// What the file is, as far as it has been read; `None`: no video.
     pub fn media(self) -> Option<Media> {
-        let draft = tell(&self.seen)?;
-        Some(Media {
+        let draft = tell(&self.seen);
+        (!draft.mime.is_empty()).then(|| Media {
             mime: draft.mime,
             duration_ms: Some(draft.duration_ms).filter(|ms| *ms > 0),
             width: Some(draft.width).filter(|pixels| *pixels > 0),
@@ -105,7 +105,6 @@ impl Look {
     }
 
     fn go_on(&mut self) {
-        self.seen.begin();
         tell(&self.seen);
         self.next = self.seen.missing();
     }
@@ -122,7 +121,7 @@ const SEQUENCE: u32 = 0x0000_01B3;
 /// How each key of SMPTE begins; only MXF files begin with one.
 const MXF: u32 = 0x060E_2B34;
 
-fn tell(seen: &Seen) -> Option<Draft<'_>> {
+fn tell(seen: &Seen) -> Draft<'_> {
     let mut file = seen.all();
     let mut draft = Draft::default();
     match file.clone().be32() {
@@ -141,8 +140,10 @@ fn tell(seen: &Seen) -> Option<Draft<'_>> {
             }
         }
     }
-    let silent = draft.settled && !draft.pictures;
-    (!silent && !draft.mime.is_empty()).then_some(draft)
+    if draft.settled && !draft.pictures {
+        draft.mime = "";
+    }
+    draft
 }
 
 /// The name that a table has for a code; empty if none.
@@ -158,7 +159,6 @@ fn printable(name: &[u8]) -> Option<Box<str>> {
 
 /// `units`, of which a second has `per_second`, in milliseconds.
 fn milliseconds(units: u64, per_second: u64) -> u64 {
-    let whole = units.checked_div(per_second).unwrap_or(0).saturating_mul(1000);
-    let rest = units.checked_rem(per_second).unwrap_or(0).saturating_mul(1000);
-    whole.saturating_add(rest.checked_div(per_second).unwrap_or(0))
+    // Nothing by nothing is no number, and `as` makes that 0; what is left over is longer than any film.
+    (units as f64 * 1000.0 / per_second as f64) as u64
 }

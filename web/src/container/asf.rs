@@ -10,6 +10,7 @@ const STREAM: u32 = 0x9107_DCB7;
 const VIDEO: u32 = 0xC0EF_19BC;
 const AUDIO: u32 = 0x409E_69F8;
 
+#[inline(never)]
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     draft.mime = "video/x-ms-wmv";
     let mut header = next(file);
@@ -42,6 +43,7 @@ fn next<'a>(objects: &mut Cursor<'a>) -> Cursor<'a> {
     objects.part(name, size)
 }
 
+#[inline(never)]
 fn stream<'a>(body: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     let kind = body.be32();
     body.skip(50);
@@ -50,7 +52,7 @@ fn stream<'a>(body: &mut Cursor<'a>, draft: &mut Draft<'a>) {
             body.skip(11);
             bitmap(body, draft);
         }
-        AUDIO if draft.audio.is_empty() => wave(body, draft),
+        AUDIO => draft.audio = wave(body),
         _ => {}
     }
 }

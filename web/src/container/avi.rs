@@ -12,6 +12,7 @@ const STRF: u32 = tag(b"strf");
 const VIDS: u32 = tag(b"vids");
 const AUDS: u32 = tag(b"auds");
 
+#[inline(never)]
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     file.skip(8);
     if file.be32() != AVI {
@@ -49,6 +50,7 @@ fn next<'a>(chunks: &mut Cursor<'a>) -> Option<Cursor<'a>> {
     Some(body)
 }
 
+#[inline(never)]
 fn stream<'a>(chunks: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     let (mut kind, mut length) = (0, 0);
     while let Some(mut body) = next(chunks) {
@@ -65,7 +67,7 @@ fn stream<'a>(chunks: &mut Cursor<'a>, draft: &mut Draft<'a>) {
                 draft.duration_ms = length;
                 bitmap(&mut body, draft);
             }
-            (STRF, AUDS) if draft.audio.is_empty() => wave(&mut body, draft),
+            (STRF, AUDS) => draft.audio = wave(&mut body),
             _ => {}
         }
     }
@@ -83,15 +85,11 @@ pub fn bitmap<'a>(body: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     draft.video = body.bytes(4);
 }
 
-/// A WAVEFORMATEX: the codec is a number, named here where the web has a name for it.
-#[inline(never)]
-pub fn wave(body: &mut Cursor, draft: &mut Draft) {
-    draft.audio = match body.le(2) {
-        0x01 => b"pcm ",
+/// A WAVEFORMATEX: the codec is a number, named here where it is a usual one.
+pub fn wave(body: &mut Cursor) -> &'static [u8] {
+    match body.le(2) {
         0x55 => b"mp3 ",
         0xFF => b"mp4a",
-        0x2000 => b"ac-3",
-        0x160..=0x163 => b"wma ",
         _ => b"wave",
-    };
+    }
 }

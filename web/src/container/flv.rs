@@ -10,6 +10,7 @@ const PICTURES: &[[u8; 5]] =
     &[*b"\x02h263", *b"\x03scrv", *b"\x04vp6f", *b"\x05vp6a", *b"\x06scrv", *b"\x07avc1", *b"\x0Chvc1"];
 const SOUNDS: &[[u8; 5]] = &[*b"\x02mp3 ", *b"\x0Amp4a", *b"\x0Bspex", *b"\x0Emp3 "];
 
+#[inline(never)]
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     draft.mime = "video/x-flv";
     file.skip(4);
@@ -40,7 +41,7 @@ pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
             }
             _ => {}
         }
-        if !draft.video.is_empty() && !(sound && draft.audio.is_empty()) {
+        if !(draft.video.is_empty() || sound && draft.audio.is_empty()) {
             break;
         }
     }

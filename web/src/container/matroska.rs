@@ -1,9 +1,8 @@
 //! Matroska and WebM: elements in elements (RFC 8794, RFC 9559).
 
 use super::Draft;
-use super::cursor::{Cursor, tag};
+use super::cursor::Cursor;
 
-const DOC_TYPE: u32 = 0x4282;
 const SEGMENT: u32 = 0x1853_8067;
 const CLUSTER: u32 = 0x1F43_B675;
 const INFO: u32 = 0x1549_A966;
@@ -19,19 +18,14 @@ const PIXEL_HEIGHT: u32 = 0xBA;
 const DISPLAY_WIDTH: u32 = 0x54B0;
 const DISPLAY_HEIGHT: u32 = 0x54BA;
 const DISPLAY_UNIT: u32 = 0x54B2;
-const WEBM: u32 = tag(b"webm");
-const MATR: u32 = tag(b"matr");
 
+#[inline(never)]
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     let Some(mut header) = next(file) else { return };
-    while let Some(mut body) = next(&mut header) {
-        if body.name == DOC_TYPE {
-            draft.mime = match body.be32() {
-                WEBM => "video/webm",
-                MATR => "video/x-matroska",
-                _ => "",
-            };
-        }
+    if header.clone().find(b"webm") {
+        draft.mime = "video/webm";
+    } else if header.find(b"matroska") {
+        draft.mime = "video/x-matroska";
     }
     let Some(mut segment) = next(file) else { return };
     if segment.name != SEGMENT {
@@ -69,6 +63,7 @@ fn variable(elements: &mut Cursor) -> (u64, u32) {
     (u64::from(first) << (8 * more) | elements.be(more.into()), more + 1)
 }
 
+#[inline(never)]
 fn info(elements: &mut Cursor, draft: &mut Draft) {
     let (mut scale, mut units) = (1_000_000, 0.0);
     while let Some(mut body) = next(elements) {
@@ -83,6 +78,7 @@ fn info(elements: &mut Cursor, draft: &mut Draft) {
     draft.duration_ms = (units * scale as f64 / 1e6) as u64;
 }
 
+#[inline(never)]
 fn tracks<'a>(elements: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     while let Some(mut body) = next(elements) {
         if body.name == TRACK_ENTRY {
@@ -93,6 +89,7 @@ fn tracks<'a>(elements: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     draft.settled = elements.whole();
 }
 
+#[inline(never)]
 fn track<'a>(elements: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     let (mut kind, mut codec, mut video) = (0, &b""[..], None);
     while let Some(mut body) = next(elements) {
@@ -116,6 +113,7 @@ fn track<'a>(elements: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     }
 }
 
+#[inline(never)]
 fn shape(elements: &mut Cursor, draft: &mut Draft) {
     let (mut width, mut height, mut unit) = (0, 0, 0);
     while let Some(mut body) = next(elements) {

@@ -10,6 +10,7 @@ const MDAT: u32 = tag(b"mdat");
 const MDHD: u32 = tag(b"mdhd");
 const MDIA: u32 = tag(b"mdia");
 const MEHD: u32 = tag(b"mehd");
+const META: u32 = tag(b"meta");
 const MINF: u32 = tag(b"minf");
 const MOOV: u32 = tag(b"moov");
 const MVEX: u32 = tag(b"mvex");
@@ -27,31 +28,10 @@ const WIDE: u32 = tag(b"wide");
 /// Metadata packed by an old QuickTime.
 const CMOV: u32 = tag(b"cmov");
 
-/// Main brands of what isn't a video: pictures, and sound alone.
-const OTHERS: [u32; 21] = [
-    tag(b"M4A "),
-    tag(b"M4B "),
-    tag(b"M4P "),
-    tag(b"F4A "),
-    tag(b"F4B "),
-    tag(b"heic"),
-    tag(b"heix"),
-    tag(b"heim"),
-    tag(b"heis"),
-    tag(b"hevc"),
-    tag(b"hevx"),
-    tag(b"mif1"),
-    tag(b"msf1"),
-    tag(b"avif"),
-    tag(b"avis"),
-    tag(b"jpeg"),
-    tag(b"jpgs"),
-    tag(b"j2ki"),
-    tag(b"jp2 "),
-    tag(b"jxl "),
-    tag(b"crx "),
-];
+/// Main brands of sound alone, and of a camera's raw pictures: their tracks of video are covers and stills.
+const OTHERS: [u32; 6] = [tag(b"M4A "), tag(b"M4B "), tag(b"M4P "), tag(b"F4A "), tag(b"F4B "), tag(b"crx ")];
 
+#[inline(never)]
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     let mut head = file.clone();
     let size = head.be32();
@@ -67,6 +47,8 @@ pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     while let Some(mut body) = next(file) {
         match body.name {
             MDAT => data = true,
+            // HEIF: pictures, unless a movie follows.
+            META => draft.settled = true,
             MOOV => {
                 draft.moov_first = Some(!data);
                 movie(&mut body, draft);
@@ -78,6 +60,7 @@ pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
 }
 
 /// The type by the main brand.
+#[inline(never)]
 fn kin(brand: u32) -> &'static str {
     const QT: u32 = tag(b"qt  ");
     const M4V: u32 = tag(b"\0M4V");
@@ -109,6 +92,7 @@ fn next<'a>(boxes: &mut Cursor<'a>) -> Option<Cursor<'a>> {
     Some(boxes.part(name, length))
 }
 
+#[inline(never)]
 fn movie<'a>(boxes: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     let (mut second, mut length, mut longest) = (0, 0, 0);
     while let Some(mut body) = next(boxes) {
@@ -133,6 +117,7 @@ fn movie<'a>(boxes: &mut Cursor<'a>, draft: &mut Draft<'a>) {
 }
 
 /// Of `mvhd` and `mdhd`: the units of a second, and how many of them it lasts.
+#[inline(never)]
 fn clock(body: &mut Cursor) -> (u64, u64) {
     let width = if body.be(4) >> 24 == 1 { 8 } else { 4 };
     body.skip(2 * width);
@@ -144,6 +129,7 @@ fn clock(body: &mut Cursor) -> (u64, u64) {
 }
 
 /// Answers its duration in milliseconds, 0 if unknown.
+#[inline(never)]
 fn track<'a>(boxes: &mut Cursor<'a>, draft: &mut Draft<'a>) -> u64 {
     // Without a `tkhd`: all of it unknown.
     let (mut head, mut length) = (boxes.part(0, 0), 0);
@@ -195,6 +181,7 @@ fn inside<'a>(boxes: &mut Cursor<'a>, name: u32) -> Cursor<'a> {
 }
 
 /// Of `tkhd`: rotation, and the size as displayed before it; where there is none, that of `stsd`.
+#[inline(never)]
 fn shape(head: &mut Cursor, entry: &mut Cursor, draft: &mut Draft) {
     head.skip(if head.clone().be8() == 1 { 52 } else { 40 });
     // The matrix a b u, c d v, x y w takes (1, 0) to (a, b), with y pointing down.

@@ -10,6 +10,7 @@ const OGM: u32 = tag(b"\x01vid");
 const VORBIS: u32 = tag(b"\x01vor");
 const OPUS: u32 = tag(b"Opus");
 
+#[inline(never)]
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     while file.left() > 0 {
         file.skip(5);

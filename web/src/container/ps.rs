@@ -3,6 +3,7 @@
 use super::Draft;
 use super::cursor::Cursor;
 
+#[inline(never)]
 pub fn read(file: &mut Cursor, draft: &mut Draft) {
     draft.mime = "video/mpeg";
     // A pack begins with 01 in MPEG-2, with 0010 in MPEG-1.

@@ -9,6 +9,7 @@ const DATA: u32 = tag(b"DATA");
 const VIDO: u32 = tag(b"VIDO");
 const SOUND: u32 = 0x2E72_61FD;
 
+#[inline(never)]
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     draft.mime = "application/vnd.rn-realmedia";
     while file.left() > 0 {
@@ -33,6 +34,7 @@ pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     }
 }
 
+#[inline(never)]
 fn stream<'a>(body: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     body.skip(30);
     // Its name and its type.

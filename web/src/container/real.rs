@@ -36,7 +36,7 @@ pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
 
 #[inline(never)]
 fn stream<'a>(body: &mut Cursor<'a>, draft: &mut Draft<'a>) {
-    body.skip(30);
+    body.skip(32);
     // Its name and its type.
     for _ in 0..2 {
         let length = body.be(1);

@@ -12,14 +12,13 @@ mod flv;
 mod matroska;
 mod mp4;
 mod ogg;
-mod ps;
 mod real;
 #[cfg(test)]
 #[cfg(not(target_arch = "wasm32"))]
 mod tests;
 mod ts;
 
-use cursor::{Seen, tag};
+use cursor::{Cursor, Seen, tag};
 use std::ops::Range;
 
 /// Reads as little of a file as tells what it is. Ask `wants`, read that range, give it to `take`; until
@@ -67,6 +66,24 @@ struct Draft<'a> {
     settled: bool,
 }
 
+impl<'a> Draft<'a> {
+    /// Answers whether it is the first.
+    fn video(&mut self, codec: &'a [u8]) -> bool {
+        let first = !self.pictures;
+        if first {
+            self.pictures = true;
+            self.video = codec;
+        }
+        first
+    }
+
+    fn audio(&mut self, codec: &'a [u8]) {
+        if self.audio.is_empty() {
+            self.audio = codec;
+        }
+    }
+}
+
 impl Look {
     /// At a file of `size` bytes.
     pub fn new(size: u64) -> Self {
@@ -93,7 +110,7 @@ impl Look {
         let draft = tell(&self.seen);
         (!draft.mime.is_empty()).then(|| Media {
             mime: draft.mime,
-            duration_ms: Some(draft.duration_ms).filter(|ms| *ms > 0),
+            duration_ms: Some(draft.duration_ms).filter(|ms| (1..LONGEST).contains(ms)),
             width: Some(draft.width).filter(|pixels| *pixels > 0),
             height: Some(draft.height).filter(|pixels| *pixels > 0),
             rotation: draft.rotation,
@@ -110,34 +127,40 @@ impl Look {
     }
 }
 
-const EBML: u32 = 0x1A45_DFA3;
-const RIFF: u32 = tag(b"RIFF");
-const OGGS: u32 = tag(b"OggS");
-const RMF: u32 = tag(b".RMF");
-const FLV: u32 = tag(b"FLV\x01");
-const ASF: u32 = 0x3026_B275;
-const PACK: u32 = 0x0000_01BA;
-const SEQUENCE: u32 = 0x0000_01B3;
-/// How each key of SMPTE begins; only MXF files begin with one.
-const MXF: u32 = 0x060E_2B34;
+/// In milliseconds, some 300 years: what claims more knows nothing.
+const LONGEST: u64 = 10_000_000_000_000;
+
+type Reader = for<'a> fn(&mut Cursor<'a>, &mut Draft<'a>);
+
+/// What the first four bytes say; a reader may take the type back.
+const KINDS: [(u32, &str, Reader); 9] = [
+    (0x1A45_DFA3, "video/x-matroska", matroska::read),
+    (tag(b"RIFF"), "video/x-msvideo", avi::read),
+    (tag(b"FLV\x01"), "video/x-flv", flv::read),
+    (tag(b".RMF"), "application/vnd.rn-realmedia", real::read),
+    (tag(b"OggS"), "video/ogg", ogg::read),
+    (0x3026_B275, "video/x-ms-wmv", asf::read),
+    // A pack of an MPEG program stream, or MPEG video without one.
+    (0x0000_01BA, "video/mpeg", nothing),
+    (0x0000_01B3, "video/mpeg", nothing),
+    // How each key of SMPTE begins; only MXF files begin with one.
+    (0x060E_2B34, "application/mxf", nothing),
+];
+
+/// The type says it all.
+fn nothing(_: &mut Cursor, _: &mut Draft) {}
 
 fn tell(seen: &Seen) -> Draft<'_> {
     let mut file = seen.all();
     let mut draft = Draft::default();
-    match file.clone().be32() {
-        EBML => matroska::read(&mut file, &mut draft),
-        RIFF => avi::read(&mut file, &mut draft),
-        OGGS => ogg::read(&mut file, &mut draft),
-        RMF => real::read(&mut file, &mut draft),
-        FLV => flv::read(&mut file, &mut draft),
-        ASF => asf::read(&mut file, &mut draft),
-        PACK | SEQUENCE => ps::read(&mut file, &mut draft),
-        MXF => draft.mime = "application/mxf",
-        _ => {
-            mp4::read(&mut file, &mut draft);
-            if draft.mime.is_empty() {
-                ts::read(&mut file, &mut draft);
-            }
+    let first = file.clone().be32();
+    if let Some((_, mime, read)) = KINDS.iter().find(|(mark, ..)| *mark == first) {
+        draft.mime = mime;
+        read(&mut file, &mut draft);
+    } else {
+        mp4::read(&mut file, &mut draft);
+        if draft.mime.is_empty() {
+            ts::read(&mut file, &mut draft);
         }
     }
     if draft.settled && !draft.pictures {
@@ -159,6 +182,6 @@ fn printable(name: &[u8]) -> Option<Box<str>> {
 
 /// `units`, of which a second has `per_second`, in milliseconds.
 fn milliseconds(units: u64, per_second: u64) -> u64 {
-    // Nothing by nothing is no number, and `as` makes that 0; what is left over is longer than any film.
+    // By zero: no number, of which `as` makes 0, or endless, which is no length either.
     (units as f64 * 1000.0 / per_second as f64) as u64
 }

@@ -12,7 +12,6 @@ const AUDIO: u32 = 0x409E_69F8;
 
 #[inline(never)]
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
-    draft.mime = "video/x-ms-wmv";
     let mut header = next(file);
     header.skip(6);
     while header.left() > 0 {
@@ -48,11 +47,11 @@ fn stream<'a>(body: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     let kind = body.be32();
     body.skip(50);
     match kind {
-        VIDEO if !draft.pictures => {
+        VIDEO => {
             body.skip(11);
             bitmap(body, draft);
         }
-        AUDIO => draft.audio = wave(body),
+        AUDIO => wave(body, draft),
         _ => {}
     }
 }

@@ -16,9 +16,9 @@ const AUDS: u32 = tag(b"auds");
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     file.skip(8);
     if file.be32() != AVI {
+        draft.mime = "";
         return;
     }
-    draft.mime = "video/x-msvideo";
     while let Some(mut list) = next(file) {
         if list.name == HDRL {
             while let Some(mut body) = next(&mut list) {
@@ -63,33 +63,34 @@ fn stream<'a>(chunks: &mut Cursor<'a>, draft: &mut Draft<'a>) {
                 body.skip(4);
                 length = milliseconds(body.le(4).saturating_mul(scale), rate);
             }
-            (STRF, VIDS) if !draft.pictures => {
-                draft.duration_ms = length;
-                bitmap(&mut body, draft);
-            }
-            (STRF, AUDS) => draft.audio = wave(&mut body),
+            (STRF, VIDS) if bitmap(&mut body, draft) => draft.duration_ms = length,
+            (STRF, AUDS) => wave(&mut body, draft),
             _ => {}
         }
     }
 }
 
-/// A BITMAPINFOHEADER: size and codec.
+/// A BITMAPINFOHEADER: size and codec. Answers whether it is the first.
 #[inline(never)]
-pub fn bitmap<'a>(body: &mut Cursor<'a>, draft: &mut Draft<'a>) {
-    draft.pictures = true;
+pub fn bitmap<'a>(body: &mut Cursor<'a>, draft: &mut Draft<'a>) -> bool {
     body.skip(4);
-    draft.width = body.le32();
-    // Negative: lines from top to bottom.
-    draft.height = (body.le32() as i32).unsigned_abs();
+    let (width, height) = (body.le32(), body.le32());
     body.skip(4);
-    draft.video = body.bytes(4);
+    let first = draft.video(body.bytes(4));
+    if first {
+        draft.width = width;
+        // Negative: lines from top to bottom.
+        draft.height = (height as i32).unsigned_abs();
+    }
+    first
 }
 
 /// A WAVEFORMATEX: the codec is a number, named here where it is a usual one.
-pub fn wave(body: &mut Cursor) -> &'static [u8] {
-    match body.le(2) {
+#[inline(never)]
+pub fn wave(body: &mut Cursor, draft: &mut Draft) {
+    draft.audio(match body.le(2) {
         0x55 => b"mp3 ",
         0xFF => b"mp4a",
         _ => b"wave",
-    }
+    });
 }

@@ -12,7 +12,6 @@ const SOUNDS: &[[u8; 5]] = &[*b"\x02mp3 ", *b"\x0Amp4a", *b"\x0Bspex", *b"\x0Emp
 
 #[inline(never)]
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
-    draft.mime = "video/x-flv";
     file.skip(4);
     let kinds = file.be8();
     draft.tracks = (kinds & 1).into();

@@ -24,8 +24,8 @@ pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     let Some(mut header) = next(file) else { return };
     if header.clone().find(b"webm") {
         draft.mime = "video/webm";
-    } else if header.find(b"matroska") {
-        draft.mime = "video/x-matroska";
+    } else if !header.find(b"matroska") {
+        draft.mime = "";
     }
     let Some(mut segment) = next(file) else { return };
     if segment.name != SEGMENT {
@@ -101,14 +101,12 @@ fn track<'a>(elements: &mut Cursor<'a>, draft: &mut Draft<'a>) {
         }
     }
     match kind {
-        1 if !draft.pictures => {
-            draft.pictures = true;
-            draft.video = codec;
+        1 if draft.video(codec) => {
             if let Some(mut video) = video {
                 shape(&mut video, draft);
             }
         }
-        2 if draft.audio.is_empty() => draft.audio = codec,
+        2 => draft.audio(codec),
         _ => {}
     }
 }

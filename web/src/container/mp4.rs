@@ -158,13 +158,11 @@ fn track<'a>(boxes: &mut Cursor<'a>, draft: &mut Draft<'a>) -> u64 {
     }
     entries.skip(12);
     match handler {
-        VIDE if !draft.pictures => {
-            draft.pictures = true;
-            draft.video = entries.bytes(4);
+        VIDE if draft.video(entries.bytes(4)) => {
             entries.skip(24);
             shape(&mut head, &mut entries, draft);
         }
-        SOUN if draft.audio.is_empty() => draft.audio = entries.bytes(4),
+        SOUN => draft.audio(entries.bytes(4)),
         _ => {}
     }
     length

@@ -5,14 +5,15 @@ use super::cursor::{Cursor, tag};
 
 const THEORA: u32 = tag(b"\x80the");
 const DIRAC: u32 = tag(b"BBCD");
-const VP8: u32 = tag(b"OVP8");
 const OGM: u32 = tag(b"\x01vid");
 const VORBIS: u32 = tag(b"\x01vor");
 const OPUS: u32 = tag(b"Opus");
 
 #[inline(never)]
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
-    while file.left() > 0 {
+    // Most files of this kind are music, so what isn't known isn't a video.
+    draft.settled = true;
+    loop {
         file.skip(5);
         // Opening pages come first, all of them.
         if file.be8() & 2 == 0 {
@@ -23,30 +24,21 @@ pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
         let size = file.bytes(segments).iter().map(|size| u64::from(*size)).sum();
         let mut body = file.part(0, size);
         draft.tracks += 1;
-        let video: &[u8] = match body.be32() {
-            THEORA => {
+        match body.be32() {
+            THEORA if draft.video(b"theora") => {
                 body.skip(10);
                 (draft.width, draft.height) = (body.be(3) as u32, body.be(3) as u32);
-                b"theora"
             }
-            DIRAC => b"drac",
-            VP8 => b"vp8",
+            DIRAC => {
+                draft.video(b"drac");
+            }
             OGM => {
                 body.skip(5);
-                body.bytes(4)
+                draft.video(body.bytes(4));
             }
-            other => {
-                match other {
-                    VORBIS => draft.audio = b"vorbis",
-                    OPUS => draft.audio = b"opus",
-                    _ => {}
-                }
-                continue;
-            }
-        };
-        // Only now it is a video: most files of this kind are music.
-        draft.mime = "video/ogg";
-        draft.pictures = true;
-        draft.video = video;
+            VORBIS => draft.audio(b"vorbis"),
+            OPUS => draft.audio(b"opus"),
+            _ => {}
+        }
     }
 }

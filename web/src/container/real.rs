@@ -11,7 +11,6 @@ const SOUND: u32 = 0x2E72_61FD;
 
 #[inline(never)]
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
-    draft.mime = "application/vnd.rn-realmedia";
     while file.left() > 0 {
         let name = file.be32();
         let size = file.be(4).saturating_sub(8);
@@ -43,12 +42,10 @@ fn stream<'a>(body: &mut Cursor<'a>, draft: &mut Draft<'a>) {
         body.skip(length);
     }
     body.skip(4);
-    if body.be32() == SOUND && draft.audio.is_empty() {
-        draft.audio = b"ra";
+    if body.be32() == SOUND {
+        draft.audio(b"ra");
     }
-    if body.be32() == VIDO && !draft.pictures {
-        draft.pictures = true;
-        draft.video = body.bytes(4);
+    if body.be32() == VIDO && draft.video(body.bytes(4)) {
         (draft.width, draft.height) = (body.be16(), body.be16());
     }
 }

@@ -5,8 +5,8 @@
 use libfuzzer_sys::fuzz_target;
 use web::container::Look;
 
-/// The first byte says how the rest is a file: the whole of it, or the start and the end of a larger one with
-/// zeros between; and whether reads come short.
+// The first byte says how the rest is a file: the whole of it, or the start and the end of a larger one with
+// zeros between; and whether reads come short.
 fuzz_target!(|data: &[u8]| {
     let Some((how, bytes)) = data.split_first() else { return };
     let gap = match how & 7 {

@@ -175,6 +175,7 @@ fn named(table: &'static [[u8; 5]], code: u8) -> &'static [u8] {
 }
 
 fn printable(name: &[u8]) -> Option<Box<str>> {
+    // `from_utf8` would bring a table along.
     let name: String =
         name.iter().filter(|byte| matches!(byte, b' '..=b'~')).map(|byte| char::from(*byte)).collect();
     (!name.is_empty()).then(|| name.into())

@@ -151,13 +151,19 @@ impl<'a> Cursor<'a> {
         Cursor { seen: self.seen, name, at, end: self.at.min(BEYOND - 1) }
     }
 
-    /// Goes behind the first `needle` in the next bytes, at most [`READ`]; without one, to the end.
+    /// What is behind the first `needle` in the next bytes, at most [`READ`].
     #[inline(never)]
-    pub fn find(&mut self, needle: &[u8]) -> bool {
+    pub fn after(&self, needle: &[u8]) -> Cursor<'a> {
+        let mut rest = self.clone();
         let hay = self.clone().bytes(self.left().min(READ));
         let found = hay.windows(needle.len()).position(|bytes| bytes == needle);
-        self.skip(found.map_or(u64::MAX, |found| (found + needle.len()) as u64));
-        found.is_some()
+        rest.skip(found.map_or(BEYOND, |found| (found + needle.len()) as u64));
+        rest
+    }
+
+    /// It isn't over for a lack of something.
+    pub fn found(&self) -> bool {
+        self.at < BEYOND
     }
 
     /// Read to its end and no further.

@@ -21,10 +21,10 @@ const DISPLAY_UNIT: u32 = 0x54B2;
 
 #[inline(never)]
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
-    let Some(mut header) = next(file) else { return };
-    if header.clone().find(b"webm") {
+    let Some(header) = next(file) else { return };
+    if header.after(b"webm").found() {
         draft.mime = "video/webm";
-    } else if !header.find(b"matroska") {
+    } else if !header.after(b"matroska").found() {
         draft.mime = "";
     }
     let Some(mut segment) = next(file) else { return };

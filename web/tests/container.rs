@@ -1,5 +1,6 @@
 //! What the look says of real files, beside what ffprobe says. Makes them with ffmpeg.
 #![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 use serde_json::Value;
 use std::fs::File;

@@ -10,7 +10,6 @@ const STREAM: u32 = 0x9107_DCB7;
 const VIDEO: u32 = 0xC0EF_19BC;
 const AUDIO: u32 = 0x409E_69F8;
 
-#[inline(never)]
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     let mut header = next(file);
     header.skip(6);
@@ -42,7 +41,6 @@ fn next<'a>(objects: &mut Cursor<'a>) -> Cursor<'a> {
     objects.part(name, size)
 }
 
-#[inline(never)]
 fn stream<'a>(body: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     let kind = body.be32();
     body.skip(50);

@@ -12,7 +12,6 @@ const STRF: u32 = tag(b"strf");
 const VIDS: u32 = tag(b"vids");
 const AUDS: u32 = tag(b"auds");
 
-#[inline(never)]
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     file.skip(8);
     if file.be32() != AVI {
@@ -50,7 +49,6 @@ fn next<'a>(chunks: &mut Cursor<'a>) -> Option<Cursor<'a>> {
     Some(body)
 }
 
-#[inline(never)]
 fn stream<'a>(chunks: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     let (mut kind, mut length) = (0, 0);
     while let Some(mut body) = next(chunks) {

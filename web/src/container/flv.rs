@@ -8,7 +8,6 @@ use super::{Draft, named};
 const PICTURES: &[[u8; 5]] = &[*b"\x02h263", *b"\x04vp6f", *b"\x07avc1", *b"\x0Chvc1"];
 const SOUNDS: &[[u8; 5]] = &[*b"\x02mp3 ", *b"\x0Amp4a"];
 
-#[inline(never)]
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     let value = |name: &[u8]| f64::from_bits(file.after(name).be(8));
     draft.duration_ms = (value(b"\x08duration\0") * 1000.0) as u64;

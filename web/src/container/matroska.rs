@@ -19,7 +19,6 @@ const DISPLAY_WIDTH: u32 = 0x54B0;
 const DISPLAY_HEIGHT: u32 = 0x54BA;
 const DISPLAY_UNIT: u32 = 0x54B2;
 
-#[inline(never)]
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     let Some(header) = next(file) else { return };
     if header.after(b"webm").found() {
@@ -63,7 +62,6 @@ fn variable(elements: &mut Cursor) -> (u64, u32) {
     (u64::from(first) << (8 * more) | elements.be(more.into()), more + 1)
 }
 
-#[inline(never)]
 fn info(elements: &mut Cursor, draft: &mut Draft) {
     let (mut scale, mut units) = (1_000_000, 0.0);
     while let Some(mut body) = next(elements) {
@@ -78,7 +76,6 @@ fn info(elements: &mut Cursor, draft: &mut Draft) {
     draft.duration_ms = (units * scale as f64 / 1e6) as u64;
 }
 
-#[inline(never)]
 fn tracks<'a>(elements: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     while let Some(mut body) = next(elements) {
         if body.name == TRACK_ENTRY {
@@ -89,7 +86,6 @@ fn tracks<'a>(elements: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     draft.settled = elements.whole();
 }
 
-#[inline(never)]
 fn track<'a>(elements: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     let (mut kind, mut codec, mut video) = (0, &b""[..], None);
     while let Some(mut body) = next(elements) {
@@ -111,7 +107,6 @@ fn track<'a>(elements: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     }
 }
 
-#[inline(never)]
 fn shape(elements: &mut Cursor, draft: &mut Draft) {
     let (mut width, mut height, mut unit) = (0, 0, 0);
     while let Some(mut body) = next(elements) {

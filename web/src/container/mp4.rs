@@ -31,7 +31,6 @@ const CMOV: u32 = tag(b"cmov");
 /// Main brands of sound alone, and of a camera's raw pictures: their tracks of video are covers and stills.
 const OTHERS: [u32; 6] = [tag(b"M4A "), tag(b"M4B "), tag(b"M4P "), tag(b"F4A "), tag(b"F4B "), tag(b"crx ")];
 
-#[inline(never)]
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     let mut head = file.clone();
     let size = head.be32();
@@ -60,7 +59,6 @@ pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
 }
 
 /// The type by the main brand.
-#[inline(never)]
 fn kin(brand: u32) -> &'static str {
     const QT: u32 = tag(b"qt  ");
     const M4V: u32 = tag(b"\0M4V");
@@ -92,7 +90,6 @@ fn next<'a>(boxes: &mut Cursor<'a>) -> Option<Cursor<'a>> {
     Some(boxes.part(name, length))
 }
 
-#[inline(never)]
 fn movie<'a>(boxes: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     let (mut second, mut length, mut longest) = (0, 0, 0);
     while let Some(mut body) = next(boxes) {
@@ -117,7 +114,6 @@ fn movie<'a>(boxes: &mut Cursor<'a>, draft: &mut Draft<'a>) {
 }
 
 /// Of `mvhd` and `mdhd`: the units of a second, and how many of them it lasts.
-#[inline(never)]
 fn clock(body: &mut Cursor) -> (u64, u64) {
     let width = if body.be(4) >> 24 == 1 { 8 } else { 4 };
     body.skip(2 * width);
@@ -129,7 +125,6 @@ fn clock(body: &mut Cursor) -> (u64, u64) {
 }
 
 /// Answers its duration in milliseconds, 0 if unknown.
-#[inline(never)]
 fn track<'a>(boxes: &mut Cursor<'a>, draft: &mut Draft<'a>) -> u64 {
     // Without a `tkhd`: all of it unknown.
     let (mut head, mut length) = (boxes.part(0, 0), 0);
@@ -179,7 +174,6 @@ fn inside<'a>(boxes: &mut Cursor<'a>, name: u32) -> Cursor<'a> {
 }
 
 /// Of `tkhd`: rotation, and the size as displayed before it; where there is none, that of `stsd`.
-#[inline(never)]
 fn shape(head: &mut Cursor, entry: &mut Cursor, draft: &mut Draft) {
     head.skip(if head.clone().be8() == 1 { 52 } else { 40 });
     // The matrix a b u, c d v, x y w takes (1, 0) to (a, b), with y pointing down.

@@ -9,7 +9,6 @@ const DATA: u32 = tag(b"DATA");
 const VIDO: u32 = tag(b"VIDO");
 const SOUND: u32 = 0x2E72_61FD;
 
-#[inline(never)]
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     while file.left() > 0 {
         let name = file.be32();
@@ -33,7 +32,6 @@ pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     }
 }
 
-#[inline(never)]
 fn stream<'a>(body: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     body.skip(32);
     // Its name and its type.

@@ -60,15 +60,18 @@ fn words(numbers: &[u32]) -> Vec<u8> {
 const ONE: u32 = 0x1_0000;
 const UPRIGHT: [u32; 4] = [ONE, 0, 0, ONE];
 
+fn hdlr(handler: &[u8; 4]) -> Vec<u8> {
+    joined(&[&words(&[0, 0]), handler, &[0; 12]])
+}
+
 fn track(handler: &[u8; 4], codec: &[u8; 4], [a, b, c, d]: [u32; 4]) -> Vec<u8> {
     let tkhd =
         words(&[0, 0, 0, 1, 0, 7000, 0, 0, 0, 0, a, b, 0, c, d, 0, 0, 0, 1 << 30, 640 << 16, 360 << 16]);
     let mdhd = words(&[0, 0, 0, 1000, 7000, 0]);
-    let hdlr = joined(&[&words(&[0, 0]), handler, &[0; 12]]);
     let entry = boxed(codec, &joined(&[&[0; 24], &[2, 128, 1, 104], &[0; 50]]));
     let stsd = boxed(b"stsd", &joined(&[&words(&[0, 1]), &entry]));
     let minf = boxed(b"minf", &boxed(b"stbl", &joined(&[&stsd, &boxed(b"stsz", &[0; 4000])])));
-    let mdia = joined(&[&boxed(b"mdhd", &mdhd), &boxed(b"hdlr", &hdlr), &minf]);
+    let mdia = joined(&[&boxed(b"mdhd", &mdhd), &boxed(b"hdlr", &hdlr(handler)), &minf]);
     boxed(b"trak", &joined(&[&boxed(b"tkhd", &tkhd), &boxed(b"mdia", &mdia)]))
 }
 
@@ -173,6 +176,16 @@ fn fragments_last_as_long_as_they_say() {
     let mvex = boxed(b"mvex", &boxed(b"mehd", &words(&[0, 2500])));
     let file = joined(&[&ftyp(b"iso5"), &boxed(b"moov", &joined(&[&mvhd, &mvex, &track]))]);
     assert_eq!(media(&file).unwrap().duration_ms, Some(2500));
+}
+
+#[test]
+fn a_clock_that_stands_tells_nothing() {
+    for (second, length) in [(0, 0), (0, 4500), (600, u32::MAX)] {
+        let mvhd = boxed(b"mvhd", &words(&[0, 0, 0, second, length]));
+        let content = joined(&[&mvhd, &boxed(b"trak", &boxed(b"mdia", &boxed(b"hdlr", &hdlr(b"vide"))))]);
+        let file = joined(&[&ftyp(b"isom"), &boxed(b"moov", &content)]);
+        assert_eq!(media(&file).unwrap().duration_ms, None);
+    }
 }
 
 #[test]

@@ -21,7 +21,6 @@ const VIDEO: &[[u8; 5]] = &[
 const AUDIO: &[[u8; 5]] =
     &[*b"\x03mpga", *b"\x04mpga", *b"\x0Fmp4a", *b"\x11mp4a", *b"\x81ac-3", *b"\x84ec-3", *b"\x87ec-3"];
 
-#[inline(never)]
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     // The length of a packet, and what comes before it.
     for (length, lead) in [(188, 0), (192, 4), (204, 0)] {
@@ -74,7 +73,6 @@ impl<'a> Packets<'a> {
     }
 }
 
-#[inline(never)]
 fn programs<'a>(mut packets: Packets<'a>, draft: &mut Draft<'a>) {
     let mut end = packets.rest.clone();
     // The list of programs first, then that of the streams of one.
@@ -120,7 +118,6 @@ fn section<'a>(body: &mut Cursor<'a>, kind: u8) -> Cursor<'a> {
 }
 
 /// Where the first program's list of streams comes; 0 if that isn't told.
-#[inline(never)]
 fn program(body: &mut Cursor) -> u32 {
     let mut section = section(body, 0);
     let mut entry = section.be32();
@@ -131,7 +128,6 @@ fn program(body: &mut Cursor) -> u32 {
     entry & 0x1FFF
 }
 
-#[inline(never)]
 fn streams(body: &mut Cursor, draft: &mut Draft) {
     let mut section = section(body, 2);
     section.skip(2);

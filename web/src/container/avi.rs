@@ -18,18 +18,14 @@ pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
         draft.mime = "";
         return;
     }
-    while let Some(mut list) = next(file) {
-        if list.name == HDRL {
-            while let Some(mut body) = next(&mut list) {
-                if body.name == STRL {
-                    draft.tracks += 1;
-                    stream(&mut body, draft);
-                }
-            }
-            draft.settled = list.whole();
-            break;
+    let mut list = inside(file, HDRL);
+    while let Some(body) = next(&mut list) {
+        if body.name == STRL {
+            draft.tracks += 1;
+            stream(&body, draft);
         }
     }
+    draft.settled = draft.tracks > 0 && list.whole();
 }
 
 /// The content of the next chunk; of a list, the name is the list's own.
@@ -49,22 +45,31 @@ fn next<'a>(chunks: &mut Cursor<'a>) -> Option<Cursor<'a>> {
     Some(body)
 }
 
-fn stream<'a>(chunks: &mut Cursor<'a>, draft: &mut Draft<'a>) {
-    let (mut kind, mut length) = (0, 0);
-    while let Some(mut body) = next(chunks) {
-        match (body.name, kind) {
-            (STRH, _) => {
-                kind = body.be32();
-                body.skip(16);
-                // A frame lasts `scale / rate` seconds.
-                let (scale, rate) = (body.le(4), body.le(4));
-                body.skip(4);
-                length = milliseconds(body.le(4).saturating_mul(scale), rate);
-            }
-            (STRF, VIDS) if bitmap(&mut body, draft) => draft.duration_ms = length,
-            (STRF, AUDS) => wave(&mut body, draft),
-            _ => {}
+/// The content of the first chunk of that name, or nothing.
+#[inline(never)]
+fn inside<'a>(chunks: &Cursor<'a>, name: u32) -> Cursor<'a> {
+    let mut chunks = chunks.clone();
+    while let Some(body) = next(&mut chunks) {
+        if body.name == name {
+            return body;
         }
+    }
+    chunks
+}
+
+fn stream<'a>(chunks: &Cursor<'a>, draft: &mut Draft<'a>) {
+    let mut head = inside(chunks, STRH);
+    let mut form = inside(chunks, STRF);
+    match head.be32() {
+        VIDS if bitmap(&mut form, draft) => {
+            head.skip(16);
+            // A frame lasts `scale / rate` seconds.
+            let (scale, rate) = (head.le(4), head.le(4));
+            head.skip(4);
+            draft.duration_ms = milliseconds(head.le(4).saturating_mul(scale), rate);
+        }
+        AUDS => wave(&mut form, draft),
+        _ => {}
     }
 }
 

@@ -12,14 +12,13 @@ mod flv;
 mod matroska;
 mod mp4;
 mod ogg;
-mod ps;
 mod real;
 #[cfg(test)]
 #[cfg(not(target_arch = "wasm32"))]
 mod tests;
 mod ts;
 
-use cursor::{Seen, tag};
+use cursor::{Cursor, Seen, tag};
 use std::ops::Range;
 
 /// Reads as little of a file as tells what it is. Ask `wants`, read that range, give it to `take`; until
@@ -67,6 +66,24 @@ struct Draft<'a> {
     settled: bool,
 }
 
+impl<'a> Draft<'a> {
+    /// Answers whether it is the first.
+    fn video(&mut self, codec: &'a [u8]) -> bool {
+        let first = !self.pictures;
+        if first {
+            self.pictures = true;
+            self.video = codec;
+        }
+        first
+    }
+
+    fn audio(&mut self, codec: &'a [u8]) {
+        if self.audio.is_empty() {
+            self.audio = codec;
+        }
+    }
+}
+
 impl Look {
     /// At a file of `size` bytes.
     pub fn new(size: u64) -> Self {
@@ -90,10 +107,10 @@ impl Look {
 
     /// What the file is, as far as it has been read; `None`: no video.
     pub fn media(self) -> Option<Media> {
-        let draft = tell(&self.seen)?;
-        Some(Media {
+        let draft = tell(&self.seen);
+        (!draft.mime.is_empty()).then(|| Media {
             mime: draft.mime,
-            duration_ms: Some(draft.duration_ms).filter(|ms| *ms > 0),
+            duration_ms: Some(draft.duration_ms).filter(|ms| (1..LONGEST).contains(ms)),
             width: Some(draft.width).filter(|pixels| *pixels > 0),
             height: Some(draft.height).filter(|pixels| *pixels > 0),
             rotation: draft.rotation,
@@ -105,44 +122,51 @@ impl Look {
     }
 
     fn go_on(&mut self) {
-        self.seen.begin();
         tell(&self.seen);
         self.next = self.seen.missing();
     }
 }
 
-const EBML: u32 = 0x1A45_DFA3;
-const RIFF: u32 = tag(b"RIFF");
-const OGGS: u32 = tag(b"OggS");
-const RMF: u32 = tag(b".RMF");
-const FLV: u32 = tag(b"FLV\x01");
-const ASF: u32 = 0x3026_B275;
-const PACK: u32 = 0x0000_01BA;
-const SEQUENCE: u32 = 0x0000_01B3;
-/// How each key of SMPTE begins; only MXF files begin with one.
-const MXF: u32 = 0x060E_2B34;
+/// In milliseconds, some 300 years: what claims more knows nothing.
+const LONGEST: u64 = 10_000_000_000_000;
 
-fn tell(seen: &Seen) -> Option<Draft<'_>> {
+type Reader = for<'a> fn(&mut Cursor<'a>, &mut Draft<'a>);
+
+/// What the first four bytes say; a reader may take the type back.
+const KINDS: [(u32, &str, Reader); 9] = [
+    (0x1A45_DFA3, "video/x-matroska", matroska::read),
+    (tag(b"RIFF"), "video/x-msvideo", avi::read),
+    (tag(b"FLV\x01"), "video/x-flv", flv::read),
+    (tag(b".RMF"), "application/vnd.rn-realmedia", real::read),
+    (tag(b"OggS"), "video/ogg", ogg::read),
+    (0x3026_B275, "video/x-ms-wmv", asf::read),
+    // A pack of an MPEG program stream, or MPEG video without one.
+    (0x0000_01BA, "video/mpeg", nothing),
+    (0x0000_01B3, "video/mpeg", nothing),
+    // How each key of SMPTE begins; only MXF files begin with one.
+    (0x060E_2B34, "application/mxf", nothing),
+];
+
+/// The type says it all.
+fn nothing(_: &mut Cursor, _: &mut Draft) {}
+
+fn tell(seen: &Seen) -> Draft<'_> {
     let mut file = seen.all();
     let mut draft = Draft::default();
-    match file.clone().be32() {
-        EBML => matroska::read(&mut file, &mut draft),
-        RIFF => avi::read(&mut file, &mut draft),
-        OGGS => ogg::read(&mut file, &mut draft),
-        RMF => real::read(&mut file, &mut draft),
-        FLV => flv::read(&mut file, &mut draft),
-        ASF => asf::read(&mut file, &mut draft),
-        PACK | SEQUENCE => ps::read(&mut file, &mut draft),
-        MXF => draft.mime = "application/mxf",
-        _ => {
-            mp4::read(&mut file, &mut draft);
-            if draft.mime.is_empty() {
-                ts::read(&mut file, &mut draft);
-            }
+    let first = file.clone().be32();
+    if let Some((_, mime, read)) = KINDS.iter().find(|(mark, ..)| *mark == first) {
+        draft.mime = mime;
+        read(&mut file, &mut draft);
+    } else {
+        mp4::read(&mut file, &mut draft);
+        if draft.mime.is_empty() {
+            ts::read(&mut file, &mut draft);
         }
     }
-    let silent = draft.settled && !draft.pictures;
-    (!silent && !draft.mime.is_empty()).then_some(draft)
+    if draft.settled && !draft.pictures {
+        draft.mime = "";
+    }
+    draft
 }
 
 /// The name that a table has for a code; empty if none.
@@ -151,6 +175,7 @@ fn named(table: &'static [[u8; 5]], code: u8) -> &'static [u8] {
 }
 
 fn printable(name: &[u8]) -> Option<Box<str>> {
+    // `from_utf8` would bring a table along.
     let name: String =
         name.iter().filter(|byte| matches!(byte, b' '..=b'~')).map(|byte| char::from(*byte)).collect();
     (!name.is_empty()).then(|| name.into())
@@ -158,7 +183,6 @@ fn printable(name: &[u8]) -> Option<Box<str>> {
 
 /// `units`, of which a second has `per_second`, in milliseconds.
 fn milliseconds(units: u64, per_second: u64) -> u64 {
-    let whole = units.checked_div(per_second).unwrap_or(0).saturating_mul(1000);
-    let rest = units.checked_rem(per_second).unwrap_or(0).saturating_mul(1000);
-    whole.saturating_add(rest.checked_div(per_second).unwrap_or(0))
+    // By zero: no number, of which `as` makes 0, or endless, which is no length either.
+    (units as f64 * 1000.0 / per_second as f64) as u64
 }

@@ -11,7 +11,6 @@ const VIDEO: u32 = 0xC0EF_19BC;
 const AUDIO: u32 = 0x409E_69F8;
 
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
-    draft.mime = "video/x-ms-wmv";
     let mut header = next(file);
     header.skip(6);
     while header.left() > 0 {
@@ -46,11 +45,11 @@ fn stream<'a>(body: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     let kind = body.be32();
     body.skip(50);
     match kind {
-        VIDEO if !draft.pictures => {
+        VIDEO => {
             body.skip(11);
             bitmap(body, draft);
         }
-        AUDIO if draft.audio.is_empty() => wave(body, draft),
+        AUDIO => wave(body, draft),
         _ => {}
     }
 }

@@ -15,21 +15,17 @@ const AUDS: u32 = tag(b"auds");
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     file.skip(8);
     if file.be32() != AVI {
+        draft.mime = "";
         return;
     }
-    draft.mime = "video/x-msvideo";
-    while let Some(mut list) = next(file) {
-        if list.name == HDRL {
-            while let Some(mut body) = next(&mut list) {
-                if body.name == STRL {
-                    draft.tracks += 1;
-                    stream(&mut body, draft);
-                }
-            }
-            draft.settled = list.whole();
-            break;
+    let mut list = inside(file, HDRL);
+    while let Some(body) = next(&mut list) {
+        if body.name == STRL {
+            draft.tracks += 1;
+            stream(&body, draft);
         }
     }
+    draft.settled = draft.tracks > 0 && list.whole();
 }
 
 /// The content of the next chunk; of a list, the name is the list's own.
@@ -49,49 +45,55 @@ fn next<'a>(chunks: &mut Cursor<'a>) -> Option<Cursor<'a>> {
     Some(body)
 }
 
-fn stream<'a>(chunks: &mut Cursor<'a>, draft: &mut Draft<'a>) {
-    let (mut kind, mut length) = (0, 0);
-    while let Some(mut body) = next(chunks) {
-        match (body.name, kind) {
-            (STRH, _) => {
-                kind = body.be32();
-                body.skip(16);
-                // A frame lasts `scale / rate` seconds.
-                let (scale, rate) = (body.le(4), body.le(4));
-                body.skip(4);
-                length = milliseconds(body.le(4).saturating_mul(scale), rate);
-            }
-            (STRF, VIDS) if !draft.pictures => {
-                draft.duration_ms = length;
-                bitmap(&mut body, draft);
-            }
-            (STRF, AUDS) if draft.audio.is_empty() => wave(&mut body, draft),
-            _ => {}
+/// The content of the first chunk of that name, or nothing.
+#[inline(never)]
+fn inside<'a>(chunks: &Cursor<'a>, name: u32) -> Cursor<'a> {
+    let mut chunks = chunks.clone();
+    while let Some(body) = next(&mut chunks) {
+        if body.name == name {
+            return body;
         }
+    }
+    chunks
+}
+
+fn stream<'a>(chunks: &Cursor<'a>, draft: &mut Draft<'a>) {
+    let mut head = inside(chunks, STRH);
+    let mut form = inside(chunks, STRF);
+    match head.be32() {
+        VIDS if bitmap(&mut form, draft) => {
+            head.skip(16);
+            // A frame lasts `scale / rate` seconds.
+            let (scale, rate) = (head.le(4), head.le(4));
+            head.skip(4);
+            draft.duration_ms = milliseconds(head.le(4).saturating_mul(scale), rate);
+        }
+        AUDS => wave(&mut form, draft),
+        _ => {}
     }
 }
 
-/// A BITMAPINFOHEADER: size and codec.
+/// A BITMAPINFOHEADER: size and codec. Answers whether it is the first.
 #[inline(never)]
-pub fn bitmap<'a>(body: &mut Cursor<'a>, draft: &mut Draft<'a>) {
-    draft.pictures = true;
+pub fn bitmap<'a>(body: &mut Cursor<'a>, draft: &mut Draft<'a>) -> bool {
     body.skip(4);
-    draft.width = body.le32();
-    // Negative: lines from top to bottom.
-    draft.height = (body.le32() as i32).unsigned_abs();
+    let (width, height) = (body.le32(), body.le32());
     body.skip(4);
-    draft.video = body.bytes(4);
+    let first = draft.video(body.bytes(4));
+    if first {
+        draft.width = width;
+        // Negative: lines from top to bottom.
+        draft.height = (height as i32).unsigned_abs();
+    }
+    first
 }
 
-/// A WAVEFORMATEX: the codec is a number, named here where the web has a name for it.
+/// A WAVEFORMATEX: the codec is a number, named here where it is a usual one.
 #[inline(never)]
 pub fn wave(body: &mut Cursor, draft: &mut Draft) {
-    draft.audio = match body.le(2) {
-        0x01 => b"pcm ",
+    draft.audio(match body.le(2) {
         0x55 => b"mp3 ",
         0xFF => b"mp4a",
-        0x2000 => b"ac-3",
-        0x160..=0x163 => b"wma ",
         _ => b"wave",
-    };
+    });
 }

@@ -10,6 +10,9 @@ pub const READ: u64 = 32 << 10;
 /// Values taken in one run, so that a file of two million empty boxes costs no time.
 const STEPS: u32 = 20_000;
 
+/// Where a cursor is that has found less than it wanted.
+const BEYOND: u64 = u64::MAX;
+
 /// The pieces of a file that have been read.
 pub struct Seen {
     size: u64,
@@ -29,12 +32,6 @@ impl Seen {
         Self { size, pieces: Vec::new(), missing: Cell::new(None), steps: Cell::new(0) }
     }
 
-    /// Before each run.
-    pub fn begin(&mut self) {
-        self.missing.set(None);
-        self.steps.set(STEPS);
-    }
-
     /// What the run wanted and didn't have, unless enough has been read.
     pub fn missing(&self) -> Option<Range<u64>> {
         let at = self.missing.get().filter(|_| self.pieces.len() < READS)?;
@@ -46,8 +43,11 @@ impl Seen {
         self.pieces.push(Piece { range, bytes: bytes.to_vec() });
     }
 
+    /// The whole file, for a new run.
     pub fn all(&self) -> Cursor<'_> {
-        Cursor { seen: self, at: 0, end: self.size, name: 0, cut: false }
+        self.missing.set(None);
+        self.steps.set(STEPS);
+        Cursor { seen: self, at: 0, end: self.size, name: 0 }
     }
 
     fn bytes(&self, range: Range<u64>) -> Option<&[u8]> {
@@ -56,6 +56,9 @@ impl Seen {
         }
         self.steps.set(self.steps.get().checked_sub(1)?);
         let within = |piece: &&Piece| piece.range.start <= range.start && range.end <= piece.range.end;
+        if range.end > self.size {
+            return None;
+        }
         let Some(piece) = self.pieces.iter().rev().find(within) else {
             if self.missing.get().is_none() {
                 self.missing.set(Some(range.start));
@@ -67,23 +70,22 @@ impl Seen {
     }
 }
 
-/// A stretch of a file. Each value taken moves it on. Past the end, and where nothing has been read yet,
-/// there are zeros: the stretch then counts as cut and is over, so that no loop goes on. Readers need not ask
-/// after each value.
+/// A stretch of a file; it may reach beyond what surrounds it. Each value taken moves it on. Past the end,
+/// and where nothing has been read yet, there are zeros, and the stretch is over, so that no loop goes on.
+/// Readers need not ask after each value.
 #[derive(Clone)]
 pub struct Cursor<'a> {
     seen: &'a Seen,
-    at: u64,
-    end: u64,
     /// What the container calls it.
     pub name: u32,
-    /// It should have been longer.
-    cut: bool,
+    at: u64,
+    end: u64,
 }
 
 impl<'a> Cursor<'a> {
+    #[inline(never)]
     pub fn left(&self) -> u64 {
-        self.end - self.at
+        self.end.saturating_sub(self.at)
     }
 
     /// Empty where they can't be had.
@@ -91,10 +93,9 @@ impl<'a> Cursor<'a> {
     pub fn bytes(&mut self, count: u64) -> &'a [u8] {
         let from = self.at;
         self.skip(count);
-        let skipped = self.at - from == count;
-        let bytes = if skipped { self.seen.bytes(from..self.at) } else { None };
+        let bytes = if self.at <= self.end { self.seen.bytes(from..self.at) } else { None };
         if bytes.is_none() {
-            self.give_up();
+            self.at = BEYOND;
         }
         bytes.unwrap_or_default()
     }
@@ -134,43 +135,40 @@ impl<'a> Cursor<'a> {
     /// Passes over bytes without reading them.
     #[inline(never)]
     pub fn skip(&mut self, count: u64) {
-        if count > self.left() {
-            self.give_up();
-        } else {
-            self.at += count;
-        }
+        self.at = self.at.saturating_add(count);
     }
 
     /// Passes over all that is left.
     pub fn finish(&mut self) {
-        self.at = self.end;
+        self.skip(self.left());
     }
 
-    fn give_up(&mut self) {
-        self.cut = true;
-        self.finish();
-    }
-
-    /// The next `count` bytes, or as many as there are; passes over them.
+    /// The next `count` bytes; passes over them.
     #[inline(never)]
     pub fn part(&mut self, name: u32, count: u64) -> Cursor<'a> {
-        let end = self.at + count.min(self.left());
-        let part = Cursor { end, name, cut: count > self.left(), ..*self };
-        self.at = end;
-        part
+        let at = self.at;
+        self.skip(count);
+        Cursor { seen: self.seen, name, at, end: self.at.min(BEYOND - 1) }
     }
 
-    /// Goes behind the first `needle` in the next bytes, at most [`READ`]; without one, to the end.
+    /// What is behind the first `needle` in the next bytes, at most [`READ`].
     #[inline(never)]
-    pub fn find(&mut self, needle: &[u8]) {
+    pub fn after(&self, needle: &[u8]) -> Cursor<'a> {
+        let mut rest = self.clone();
         let hay = self.clone().bytes(self.left().min(READ));
         let found = hay.windows(needle.len()).position(|bytes| bytes == needle);
-        self.skip(found.map_or(u64::MAX, |found| (found + needle.len()) as u64));
+        rest.skip(found.map_or(BEYOND, |found| (found + needle.len()) as u64));
+        rest
     }
 
-    /// Read to its end, and nothing was missing.
+    /// It isn't over for a lack of something.
+    pub fn found(&self) -> bool {
+        self.at < BEYOND
+    }
+
+    /// Read to its end and no further.
     pub fn whole(&self) -> bool {
-        self.left() == 0 && !self.cut
+        self.at == self.end
     }
 }
 

@@ -1,9 +1,8 @@
 //! Matroska and WebM: elements in elements (RFC 8794, RFC 9559).
 
 use super::Draft;
-use super::cursor::{Cursor, tag};
+use super::cursor::Cursor;
 
-const DOC_TYPE: u32 = 0x4282;
 const SEGMENT: u32 = 0x1853_8067;
 const CLUSTER: u32 = 0x1F43_B675;
 const INFO: u32 = 0x1549_A966;
@@ -19,33 +18,27 @@ const PIXEL_HEIGHT: u32 = 0xBA;
 const DISPLAY_WIDTH: u32 = 0x54B0;
 const DISPLAY_HEIGHT: u32 = 0x54BA;
 const DISPLAY_UNIT: u32 = 0x54B2;
-const WEBM: u32 = tag(b"webm");
-const MATR: u32 = tag(b"matr");
 
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
-    let Some(mut header) = next(file) else { return };
-    while let Some(mut body) = next(&mut header) {
-        if body.name == DOC_TYPE {
-            draft.mime = match body.be32() {
-                WEBM => "video/webm",
-                MATR => "video/x-matroska",
-                _ => "",
-            };
-        }
+    let Some(header) = next(file) else { return };
+    if header.after(b"webm").found() {
+        draft.mime = "video/webm";
+    } else if !header.after(b"matroska").found() {
+        draft.mime = "";
     }
-    let Some(mut segment) = next(file) else { return };
+    let Some(segment) = next(file) else { return };
     if segment.name != SEGMENT {
         return;
     }
-    while let Some(mut body) = next(&mut segment) {
-        match body.name {
-            INFO => info(&mut body, draft),
-            TRACKS => tracks(&mut body, draft),
-            // What comes now is the film; the rest isn't worth a walk through it.
-            CLUSTER => break,
-            _ => {}
+    info(&inside(&segment, INFO), draft);
+    let mut tracks = inside(&segment, TRACKS);
+    while let Some(body) = next(&mut tracks) {
+        if body.name == TRACK_ENTRY {
+            draft.tracks += 1;
+            track(&body, draft);
         }
     }
+    draft.settled = draft.tracks > 0 && tracks.whole();
 }
 
 /// The content of the next element; its name is the id with its marker.
@@ -69,73 +62,57 @@ fn variable(elements: &mut Cursor) -> (u64, u32) {
     (u64::from(first) << (8 * more) | elements.be(more.into()), more + 1)
 }
 
-fn info(elements: &mut Cursor, draft: &mut Draft) {
-    let (mut scale, mut units) = (1_000_000, 0.0);
-    while let Some(mut body) = next(elements) {
-        match body.name {
-            TIMESTAMP_SCALE => scale = number(&mut body),
-            DURATION if body.left() == 4 => units = f32::from_bits(body.be32()).into(),
-            DURATION => units = f64::from_bits(number(&mut body)),
-            _ => {}
+/// The content of the first element of that name, or nothing.
+#[inline(never)]
+fn inside<'a>(elements: &Cursor<'a>, name: u32) -> Cursor<'a> {
+    let mut elements = elements.clone();
+    while let Some(body) = next(&mut elements) {
+        if body.name == name {
+            return body;
+        }
+        // What comes now is the film; the rest isn't worth a walk through it.
+        if body.name == CLUSTER {
+            elements.finish();
         }
     }
+    elements
+}
+
+/// An element that is a number of up to eight bytes; 0 where there is none.
+#[inline(never)]
+fn number(elements: &Cursor, name: u32) -> u64 {
+    let mut element = inside(elements, name);
+    element.be(element.left().min(8))
+}
+
+fn info(elements: &Cursor, draft: &mut Draft) {
+    let scale = match number(elements, TIMESTAMP_SCALE) {
+        0 => 1_000_000,
+        scale => scale,
+    };
+    let bits = number(elements, DURATION);
+    let short = inside(elements, DURATION).left() == 4;
+    let units = if short { f32::from_bits(bits as u32).into() } else { f64::from_bits(bits) };
     // Of floats that are no number, or too large for one, `as` makes 0 or the largest.
     draft.duration_ms = (units * scale as f64 / 1e6) as u64;
 }
 
-fn tracks<'a>(elements: &mut Cursor<'a>, draft: &mut Draft<'a>) {
-    while let Some(mut body) = next(elements) {
-        if body.name == TRACK_ENTRY {
-            draft.tracks += 1;
-            track(&mut body, draft);
-        }
-    }
-    draft.settled = elements.whole();
-}
-
-fn track<'a>(elements: &mut Cursor<'a>, draft: &mut Draft<'a>) {
-    let (mut kind, mut codec, mut video) = (0, &b""[..], None);
-    while let Some(mut body) = next(elements) {
-        match body.name {
-            TRACK_TYPE => kind = number(&mut body),
-            CODEC_ID => codec = body.bytes(body.left().min(32)),
-            VIDEO => video = Some(body),
-            _ => {}
-        }
-    }
-    match kind {
-        1 if !draft.pictures => {
-            draft.pictures = true;
-            draft.video = codec;
-            if let Some(mut video) = video {
-                shape(&mut video, draft);
-            }
-        }
-        2 if draft.audio.is_empty() => draft.audio = codec,
+fn track<'a>(elements: &Cursor<'a>, draft: &mut Draft<'a>) {
+    let mut name = inside(elements, CODEC_ID);
+    let codec = name.bytes(name.left().min(32));
+    match number(elements, TRACK_TYPE) {
+        1 if draft.video(codec) => shape(&inside(elements, VIDEO), draft),
+        2 => draft.audio(codec),
         _ => {}
     }
 }
 
-fn shape(elements: &mut Cursor, draft: &mut Draft) {
-    let (mut width, mut height, mut unit) = (0, 0, 0);
-    while let Some(mut body) = next(elements) {
-        let value = number(&mut body);
-        match body.name {
-            PIXEL_WIDTH => draft.width = value as u32,
-            PIXEL_HEIGHT => draft.height = value as u32,
-            DISPLAY_WIDTH => width = value as u32,
-            DISPLAY_HEIGHT => height = value as u32,
-            DISPLAY_UNIT => unit = value,
-            _ => {}
-        }
-    }
+fn shape(elements: &Cursor, draft: &mut Draft) {
+    let (mut width, mut height) =
+        (number(elements, DISPLAY_WIDTH) as u32, number(elements, DISPLAY_HEIGHT) as u32);
     // Other units than pixels are centimetres, inches and ratios.
-    if unit == 0 && width > 0 && height > 0 {
-        (draft.width, draft.height) = (width, height);
+    if number(elements, DISPLAY_UNIT) != 0 || width == 0 || height == 0 {
+        (width, height) = (number(elements, PIXEL_WIDTH) as u32, number(elements, PIXEL_HEIGHT) as u32);
     }
-}
-
-/// The whole element as a number; of a longer one, what fits.
-fn number(element: &mut Cursor) -> u64 {
-    element.be(element.left().min(8))
+    (draft.width, draft.height) = (width, height);
 }

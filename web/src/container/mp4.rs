@@ -10,6 +10,7 @@ const MDAT: u32 = tag(b"mdat");
 const MDHD: u32 = tag(b"mdhd");
 const MDIA: u32 = tag(b"mdia");
 const MEHD: u32 = tag(b"mehd");
+const META: u32 = tag(b"meta");
 const MINF: u32 = tag(b"minf");
 const MOOV: u32 = tag(b"moov");
 const MVEX: u32 = tag(b"mvex");
@@ -27,30 +28,8 @@ const WIDE: u32 = tag(b"wide");
 /// Metadata packed by an old QuickTime.
 const CMOV: u32 = tag(b"cmov");
 
-/// Main brands of what isn't a video: pictures, and sound alone.
-const OTHERS: [u32; 21] = [
-    tag(b"M4A "),
-    tag(b"M4B "),
-    tag(b"M4P "),
-    tag(b"F4A "),
-    tag(b"F4B "),
-    tag(b"heic"),
-    tag(b"heix"),
-    tag(b"heim"),
-    tag(b"heis"),
-    tag(b"hevc"),
-    tag(b"hevx"),
-    tag(b"mif1"),
-    tag(b"msf1"),
-    tag(b"avif"),
-    tag(b"avis"),
-    tag(b"jpeg"),
-    tag(b"jpgs"),
-    tag(b"j2ki"),
-    tag(b"jp2 "),
-    tag(b"jxl "),
-    tag(b"crx "),
-];
+/// Main brands of sound alone, and of a camera's raw pictures: their tracks of video are covers and stills.
+const OTHERS: [u32; 6] = [tag(b"M4A "), tag(b"M4B "), tag(b"M4P "), tag(b"F4A "), tag(b"F4B "), tag(b"crx ")];
 
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     let mut head = file.clone();
@@ -67,6 +46,8 @@ pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
     while let Some(mut body) = next(file) {
         match body.name {
             MDAT => data = true,
+            // HEIF: pictures, unless a movie follows.
+            META => draft.settled = true,
             MOOV => {
                 draft.moov_first = Some(!data);
                 movie(&mut body, draft);
@@ -110,30 +91,29 @@ fn next<'a>(boxes: &mut Cursor<'a>) -> Option<Cursor<'a>> {
 }
 
 fn movie<'a>(boxes: &mut Cursor<'a>, draft: &mut Draft<'a>) {
-    let (mut second, mut length, mut longest) = (0, 0, 0);
-    while let Some(mut body) = next(boxes) {
-        match body.name {
-            MVHD => (second, length) = clock(&mut body),
-            // The duration of a movie in fragments.
-            MVEX if length == 0 => {
-                let mut body = inside(&mut body, MEHD);
-                let width = if body.be(4) >> 24 == 1 { 8 } else { 4 };
-                length = body.be(width);
-            }
-            TRAK => {
-                draft.tracks += 1;
-                longest = longest.max(track(&mut body, draft));
-            }
-            CMOV => return,
-            _ => {}
+    if inside(boxes, CMOV).left() > 0 {
+        draft.settled = false;
+        return;
+    }
+    let (second, mut length) = clock(inside(boxes, MVHD));
+    if length == 0 {
+        // The duration of a movie in fragments.
+        let mut fragments = inside(&inside(boxes, MVEX), MEHD);
+        let width = if fragments.be(4) >> 24 == 1 { 8 } else { 4 };
+        length = fragments.be(width);
+    }
+    draft.duration_ms = milliseconds(length, second);
+    while let Some(body) = next(boxes) {
+        if body.name == TRAK {
+            draft.tracks += 1;
+            track(&body, draft);
         }
     }
-    draft.duration_ms = if length > 0 { milliseconds(length, second) } else { longest };
     draft.settled = boxes.whole();
 }
 
 /// Of `mvhd` and `mdhd`: the units of a second, and how many of them it lasts.
-fn clock(body: &mut Cursor) -> (u64, u64) {
+fn clock(mut body: Cursor) -> (u64, u64) {
     let width = if body.be(4) >> 24 == 1 { 8 } else { 4 };
     body.skip(2 * width);
     let second = body.be(4);
@@ -143,55 +123,36 @@ fn clock(body: &mut Cursor) -> (u64, u64) {
     (second, if length == unknown { 0 } else { length })
 }
 
-/// Answers its duration in milliseconds, 0 if unknown.
-fn track<'a>(boxes: &mut Cursor<'a>, draft: &mut Draft<'a>) -> u64 {
-    // Without a `tkhd`: all of it unknown.
-    let (mut head, mut length) = (boxes.part(0, 0), 0);
-    let (mut handler, mut entries) = (0, head.clone());
-    while let Some(mut body) = next(boxes) {
-        match body.name {
-            TKHD => head = body,
-            MDIA => {
-                while let Some(mut part) = next(&mut body) {
-                    match part.name {
-                        MDHD => {
-                            let (second, units) = clock(&mut part);
-                            length = milliseconds(units, second);
-                        }
-                        HDLR => {
-                            part.skip(8);
-                            handler = part.be32();
-                        }
-                        MINF => entries = inside(&mut inside(&mut part, STBL), STSD),
-                        _ => {}
-                    }
-                }
-            }
-            _ => {}
-        }
+fn track<'a>(boxes: &Cursor<'a>, draft: &mut Draft<'a>) {
+    let media = inside(boxes, MDIA);
+    let mut handler = inside(&media, HDLR);
+    let mut entries = inside(&inside(&inside(&media, MINF), STBL), STSD);
+    if draft.duration_ms == 0 {
+        let (second, length) = clock(inside(&media, MDHD));
+        draft.duration_ms = milliseconds(length, second);
     }
+    handler.skip(8);
     entries.skip(12);
-    match handler {
-        VIDE if !draft.pictures => {
-            draft.pictures = true;
-            draft.video = entries.bytes(4);
+    match handler.be32() {
+        VIDE if draft.video(entries.bytes(4)) => {
             entries.skip(24);
-            shape(&mut head, &mut entries, draft);
+            shape(&mut inside(boxes, TKHD), &mut entries, draft);
         }
-        SOUN if draft.audio.is_empty() => draft.audio = entries.bytes(4),
+        SOUN => draft.audio(entries.bytes(4)),
         _ => {}
     }
-    length
 }
 
-/// The first box of that name, or nothing.
-fn inside<'a>(boxes: &mut Cursor<'a>, name: u32) -> Cursor<'a> {
-    while let Some(body) = next(boxes) {
+/// The content of the first box of that name, or nothing.
+#[inline(never)]
+fn inside<'a>(boxes: &Cursor<'a>, name: u32) -> Cursor<'a> {
+    let mut boxes = boxes.clone();
+    while let Some(body) = next(&mut boxes) {
         if body.name == name {
             return body;
         }
     }
-    boxes.clone()
+    boxes
 }
 
 /// Of `tkhd`: rotation, and the size as displayed before it; where there is none, that of `stsd`.

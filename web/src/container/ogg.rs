@@ -1,51 +1,23 @@
-//! Ogg: the first page of each stream tells what it carries (RFC 3533; the Theora specification).
+//! Ogg: the first pages, one for each stream, tell what they carry (RFC 3533; the Theora specification).
 
 use super::Draft;
-use super::cursor::{Cursor, tag};
-
-const THEORA: u32 = tag(b"\x80the");
-const DIRAC: u32 = tag(b"BBCD");
-const VP8: u32 = tag(b"OVP8");
-const OGM: u32 = tag(b"\x01vid");
-const VORBIS: u32 = tag(b"\x01vor");
-const OPUS: u32 = tag(b"Opus");
+use super::cursor::Cursor;
 
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
-    while file.left() > 0 {
-        file.skip(5);
-        // Opening pages come first, all of them.
-        if file.be8() & 2 == 0 {
-            break;
-        }
-        file.skip(20);
-        let segments = file.be(1);
-        let size = file.bytes(segments).iter().map(|size| u64::from(*size)).sum();
-        let mut body = file.part(0, size);
-        draft.tracks += 1;
-        let video: &[u8] = match body.be32() {
-            THEORA => {
-                body.skip(10);
-                (draft.width, draft.height) = (body.be(3) as u32, body.be(3) as u32);
-                b"theora"
-            }
-            DIRAC => b"drac",
-            VP8 => b"vp8",
-            OGM => {
-                body.skip(5);
-                body.bytes(4)
-            }
-            other => {
-                match other {
-                    VORBIS => draft.audio = b"vorbis",
-                    OPUS => draft.audio = b"opus",
-                    _ => {}
-                }
-                continue;
-            }
-        };
-        // Only now it is a video: most files of this kind are music.
-        draft.mime = "video/ogg";
-        draft.pictures = true;
-        draft.video = video;
+    // Most files of this kind are music, so what isn't known isn't a video.
+    draft.settled = true;
+    let mut theora = file.after(b"\x80theora");
+    let mut other = file.after(b"\x01video\0\0\0");
+    if theora.found() {
+        draft.video(b"theora");
+        theora.skip(7);
+        (draft.width, draft.height) = (theora.be(3) as u32, theora.be(3) as u32);
+    } else if other.found() {
+        draft.video(other.bytes(4));
+    }
+    if file.after(b"\x01vorbis").found() {
+        draft.audio(b"vorbis");
+    } else if file.after(b"OpusHead").found() {
+        draft.audio(b"opus");
     }
 }

@@ -1,52 +1,21 @@
-//! RealMedia: chunks one after the other (the format as its makers described it in the Helix SDK).
+//! RealMedia: chunks one after the other, the first of which are looked for by their marks (as its makers
+//! described it in the Helix SDK).
 
 use super::Draft;
-use super::cursor::{Cursor, tag};
-
-const PROP: u32 = tag(b"PROP");
-const MDPR: u32 = tag(b"MDPR");
-const DATA: u32 = tag(b"DATA");
-const VIDO: u32 = tag(b"VIDO");
-const SOUND: u32 = 0x2E72_61FD;
+use super::cursor::Cursor;
 
 pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
-    draft.mime = "application/vnd.rn-realmedia";
-    while file.left() > 0 {
-        let name = file.be32();
-        let size = file.be(4).saturating_sub(8);
-        let mut body = file.part(name, size);
-        match name {
-            PROP => {
-                body.skip(22);
-                draft.duration_ms = body.be(4);
-            }
-            MDPR => {
-                draft.tracks += 1;
-                stream(&mut body, draft);
-            }
-            DATA => {
-                draft.settled = true;
-                break;
-            }
-            _ => {}
-        }
+    let mut properties = file.after(b"PROP");
+    properties.skip(26);
+    draft.duration_ms = properties.be(4);
+    if file.after(b".ra\xFD").found() {
+        draft.audio(b"ra");
     }
-}
-
-fn stream<'a>(body: &mut Cursor<'a>, draft: &mut Draft<'a>) {
-    body.skip(30);
-    // Its name and its type.
-    for _ in 0..2 {
-        let length = body.be(1);
-        body.skip(length);
+    let mut video = file.after(b"VIDO");
+    if video.found() {
+        draft.video(video.bytes(4));
+        (draft.width, draft.height) = (video.be16(), video.be16());
     }
-    body.skip(4);
-    if body.be32() == SOUND && draft.audio.is_empty() {
-        draft.audio = b"ra";
-    }
-    if body.be32() == VIDO && !draft.pictures {
-        draft.pictures = true;
-        draft.video = body.bytes(4);
-        (draft.width, draft.height) = (body.be16(), body.be16());
-    }
+    // Behind it there is no more to tell.
+    draft.settled = file.after(b"DATA").found();
 }

@@ -19,7 +19,7 @@ const PATIENCE_MS: u64 = 600_000;
 const SHORT_PATIENCE_MS: u64 = 120_000;
 /// Between two failures, no more milliseconds than these count: the rest was sleep, or a network that is away.
 const LONGEST_GAP_MS: u64 = 60_000;
-/// So often may the edge say that the network is there while no part comes through.
+/// So often may the edge say that all is well while no part comes through.
 const MOST_LOOKS: u32 = 3;
 /// So many renewals are forgiven, besides two for each part that is sent at once.
 const FORGIVEN: usize = 6;
@@ -35,8 +35,9 @@ pub struct Budget {
     last: Option<u64>,
     /// How often the edge has answered since, when it was asked whether the network is there.
     looks: u32,
-    /// Parts and accesses that had to be renewed, less what went well since.
+    /// Accesses that had to be renewed, and parts that arrived with other bytes; less what went well since.
     renewals: u32,
+    damages: u32,
     begun: bool,
 }
 
@@ -51,7 +52,7 @@ struct Streak {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
     Left,
-    /// Nobody answers: is the network away, or only the storage out of reach?
+    /// Is the network away, or only the storage out of reach? Is the upload gone, or only said to be?
     Doubtful,
     Spent,
 }
@@ -64,12 +65,14 @@ impl Budget {
 
     /// Something went well for good.
     pub fn succeeded(&mut self) {
-        *self = Self { renewals: self.renewals.saturating_sub(1), begun: true, ..Self::default() };
+        let (renewals, damages) = (self.renewals.saturating_sub(1), self.damages.saturating_sub(1));
+        *self = Self { renewals, damages, begun: true, ..Self::default() };
     }
 
     /// The edge has told how the upload stands: the network is there.
     pub fn looked(&mut self) {
-        *self = Self { renewals: self.renewals, looks: self.looks + 1, begun: true, ..Self::default() };
+        let Self { renewals, damages, looks, .. } = *self;
+        *self = Self { renewals, damages, looks: looks + 1, begun: true, ..Self::default() };
     }
 
     /// Counts a failure. `at_once` is how many could fail for one and the same reason.
@@ -78,27 +81,33 @@ impl Budget {
         let short = SHORT_PATIENCE_MS;
         let left = match kind {
             Kind::Final | Kind::Changed => false,
-            Kind::Expired | Kind::Clock | Kind::Damaged | Kind::Gone => {
-                self.renewals += 1;
-                self.renewals as usize <= 2 * at_once + FORGIVEN
-            }
+            Kind::Expired | Kind::Clock => one_more(&mut self.renewals, at_once),
+            Kind::Damaged => one_more(&mut self.damages, at_once),
+            Kind::Gone => return self.doubt(),
             Kind::Throttled | Kind::Server | Kind::NoSpace => {
                 !self.refused.is_long(gap, if self.begun { PATIENCE_MS } else { short })
             }
             Kind::Network | Kind::Stalled if !self.begun => !self.unanswered.is_long(gap, short),
             // A night is not too long to wait for the network.
-            Kind::Network | Kind::Stalled => match self.unanswered.is_long(gap, short) {
-                true if self.looks < MOST_LOOKS => return Patience::Doubtful,
-                spent => !spent,
-            },
+            Kind::Network | Kind::Stalled if self.unanswered.is_long(gap, short) => return self.doubt(),
+            Kind::Network | Kind::Stalled => true,
         };
         if left { Patience::Left } else { Patience::Spent }
     }
 
-    /// How often something had to be renewed of late.
-    pub fn renewals(&self) -> u32 {
-        self.renewals
+    fn doubt(&self) -> Patience {
+        if self.looks < MOST_LOOKS { Patience::Doubtful } else { Patience::Spent }
     }
+
+    /// How often the edge was asked how the upload stands, since a part came through.
+    pub fn looks(&self) -> u32 {
+        self.looks
+    }
+}
+
+fn one_more(count: &mut u32, at_once: usize) -> bool {
+    *count += 1;
+    *count as usize <= 2 * at_once + FORGIVEN
 }
 
 impl Streak {

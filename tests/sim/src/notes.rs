@@ -2,30 +2,41 @@
 
 use web::machine::{Note, Saved};
 
+/// What is older than this, in milliseconds, is truly written.
+const SETTLED_MS: u64 = 5_000;
+
 #[derive(Debug, Default)]
 pub struct Notes {
-    log: Vec<Note>,
-    /// Read again after each change, as little changes.
+    /// With the time when each was written.
+    log: Vec<(u64, Note)>,
     token: String,
 }
 
 impl Notes {
-    pub fn write(&mut self, note: Note) {
+    pub fn write(&mut self, note: Note, t: u64) {
         match &note {
             Note::Opened { upload, .. } => self.token.clone_from(upload),
             Note::Part(_) | Note::Canceled | Note::Over => {}
         }
-        self.log.push(note);
+        self.log.push((t, note));
     }
 
-    /// Loses the last `lines`.
-    pub fn forget(&mut self, lines: usize) {
-        self.log.truncate(self.log.len().saturating_sub(lines));
+    /// Somebody clears the browser's data.
+    pub fn clear(&mut self) {
+        self.log.clear();
+        self.token.clear();
+    }
+
+    /// Loses the last `lines`, as far as they were written just before `t`.
+    pub fn forget(&mut self, lines: usize, t: u64) {
+        for _ in 0..lines {
+            self.log.pop_if(|(at, _)| *at + SETTLED_MS > t);
+        }
         self.token = self
             .log
             .iter()
             .rev()
-            .find_map(|note| if let Note::Opened { upload, .. } = note { Some(upload.clone()) } else { None })
+            .find_map(|(_, note)| if let Note::Opened { upload, .. } = note { Some(upload.clone()) } else { None })
             .unwrap_or_default();
     }
 
@@ -37,7 +48,7 @@ impl Notes {
     /// What the next page load reads.
     pub fn saved(&self) -> Option<Saved> {
         let mut saved: Option<Saved> = None;
-        for note in &self.log {
+        for (_, note) in &self.log {
             match note {
                 Note::Opened { part_size, checksum, .. } => {
                     saved = Some(Saved { part_size: *part_size, checksum: *checksum, ..Saved::default() });

@@ -48,8 +48,8 @@ pub enum Deed {
     SetClock { by: i64 },
     Pause { ms: u64 },
     Cancel,
-    /// The page is gone; the last notes weren't written. It comes back later.
-    Reload { forgets: usize, after_ms: u64 },
+    /// The page is gone; the last notes weren't written, or somebody clears all. It comes back later.
+    Reload { forgets: usize, clears: bool, after_ms: u64 },
     /// The file is written to; whether reading it tells.
     Change { told: bool },
     /// The file can't be read any more.
@@ -95,20 +95,21 @@ pub struct Weather {
 impl Weather {
     pub fn draw(dice: &mut Dice) -> Self {
         let mut weather = Self::line(dice);
-        // What one sends in a good hour, and some.
-        let span = weather.size / weather.bandwidth + 20 * SECOND;
-        let kinds = match dice.below(10) {
+        // As long as it takes when all goes well.
+        let span = weather.size / weather.bandwidth + 20 * weather.latency_ms;
+        let kinds = match dice.below(20) {
             0 => 0,
-            1..6 => 1,
-            6..9 => 2,
-            _ => 5,
+            1..8 => 1,
+            8..13 => 2,
+            13..18 => 4,
+            _ => 9,
         };
         for _ in 0..kinds {
             weather.worsen(dice, span);
         }
         weather.calm_at = match weather.deeds.iter().map(|(at, deed)| at + deed.ms()).max() {
-            Some(last) => last.max(span * 3),
-            None => span * 3,
+            Some(last) => (last + MINUTE).max(span * 3 + 10 * MINUTE),
+            None => span * 3 + 10 * MINUTE,
         };
         weather
     }
@@ -160,8 +161,8 @@ impl Weather {
     }
 
     fn worsen(&mut self, dice: &mut Dice, span: u64) {
-        let at = dice.below(span * 3 / 2);
-        let often = dice.magnitude(5, 300) as u32;
+        let at = dice.below(span * 5 / 4);
+        let often = dice.magnitude(10, 600) as u32;
         let odds = &mut self.odds;
         let deed = match dice.below(26) {
             0 => return odds.reset = often,
@@ -208,8 +209,7 @@ impl Weather {
             21 | 22 => {
                 let longest = dice.either(100, 8 * DAY, HOUR);
                 let after_ms = dice.magnitude(100, longest);
-                let forgets = if dice.hits(50) { usize::MAX } else { dice.below(4) as usize };
-                Deed::Reload { forgets, after_ms }
+                Deed::Reload { forgets: dice.below(4) as usize, clears: dice.hits(50), after_ms }
             }
             23 => match dice.below(4) {
                 0 => Deed::Unreadable,

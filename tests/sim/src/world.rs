@@ -11,7 +11,7 @@ use crate::weather::{Deed, Weather};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use web::error::Failure;
-use web::machine::{Command, Event, Moment, Stored, Task};
+use web::machine::{Command, Event, Moment, Note, Stored, Task};
 use wire::PartPlan;
 
 /// 1970 is so long ago, in milliseconds.
@@ -98,6 +98,8 @@ pub struct World {
     hash_round: u32,
     pub notes: Notes,
     causes: Causes,
+    /// How often somebody asked for the object.
+    completions: u32,
     judge: Judge,
     /// The file changes silently, so nobody can say what has a cause.
     lenient: bool,
@@ -151,6 +153,7 @@ impl World {
             hash_round: 0,
             notes: Notes::default(),
             causes: Causes::default(),
+            completions: 0,
             judge: Judge::new(weather.checks, lenient),
             lenient,
             offline_until: 0,
@@ -390,8 +393,11 @@ impl World {
                 self.hash_round += 1;
             }
             Command::Keep(note) => {
+                if let (Note::Over, Some(page)) = (&note, &mut self.page) {
+                    page.opened = false;
+                }
                 if self.weather.remembers {
-                    self.notes.write(note);
+                    self.notes.write(note, self.t);
                 }
             }
             Command::Tell { .. } => {}
@@ -449,6 +455,7 @@ impl World {
         }
         let mut ms = self.latency();
         if task == Task::Complete {
+            self.completions += 1;
             // S3 takes its time, now and then longer than anybody would wait.
             let longest = self.dice.either(50, 400_000, 5_000);
             ms += self.dice.magnitude(10, longest);
@@ -563,8 +570,8 @@ impl World {
         hold(self.loads < MOST_LOADS, Rule::Ends, || format!("{} page loads", self.loads))?;
         let saved = self.notes.saved();
         self.note(|| format!("the page is loaded: {saved:?}"));
-        if saved.is_none() && !self.cloud.objects.is_empty() {
-            // Nobody can know.
+        if saved.is_none() && self.completions > 0 {
+            // Nobody can know of an object that is made, or about to be.
             self.objects_allowed += 1;
             self.causes.exists = true;
         }
@@ -622,10 +629,13 @@ impl World {
                     self.tell(Event::Canceled)?;
                 }
             }
-            Deed::Reload { forgets, after_ms } => {
+            Deed::Reload { forgets, clears, after_ms } => {
                 if self.page.is_some() {
                     self.leave_page();
-                    self.notes.forget(forgets);
+                    self.notes.forget(forgets, self.t);
+                    if clears {
+                        self.notes.clear();
+                    }
                     if !self.notes.saved().is_some_and(|saved| saved.canceled) {
                         // The order itself is forgotten.
                         self.to_be_gone = None;
@@ -636,6 +646,7 @@ impl World {
             Deed::Change { told } => {
                 self.changed_at.get_or_insert((self.t, told));
                 self.causes.changed = true;
+                self.objects_allowed += 1;
             }
             Deed::Unreadable => {
                 self.unreadable_at.get_or_insert(self.t);

@@ -62,10 +62,9 @@ impl Machine {
         match (self.budget.failed(failure.kind, at.now, self.pace.most()), task, failure.kind) {
             (Patience::Spent, ..) => self.give_up(task, failure),
             // The storage has other parts than it said.
-            (Patience::Left, Task::Complete, Kind::Damaged)
-            // Gone for the storage: completed, or aborted? The edge knows.
-            | (Patience::Left, Task::Put(_), Kind::Gone)
-            | (Patience::Doubtful, Task::Put(_), _) => self.look(at),
+            (Patience::Left, Task::Complete, Kind::Damaged) | (Patience::Doubtful, Task::Put(_), _) => {
+                self.look(at);
+            }
             (Patience::Left | Patience::Doubtful, ..) => {}
         }
     }
@@ -104,7 +103,7 @@ impl Machine {
         }
         self.drop_flights();
         let mut call = Call::due(PATIENCE_MS);
-        let ms = backoff::wait_ms(Kind::Server, self.budget.renewals(), 0, at.chance);
+        let ms = backoff::wait_ms(Kind::Server, self.budget.looks() + 1, 0, at.chance);
         call.wait(at.now + u64::from(ms));
         self.phase = Phase::Listing { parts, call };
     }
@@ -131,9 +130,11 @@ impl Machine {
     fn give_up(&mut self, task: Task, failure: Failure) {
         match failure.kind {
             _ if task == Task::Open => self.finish(Err(failure)),
+            // The edge says that it isn't gone.
+            Kind::Gone => self.leave(Err(failure)),
             Kind::Network | Kind::Stalled | Kind::Throttled | Kind::Server | Kind::NoSpace | Kind::Expired
             | Kind::Clock => self.leave(Err(failure)),
-            Kind::Damaged | Kind::Changed | Kind::Gone | Kind::Final => self.abort(failure),
+            Kind::Damaged | Kind::Changed | Kind::Final => self.abort(failure),
         }
     }
 

@@ -153,8 +153,9 @@ impl Judge {
                 *right = fits && theirs.size == plan.len(part);
             }
         }
-        for (may, right) in self.may.iter_mut().zip(right) {
+        for ((may, noted), right) in self.may.iter_mut().zip(&mut self.noted).zip(right) {
             *may = if fresh { !right } else { *may || !right };
+            *noted &= right;
         }
     }
 

@@ -112,6 +112,7 @@ pub struct World {
     unreadable_at: Option<u64>,
     salt: u64,
     loads: u32,
+    loaded_at: u64,
     steps: u64,
     puts: u64,
     faults: u32,
@@ -165,6 +166,7 @@ impl World {
             unreadable_at: None,
             salt: dice.next(),
             loads: 0,
+            loaded_at: 0,
             steps: 0,
             puts: 0,
             faults: 0,
@@ -357,9 +359,13 @@ impl World {
             return hold(false, Rule::OwnBytes, || "nothing is stored".into());
         };
         hold(stored.size == self.weather.size, Rule::OwnBytes, || format!("{} bytes are said", stored.size))?;
+        // Whoever compares finds what was stored before the file changed.
+        let changed = self.changed_at.map(|(at, _)| at);
+        let is_old = self.weather.checks && changed.is_some_and(|at| at < self.loaded_at);
         for (part, theirs) in (1..).zip(&object.parts) {
-            let versions = [self.bytes(part, 0), self.bytes(part, 1)];
-            let fits = theirs.crc == versions[0] || (self.changed_at.is_some() && theirs.crc == versions[1]);
+            let fits = (theirs.crc == self.bytes(part, 0) && !is_old)
+                || (theirs.crc == self.bytes(part, 1) && changed.is_some())
+                || self.bytes(part, 0) == self.bytes(part, 1) && theirs.crc == self.bytes(part, 0);
             hold(fits, Rule::OwnBytes, || format!("part {part} has other bytes"))?;
         }
         let checked = self.weather.checks && self.weather.habits.checks;
@@ -567,6 +573,7 @@ impl World {
             return Ok(());
         }
         self.loads += 1;
+        self.loaded_at = self.t;
         hold(self.loads < MOST_LOADS, Rule::Ends, || format!("{} page loads", self.loads))?;
         let saved = self.notes.saved();
         self.note(|| format!("the page is loaded: {saved:?}"));

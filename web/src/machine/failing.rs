@@ -130,8 +130,8 @@ impl Machine {
     fn give_up(&mut self, task: Task, failure: Failure) {
         match failure.kind {
             _ if task == Task::Open => self.finish(Err(failure)),
-            // The edge says that it isn't gone.
-            Kind::Gone => self.leave(Err(failure)),
+            // The edge says that it isn't.
+            Kind::Gone => self.leave(Err(Failure::from_store(500, ""))),
             Kind::Network | Kind::Stalled | Kind::Throttled | Kind::Server | Kind::NoSpace | Kind::Expired
             | Kind::Clock => self.leave(Err(failure)),
             Kind::Damaged | Kind::Changed | Kind::Final => self.abort(failure),

@@ -63,6 +63,7 @@ struct Broken {
     /// The whole's checksum, as it was said last.
     whole: Option<String>,
     saved: Vec<SavedPart>,
+    resumes: bool,
     over: bool,
 }
 
@@ -73,6 +74,7 @@ fn broken(fault: Fault, mut recipe: Recipe) -> Box<dyn Engine> {
     if fault == Fault::Greedy {
         recipe.at_once = Some(ALLOWED as u32 + 1);
     }
+    let resumes = recipe.saved.is_some();
     let saved = recipe.saved.iter().flat_map(|saved| saved.parts.clone()).collect();
     Box::new(Broken {
         machine: recipe.machine(),
@@ -82,6 +84,7 @@ fn broken(fault: Fault, mut recipe: Recipe) -> Box<dyn Engine> {
         reports: 0,
         whole: None,
         saved,
+        resumes,
         over: false,
     })
 }
@@ -134,7 +137,7 @@ impl Engine for Broken {
             (Fault::Gullible, Event::Landed { part, receipt, multiplexed }) => {
                 Event::Landed { part, receipt: Receipt { checksum: None, ..receipt }, multiplexed }
             }
-            (Fault::Gullible, Event::Listed(mut listing)) if self.saved.is_empty() => {
+            (Fault::Gullible, Event::Listed(mut listing)) if !self.resumes => {
                 listing.parts.iter_mut().for_each(|part| part.checksum = None);
                 Event::Listed(listing)
             }

@@ -250,7 +250,8 @@ impl Weather {
 }
 
 impl Deed {
-    fn ms(&self) -> u64 {
+    /// How long it lasts.
+    pub fn ms(&self) -> u64 {
         match *self {
             Self::Offline { ms, .. }
             | Self::Sleep { ms }

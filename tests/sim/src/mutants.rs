@@ -142,7 +142,7 @@ impl Engine for Broken {
                 Event::Listed(listing)
             }
             // What the storage says of the whole is taken for what the parts said.
-            (Fault::Gullible, Event::Completed(stored)) => {
+            (Fault::Gullible, Event::Completed(stored)) if stored.checksum.is_some() => {
                 Event::Completed(Stored { checksum: self.whole.clone(), ..stored })
             }
             (Fault::Gullible, Event::Failed { task: Task::Complete, failure }) if failure.kind == Kind::Final => {

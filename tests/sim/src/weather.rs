@@ -42,6 +42,10 @@ pub struct Odds {
 pub enum Deed {
     /// The network is away; whether the browser says so, and says when it is back.
     Offline { ms: u64, told: bool, told_back: bool },
+    /// All connections are reset at once.
+    Reset,
+    /// The line is so many times as slow.
+    Slow { times: u64, ms: u64 },
     /// The machine sleeps.
     Sleep { ms: u64 },
     /// Somebody sets the clock.
@@ -74,6 +78,8 @@ pub struct Weather {
     pub latency_ms: u64,
     /// Of the whole line, in bytes a millisecond.
     pub bandwidth: u64,
+    /// Of one connection, in bytes a millisecond.
+    pub each: u64,
     pub hash_rate: u64,
     pub multiplexed: bool,
     /// Bytes that the kernel takes without sending them yet.
@@ -96,7 +102,7 @@ impl Weather {
     pub fn draw(dice: &mut Dice) -> Self {
         let mut weather = Self::line(dice);
         // As long as it takes when all goes well.
-        let span = weather.size / weather.bandwidth + 20 * weather.latency_ms;
+        let span = weather.size / weather.bandwidth.min(weather.each * 4) + 20 * weather.latency_ms;
         let kinds = match dice.below(20) {
             0 => 0,
             1..8 => 1,
@@ -147,6 +153,7 @@ impl Weather {
             },
             latency_ms: dice.magnitude(1, 600),
             bandwidth,
+            each: (bandwidth / dice.magnitude(1, 10)).max(10),
             hash_rate: (bandwidth * dice.magnitude(3, 300) / 10).max(1),
             multiplexed: dice.hits(250),
             buffer: if dice.coin() { 0 } else { dice.magnitude(1, 8 * MIB) },
@@ -164,7 +171,7 @@ impl Weather {
         let at = dice.below(span * 5 / 4);
         let often = dice.magnitude(10, 600) as u32;
         let odds = &mut self.odds;
-        let deed = match dice.below(26) {
+        let deed = match dice.below(29) {
             0 => return odds.reset = often,
             1 => return odds.hang = often / 3,
             2 => return odds.unheard = often,
@@ -216,6 +223,8 @@ impl Weather {
                 told => Deed::Change { told: told == 1 },
             },
             24 => Deed::Vanish,
+            25 => Deed::Reset,
+            26 | 27 => Deed::Slow { times: dice.magnitude(2, 300), ms: dice.magnitude(SECOND, 20 * MINUTE) },
             _ => match dice.below(3) {
                 0 => Deed::StoreDown { ms: dice.magnitude(SECOND, HOUR) },
                 1 => Deed::EdgeDown { ms: dice.magnitude(SECOND, HOUR) },
@@ -254,13 +263,19 @@ impl Deed {
     pub fn ms(&self) -> u64 {
         match *self {
             Self::Offline { ms, .. }
+            | Self::Slow { ms, .. }
             | Self::Sleep { ms }
             | Self::Pause { ms }
             | Self::StoreDown { ms }
             | Self::EdgeDown { ms }
             | Self::Skew { ms } => ms,
             Self::Reload { after_ms, .. } => after_ms,
-            Self::SetClock { .. } | Self::Cancel | Self::Change { .. } | Self::Unreadable | Self::Vanish => 0,
+            Self::SetClock { .. }
+            | Self::Reset
+            | Self::Cancel
+            | Self::Change { .. }
+            | Self::Unreadable
+            | Self::Vanish => 0,
         }
     }
 }

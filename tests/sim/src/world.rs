@@ -105,6 +105,8 @@ pub struct World {
     lenient: bool,
     offline_until: u64,
     asleep_until: u64,
+    slow_until: u64,
+    slow_times: u64,
     store_down_until: u64,
     edge_down_until: u64,
     skewed_until: u64,
@@ -159,6 +161,8 @@ impl World {
             lenient,
             offline_until: 0,
             asleep_until: 0,
+            slow_until: 0,
+            slow_times: 1,
             store_down_until: 0,
             edge_down_until: 0,
             skewed_until: 0,
@@ -623,6 +627,13 @@ impl World {
                 }
                 self.shake_line(ms);
             }
+            Deed::Reset => {
+                for id in self.line.under_way() {
+                    let ms = self.dice.below(10);
+                    self.after(ms, Happening::Answer(id, Box::new(Err(Failure::network()))));
+                }
+            }
+            Deed::Slow { times, ms } => (self.slow_until, self.slow_times) = (until(ms), times),
             Deed::SetClock { by } => self.wall_offset = self.wall_offset.saturating_add(by),
             Deed::Pause { ms } => {
                 self.pause(true)?;
@@ -719,7 +730,8 @@ impl World {
     fn next_chunk(&mut self, id: usize) {
         let active = self.line.moving().max(1) as u64;
         let request = &mut self.line.requests[id];
-        let rate = (self.weather.bandwidth / active).max(1);
+        let times = if self.t < self.slow_until { self.slow_times } else { 1 };
+        let rate = ((self.weather.bandwidth / active).min(self.weather.each) / times).max(1);
         request.step = (rate * 4_000).min(request.len.div_ceil(3)).min(request.len - request.moved).max(1);
         let ms = 1 + request.step / rate;
         self.after(ms, Happening::Chunk(id));

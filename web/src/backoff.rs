@@ -12,52 +12,110 @@ const LONGEST_WISH_MS: u32 = 120_000;
 
 /// Failures in a row that may pass are given up only after so many of them …
 const PATIENT_FAILURES: u32 = 8;
-/// … and so many milliseconds without any success.
+/// … and so many milliseconds of them.
 const PATIENCE_MS: u64 = 600_000;
-/// The same before anything has been sent: a person is still waiting to see it begin.
-const PATIENCE_AT_FIRST_MS: u64 = 120_000;
+/// The same before the upload is open: a person is still waiting to see it begin. It is also how long parts
+/// get no answer at all before the edge is asked whether the network is there.
+const SHORT_PATIENCE_MS: u64 = 120_000;
+/// Between two failures, no more milliseconds than these count: the rest was sleep, or a network that is away.
+const LONGEST_GAP_MS: u64 = 60_000;
+/// So often may the edge say that all is well while no part comes through.
+const MOST_LOOKS: u32 = 3;
+/// So many renewals are forgiven, besides two for each part that is sent at once.
+const FORGIVEN: usize = 6;
 
 /// What a whole upload may waste before it gives up: one for all its parts and calls, so that ten thousand
 /// parts don't have ten thousand times the patience of one.
 #[derive(Debug, Default)]
 pub struct Budget {
-    /// Failures without a success in between, and when the first of them was.
-    streak: u32,
-    since: Option<u64>,
-    /// Somebody has answered since, so the network is there.
-    answered: bool,
-    /// Parts and accesses that had to be renewed, less what went well since.
+    /// Failures since something went well, those that were answers and those without any.
+    refused: Streak,
+    unanswered: Streak,
+    /// When the last of them was.
+    last: Option<u64>,
+    /// How often the edge has answered since, when it was asked whether the network is there.
+    looks: u32,
+    /// Accesses that had to be renewed, and parts that arrived with other bytes; less what went well since.
     renewals: u32,
+    damages: u32,
     begun: bool,
 }
 
+/// Failures in a row and the milliseconds they took.
+#[derive(Debug, Default)]
+struct Streak {
+    failures: u32,
+    ms: u64,
+}
+
+/// Whether to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    Left,
+    /// Is the network away, or only the storage out of reach? Is the upload gone, or only said to be?
+    Doubtful,
+    Spent,
+}
+
 impl Budget {
+    /// Of an upload that an earlier page load has begun.
+    pub fn begun() -> Self {
+        Self { begun: true, ..Self::default() }
+    }
+
     /// Something went well for good.
     pub fn succeeded(&mut self) {
-        *self = Self { renewals: self.renewals.saturating_sub(1), begun: true, ..Self::default() };
+        let (renewals, damages) = (self.renewals.saturating_sub(1), self.damages.saturating_sub(1));
+        *self = Self { renewals, damages, begun: true, ..Self::default() };
     }
 
-    /// An answer came that isn't a success of the upload's own.
-    pub fn answered(&mut self) {
-        self.answered = true;
+    /// The edge has told how the upload stands: the network is there.
+    pub fn looked(&mut self) {
+        let Self { renewals, damages, looks, .. } = *self;
+        *self = Self { renewals, damages, looks: looks + 1, begun: true, ..Self::default() };
     }
 
-    /// Counts a failure; whether to give up. `at_once` is how many could fail for one and the same reason.
-    pub fn is_spent_by(&mut self, kind: Kind, now: u64, at_once: usize) -> bool {
-        self.streak += 1;
-        let patience = if self.begun { PATIENCE_MS } else { PATIENCE_AT_FIRST_MS };
-        let long = now.saturating_sub(*self.since.get_or_insert(now)) > patience;
-        let out_of_patience = long && self.streak >= PATIENT_FAILURES;
-        match kind {
-            Kind::Final | Kind::Changed | Kind::Gone => true,
-            Kind::Expired | Kind::Clock | Kind::Damaged => {
-                self.renewals += 1;
-                self.renewals as usize > 2 * at_once + 2
+    /// Counts a failure. `at_once` is how many could fail for one and the same reason.
+    pub fn failed(&mut self, kind: Kind, now: u64, at_once: usize) -> Patience {
+        let gap = now.saturating_sub(self.last.replace(now).unwrap_or(now)).min(LONGEST_GAP_MS);
+        let short = SHORT_PATIENCE_MS;
+        let left = match kind {
+            Kind::Final | Kind::Changed => false,
+            Kind::Expired | Kind::Clock => one_more(&mut self.renewals, at_once),
+            Kind::Damaged => one_more(&mut self.damages, at_once),
+            Kind::Gone => return self.doubt(),
+            Kind::Throttled | Kind::Server | Kind::NoSpace => {
+                !self.refused.is_long(gap, if self.begun { PATIENCE_MS } else { short })
             }
-            // Without any answer, the network is away: a night is not too long to wait for it.
-            Kind::Network | Kind::Stalled => out_of_patience && (self.answered || !self.begun),
-            Kind::Throttled | Kind::Server | Kind::NoSpace => out_of_patience,
-        }
+            Kind::Network | Kind::Stalled if !self.begun => !self.unanswered.is_long(gap, short),
+            // A night is not too long to wait for the network.
+            Kind::Network | Kind::Stalled if self.unanswered.is_long(gap, short) => return self.doubt(),
+            Kind::Network | Kind::Stalled => true,
+        };
+        if left { Patience::Left } else { Patience::Spent }
+    }
+
+    fn doubt(&self) -> Patience {
+        if self.looks < MOST_LOOKS { Patience::Doubtful } else { Patience::Spent }
+    }
+
+    /// How often the edge was asked how the upload stands, since a part came through.
+    pub fn looks(&self) -> u32 {
+        self.looks
+    }
+}
+
+fn one_more(count: &mut u32, at_once: usize) -> bool {
+    *count += 1;
+    *count as usize <= 2 * at_once + FORGIVEN
+}
+
+impl Streak {
+    /// Counts a failure `gap_ms` after the last one.
+    fn is_long(&mut self, gap_ms: u64, patience_ms: u64) -> bool {
+        self.failures += 1;
+        self.ms += gap_ms;
+        self.failures >= PATIENT_FAILURES && self.ms > patience_ms
     }
 }
 
@@ -98,39 +156,55 @@ mod tests {
         }
     }
 
-    /// How many failures, one a second, it takes to give up; none within a million seconds.
-    fn given_up_after(kind: Kind, mut budget: Budget) -> Option<u64> {
-        (0..1_000_000).find(|second| budget.is_spent_by(kind, second * 1_000, 6))
-    }
-
-    fn begun() -> Budget {
-        let mut budget = Budget::default();
-        budget.succeeded();
-        budget
+    /// What becomes of patience, and after how many failures, one a second; nothing within a million seconds.
+    fn ends(kind: Kind, mut budget: Budget) -> Option<(u64, Patience)> {
+        let mut patience = (0..1_000_000).map(|second| (second, budget.failed(kind, second * 1_000, 6)));
+        patience.find(|(_, patience)| *patience != Patience::Left)
     }
 
     #[test]
     fn patience_ends() {
-        assert_eq!(given_up_after(Kind::Final, begun()), Some(0));
-        assert_eq!(given_up_after(Kind::Damaged, begun()), Some(14));
-        assert_eq!(given_up_after(Kind::Server, begun()), Some(601));
-        assert_eq!(given_up_after(Kind::Server, Budget::default()), Some(121));
-        assert_eq!(given_up_after(Kind::Network, Budget::default()), Some(121));
+        use Patience::{Doubtful, Spent};
+        assert_eq!(ends(Kind::Final, Budget::begun()), Some((0, Spent)));
+        assert_eq!(ends(Kind::Changed, Budget::begun()), Some((0, Spent)));
+        assert_eq!(ends(Kind::Damaged, Budget::begun()), Some((18, Spent)));
+        assert_eq!(ends(Kind::Server, Budget::begun()), Some((601, Spent)));
+        assert_eq!(ends(Kind::Server, Budget::default()), Some((121, Spent)));
+        assert_eq!(ends(Kind::Network, Budget::default()), Some((121, Spent)));
+        assert_eq!(ends(Kind::Network, Budget::begun()), Some((121, Doubtful)));
     }
 
     #[test]
-    fn a_network_that_is_away_is_waited_for_without_end_unless_others_answer() {
-        assert_eq!(given_up_after(Kind::Network, begun()), None);
-        let mut budget = begun();
-        budget.answered();
-        assert_eq!(given_up_after(Kind::Network, budget), Some(601));
+    fn a_storage_out_of_reach_is_given_up_once_the_edge_has_answered_often() {
+        let mut budget = Budget::begun();
+        let mut looks = 0;
+        let mut seconds = 0..;
+        while let Some(second) = seconds.next() {
+            match budget.failed(Kind::Stalled, second * 1_000, 6) {
+                Patience::Left => {}
+                Patience::Doubtful => {
+                    looks += 1;
+                    budget.looked();
+                }
+                Patience::Spent => break,
+            }
+        }
+        assert_eq!((looks, seconds.start), (3, 488));
+    }
+
+    #[test]
+    fn a_night_without_network_is_no_impatience_with_the_server() {
+        let mut budget = Budget::begun();
+        for hour in 0..10 {
+            assert_eq!(budget.failed(Kind::Server, hour * 3_600_000, 6), Patience::Left);
+        }
     }
 
     #[test]
     fn what_goes_well_pays_back() {
-        let mut budget = begun();
+        let mut budget = Budget::begun();
         for _ in 0..1_000 {
-            assert!(!budget.is_spent_by(Kind::Damaged, 0, 6));
+            assert_eq!(budget.failed(Kind::Damaged, 0, 6), Patience::Left);
             budget.succeeded();
         }
     }

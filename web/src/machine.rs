@@ -31,6 +31,8 @@ const OFFLINE_TRY_MS: u64 = 15_000;
 pub struct Machine {
     size: u64,
     checks: bool,
+    /// The storage computes CRC64NVME.
+    store_checks: bool,
     pace: Pace,
     budget: Budget,
     progress: Progress,
@@ -89,6 +91,8 @@ impl Machine {
     /// is what an earlier page load has written down about the same file.
     pub fn new(size: u64, checks: bool, pace: Pace, saved: Option<Saved>) -> Self {
         let call = Call::due(PATIENCE_MS);
+        let store_checks = saved.as_ref().is_some_and(|saved| saved.checksum);
+        let budget = if saved.is_some() { Budget::begun() } else { Budget::default() };
         let phase = match saved {
             Some(saved) if saved.canceled => Phase::Aborting { because: Failure::canceled(), call },
             Some(saved) => Phase::Resuming { saved, call },
@@ -97,8 +101,9 @@ impl Machine {
         Self {
             size,
             checks,
+            store_checks,
             pace,
-            budget: Budget::default(),
+            budget,
             progress: Progress::new(size),
             phase,
             commands: VecDeque::new(),
@@ -118,46 +123,55 @@ impl Machine {
     }
 
     fn begin(&mut self, at: Moment) -> Option<Command> {
-        let idle = self.paused || self.offline_until.is_some_and(|until| at.now < until);
-        let now = at.now;
+        if let Phase::Sending { parts, hashing, .. } = &mut self.phase
+            && hashing.is_none()
+            && let Some(part) = parts.next_to_hash()
+        {
+            *hashing = Some(part);
+            return Some(Command::Hash(part));
+        }
+        let idle = self.is_idle(at.now);
         match &mut self.phase {
             // A person who cancels waits for no network.
-            Phase::Aborting { call, .. } => call.take(now).then_some(Command::Abort),
-            Phase::Sending { parts, sign, hashing } => {
-                if hashing.is_none()
-                    && let Some(part) = parts.next_to_hash()
-                {
-                    *hashing = Some(part);
-                    return Some(Command::Hash(part));
-                }
-                if idle {
-                    return None;
-                }
-                parts.requeue(now);
+            Phase::Aborting { call, .. } => call.take(at).then_some(Command::Abort),
+            _ if idle => None,
+            Phase::Sending { parts, sign, .. } => {
+                parts.requeue(at.now);
                 if parts.busy() < self.pace.at_once()
                     && let Some(ticket) = parts.take(at)
                 {
                     return Some(Command::Put(ticket));
                 }
                 let unsigned = parts.unsigned(self.pace.sign_below(), self.pace.signed_ahead(), at);
-                if !unsigned.is_empty() {
-                    sign.want();
-                    if sign.take(now) {
-                        return Some(Command::Sign(unsigned));
-                    }
+                if unsigned.is_empty() {
+                    sign.rest(at.now);
+                    return None;
                 }
-                None
+                sign.want();
+                sign.take(at).then_some(Command::Sign(unsigned))
             }
-            _ if idle => None,
-            Phase::Opening { call } => call.take(now).then_some(Command::Open),
+            Phase::Opening { call } => call.take(at).then_some(Command::Open),
             Phase::Resuming { call, .. } | Phase::Listing { call, .. } => {
-                call.take(now).then_some(Command::List)
+                call.take(at).then_some(Command::List)
             }
-            Phase::Completing { parts, call } => call.take(now).then(|| {
+            Phase::Completing { parts, call } => call.take(at).then(|| {
                 let checksum = parts.checksum().map(crate::crc::to_base64);
                 Command::Complete(CompleteUpload { parts: parts.completed(), checksum })
             }),
             Phase::Leaving { .. } | Phase::Over => None,
+        }
+    }
+
+    /// Whether nothing new may be begun. Offline, one thing now and then may.
+    fn is_idle(&mut self, now: u64) -> bool {
+        match &mut self.offline_until {
+            _ if self.paused => true,
+            Some(until) if now < *until => true,
+            Some(until) => {
+                *until = now + OFFLINE_TRY_MS;
+                false
+            }
+            None => false,
         }
     }
 
@@ -180,9 +194,7 @@ impl Machine {
                 if multiplexed {
                     self.pace.multiplexed();
                 }
-                if let Phase::Sending { parts, .. } = &self.phase
-                    && parts.is_under_way(part)
-                {
+                if let Phase::Sending { parts, .. } = &self.phase {
                     let whole = parts.plan().len(part);
                     self.moved(part, whole, at.now);
                 }
@@ -191,6 +203,7 @@ impl Machine {
             Event::Listed(listing) => self.listed(listing, at),
             Event::Completed(stored) => self.completed(stored),
             Event::Aborted => self.aborted(),
+            Event::Failed { task: Task::Put(part), .. } if !self.is_under_way(part) => {}
             Event::Failed { task, failure } => self.failed(task, failure, at),
             Event::Online(online) => self.online(online, at),
             Event::Paused(paused) => self.paused = paused,
@@ -200,20 +213,28 @@ impl Machine {
 
     /// When to poll though nothing happens; on the clock that is never set.
     pub fn wakeup(&self) -> Option<u64> {
-        let due = match &self.phase {
+        let (ends, waits) = match &self.phase {
             Phase::Sending { parts, sign, .. } => {
-                let parts = parts.wakeup(self.pace.silence_ms(), self.doubted);
-                parts.into_iter().chain(sign.wakeup()).min()
+                let ends = parts.first_end(self.pace.silence_ms(), self.doubted);
+                let waits = parts.waits().into_iter().chain(sign.waits()).min();
+                (ends.into_iter().chain(sign.ends(self.doubted)).min(), waits)
             }
             Phase::Opening { call }
             | Phase::Leaving { call }
             | Phase::Resuming { call, .. }
             | Phase::Listing { call, .. }
             | Phase::Completing { call, .. }
-            | Phase::Aborting { call, .. } => call.wakeup(),
-            Phase::Over => None,
+            | Phase::Aborting { call, .. } => (call.ends(self.doubted), call.waits()),
+            Phase::Over => return None,
         };
-        due.into_iter().chain(self.offline_until).min()
+        let waits = match self.offline_until {
+            _ if matches!(self.phase, Phase::Aborting { .. }) => waits,
+            // Nothing that waits is begun before somebody says so.
+            _ if self.paused => None,
+            Some(until) => Some(until),
+            None => waits,
+        };
+        ends.into_iter().chain(waits).min()
     }
 
     pub fn stage(&self) -> Stage {
@@ -246,17 +267,22 @@ impl Machine {
         }
     }
 
+    /// How many parts may be in flight now.
+    pub fn at_once(&self) -> usize {
+        self.pace.at_once()
+    }
+
     /// The most parts that may be in flight.
     pub fn most_at_once(&self) -> usize {
         self.pace.most()
     }
 
     fn opened(&mut self, session: Session, at: Moment) {
-        match &self.phase {
-            Phase::Opening { call } => self.pace.opened_in(call.asked_for(at.now)),
-            Phase::Leaving { .. } => {}
+        let asked = match &self.phase {
+            Phase::Opening { call } | Phase::Leaving { call } => call.asked_at().unwrap_or(at),
             _ => return,
-        }
+        };
+        self.store_checks = session.checksum;
         self.commands.push_back(Command::Keep(Note::Opened {
             upload: session.upload,
             video_id: session.video_id,
@@ -267,11 +293,12 @@ impl Machine {
         if let Phase::Leaving { .. } = &self.phase {
             return self.abort(Failure::canceled());
         }
+        self.pace.opened_in(at.now.saturating_sub(asked.now));
         self.well();
         match PartPlan::agreed(self.size, session.part_size) {
             Ok(plan) if plan.part_count() == session.part_count => {
                 let mut parts = Parts::new(plan, self.checks);
-                parts.signed(session.tickets, at);
+                parts.signed(session.tickets, asked, at);
                 self.send(parts);
             }
             _ => {
@@ -287,14 +314,16 @@ impl Machine {
 
     fn signed(&mut self, tickets: Vec<Ticket>, at: Moment) {
         let Phase::Sending { parts, sign, .. } = &mut self.phase else { return };
-        if !sign.is_asked() {
-            return;
-        }
-        if !parts.signed(tickets, at) {
+        let Some(asked) = sign.asked_at() else { return };
+        if !parts.signed(tickets, asked, at) {
             return self.failed(Task::Sign, Failure::bad_answer(), at);
         }
         sign.answered();
-        self.budget.answered();
+        self.offline_until = None;
+    }
+
+    fn is_under_way(&self, part: u32) -> bool {
+        matches!(&self.phase, Phase::Sending { parts, .. } if parts.is_under_way(part))
     }
 
     fn moved(&mut self, part: u32, bytes: u64, now: u64) {
@@ -326,7 +355,7 @@ impl Machine {
     fn finish_sending(&mut self) {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Sending { parts, .. } if parts.all_stored() => {
-                if parts.receipts_missing() {
+                if parts.receipts_missing(self.checks && self.store_checks) {
                     self.phase = Phase::Listing { parts, call: Call::due(PATIENCE_MS) };
                 } else {
                     self.phase = Phase::Completing { parts, call: Call::due(COMPLETION_MS) };
@@ -337,40 +366,56 @@ impl Machine {
     }
 
     fn listed(&mut self, listing: Listing, at: Moment) {
-        match std::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Resuming { saved, .. } => {
-                self.well();
-                let plan = PartPlan::agreed(self.size, saved.part_size);
-                match (listing.state, plan) {
-                    (UploadState::Aborted, _) | (_, Err(_)) => self.start_over(Failure::gone()),
-                    (UploadState::Open | UploadState::Completed, Ok(plan)) => {
-                        let parts = Parts::resumed(plan, self.checks, listing, saved.parts);
-                        for part in (1..=plan.part_count()).filter(|part| parts.saved(*part).is_some()) {
-                            self.progress.moved(part, plan.len(part));
-                        }
-                        self.send(parts);
-                    }
+        let phase = std::mem::replace(&mut self.phase, Phase::Over);
+        if let Phase::Resuming { call, .. } | Phase::Listing { call, .. } = &phase {
+            self.pace.opened_in(call.asked_at().map_or(0, |asked| at.now.saturating_sub(asked.now)));
+            self.budget.looked();
+            self.offline_until = None;
+        }
+        match phase {
+            Phase::Resuming { .. } | Phase::Listing { .. } if listing.state == UploadState::Aborted => {
+                self.start_over(Failure::gone());
+            }
+            Phase::Resuming { saved, .. } => match PartPlan::agreed(self.size, saved.part_size) {
+                Ok(plan) => self.resume(plan, listing, saved.parts),
+                Err(_) => self.start_over(Failure::gone()),
+            },
+            // There is an object already. Of what was sent here, completing tells whether it is this one.
+            Phase::Listing { parts, .. } if listing.state == UploadState::Completed => {
+                if parts.all_stored() {
+                    self.phase = Phase::Completing { parts, call: Call::due(COMPLETION_MS) };
+                } else {
+                    let saved = (1..=parts.plan().part_count()).filter_map(|part| parts.saved(part));
+                    self.resume(parts.plan(), listing, saved.collect());
                 }
             }
             Phase::Listing { mut parts, .. } => {
-                self.budget.answered();
-                let wrong = match listing.state {
-                    // There is an object already: asking for it again tells whether it is this one.
-                    UploadState::Completed => Vec::new(),
-                    UploadState::Open => parts.listed(listing.parts),
-                    UploadState::Aborted => return self.start_over(Failure::gone()),
-                };
-                if wrong.is_empty() {
+                let wrong = parts.listed(listing.parts);
+                for part in &wrong {
+                    self.progress.lost(*part);
+                }
+                if parts.all_stored() {
                     self.phase = Phase::Completing { parts, call: Call::due(COMPLETION_MS) };
-                } else {
-                    self.phase = Phase::Sending { parts, sign: Call::idle(), hashing: None };
-                    for part in wrong {
-                        self.failed(Task::Put(part), Failure::damaged(), at);
-                    }
+                    return;
+                }
+                self.phase = Phase::Sending { parts, sign: Call::idle(), hashing: None };
+                if let Some(part) = wrong.first() {
+                    // However many there are, they have one cause.
+                    self.count(Task::Put(*part), Failure::damaged(), at);
                 }
             }
             phase => self.phase = phase,
         }
+    }
+
+    /// Goes on where an earlier page load has ended.
+    fn resume(&mut self, plan: PartPlan, listing: Listing, saved: Vec<SavedPart>) {
+        let parts = Parts::resumed(plan, self.checks, listing, saved);
+        self.progress.start_over();
+        for part in (1..=plan.part_count()).filter(|part| parts.saved(*part).is_some()) {
+            self.progress.moved(part, plan.len(part));
+        }
+        self.send(parts);
     }
 
     fn completed(&mut self, stored: Stored) {
@@ -382,9 +427,9 @@ impl Machine {
         } else if both && ours != stored.checksum {
             Err(Failure::last(codes::CHECKSUM_MISMATCH, "The stored file isn't the file that was sent."))
         } else {
+            self.progress.moved_all();
             Ok(Stored { verified: both, ..stored })
         };
-        self.progress.moved_all();
         self.finish(outcome);
     }
 

@@ -81,7 +81,7 @@ enum Trial {
 impl Pace {
     /// `at_once` parts in flight, or as many as turn out best.
     pub fn new(at_once: Option<u32>) -> Self {
-        let fixed = at_once.map(|n| n.max(1) as usize);
+        let fixed = at_once.map(|n| (n as usize).clamp(1, MAX_PARTS_PER_CALL));
         Self {
             fixed: fixed.is_some(),
             most: fixed.unwrap_or(CONNECTIONS),
@@ -151,6 +151,11 @@ impl Pace {
         span.full &= busy >= self.at_once;
         span.bytes += bytes;
         let ms = now - since;
+        if ms >= 2 * LONGEST_SPAN_MS && self.speed > 0.0 {
+            // Nothing moved for most of it: that tells of a break, not of the line.
+            *span = Span { since: Some(now), ..Span::default() };
+            return;
+        }
         if (ms >= SPAN_MS && span.bytes >= SPAN_BYTES) || ms >= LONGEST_SPAN_MS {
             let (speed, full) = (span.bytes as f64 / ms as f64, span.full);
             self.span = Span { since: Some(now), ..Span::default() };
@@ -202,6 +207,7 @@ impl Pace {
             return;
         }
         self.lost_at = Some(now);
+        self.rest = FIRST_REST;
         self.trial = Trial::Resting { left: self.rest, up: true };
         self.turn_to((self.at_once / 2).max(1), now);
     }

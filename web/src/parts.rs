@@ -14,6 +14,8 @@ use wire::{CompletedPart, PartPlan, StoredPart, UploadState};
 /// A part that has not begun to move waits in the browser's own queue; only if nothing at all has moved for
 /// so long, in milliseconds, is something wrong.
 const QUEUED_MS: u64 = 120_000;
+/// However slow the line is and often a part has stalled, a silence this long, in milliseconds, is one.
+const LONGEST_SILENCE_MS: u64 = 300_000;
 /// After a sleep or a change of network, connections are believed for so long, in milliseconds.
 const DOUBT_MS: u64 = 10_000;
 
@@ -77,11 +79,7 @@ impl Parts {
         }
         if whole {
             // An object has no parts to list; it is compared as a whole when it is asked for.
-            let of = |saved: &Option<SavedPart>| saved.as_ref().and_then(|saved| saved.etag.clone());
-            receipts = etags
-                .iter()
-                .map(|saved| Some(Receipt { etag: Some(of(saved).unwrap_or_default()), checksum: None }))
-                .collect();
+            receipts.fill(Some(Receipt { etag: Some(String::new()), checksum: None }));
         }
         for ((part, slot), receipt) in (1..).zip(&mut parts.slots).zip(receipts) {
             let Some(receipt) = receipt else { continue };
@@ -108,10 +106,6 @@ impl Parts {
     /// In flight, or landed and not yet compared: each holds a place among those at once.
     pub fn busy(&self) -> usize {
         self.flying.len() + self.landed
-    }
-
-    pub fn flying(&self) -> usize {
-        self.flying.len()
     }
 
     pub fn all_stored(&self) -> bool {
@@ -150,15 +144,16 @@ impl Parts {
         self.queue.iter().take(ahead).filter(lacks).copied().collect()
     }
 
-    /// Keeps signed URLs; says whether any of them is of use.
-    pub fn signed(&mut self, tickets: Vec<Ticket>, at: Moment) -> bool {
+    /// Keeps signed URLs that were asked for at `asked`; says whether any of them is of use.
+    pub fn signed(&mut self, tickets: Vec<Ticket>, asked: Moment, at: Moment) -> bool {
         let mut useful = false;
         for mut ticket in tickets {
-            // What has run out on arrival tells that the clocks differ, not that the URL is old.
-            ticket.life_ms = ticket.life_ms.filter(|life| *life > slot::MARGIN_MS);
+            // A life of nothing is none that was told.
+            ticket.life_ms = ticket.life_ms.filter(|life| *life > 0);
             if let Some(slot) = self.slot(ticket.part) {
-                useful |= matches!(slot.state, State::Todo | State::Waiting { .. });
-                slot.ticket = Some((ticket, at));
+                let lacked = matches!(slot.state, State::Todo | State::Waiting { .. }) && slot.ticket(at).is_none();
+                slot.ticket = Some((ticket, asked));
+                useful |= lacked && slot.ticket(at).is_some();
             }
         }
         useful
@@ -189,25 +184,26 @@ impl Parts {
         self.flying.iter().copied().find(|part| self.ends(*part, silence_ms, doubted) <= now)
     }
 
-    /// When the patience with a part in flight ends.
+    /// When the patience with a part in flight ends. It grows with each failure: a line that has become slow
+    /// must not be taken for a dead one for ever.
     fn ends(&self, part: u32, silence_ms: u64, doubted: Option<u64>) -> u64 {
         let slot = index(part).and_then(|index| self.slots.get(index));
-        let Some(Slot { state: State::Flying { moved_at, .. }, .. }) = slot else { return u64::MAX };
-        let (since, patience) = match moved_at {
-            Some(moved_at) => (*moved_at, silence_ms),
-            None => (self.moved_at, QUEUED_MS.max(silence_ms)),
-        };
-        match doubted {
-            Some(doubted) if doubted >= since => (doubted + DOUBT_MS).min(since + patience),
-            _ => since + patience,
+        let Some(Slot { state: State::Flying { moved_at, .. }, tries, .. }) = slot else { return u64::MAX };
+        let silence_ms = (silence_ms << (*tries).min(5)).min(LONGEST_SILENCE_MS);
+        match moved_at {
+            Some(moved_at) => patience_ends(*moved_at, silence_ms, doubted),
+            None => patience_ends(self.moved_at, QUEUED_MS.max(silence_ms), doubted),
         }
     }
 
-    /// When there is something to do though nothing happens.
-    pub fn wakeup(&self, silence_ms: u64, doubted: Option<u64>) -> Option<u64> {
-        let ends = self.flying.iter().map(|part| self.ends(*part, silence_ms, doubted));
-        let until = self.waiting.iter().filter_map(|part| self.slots.get(index(*part)?)?.until());
-        ends.chain(until).min()
+    /// When the first patience with those in flight ends.
+    pub fn first_end(&self, silence_ms: u64, doubted: Option<u64>) -> Option<u64> {
+        self.flying.iter().map(|part| self.ends(*part, silence_ms, doubted)).min()
+    }
+
+    /// When the first wait ends.
+    pub fn waits(&self) -> Option<u64> {
+        self.waiting.iter().filter_map(|part| self.slots.get(index(*part)?)?.until()).min()
     }
 
     /// The storage took a part.
@@ -271,6 +267,20 @@ impl Parts {
         tries
     }
 
+    /// All that is under way is dropped, and comes again; answers which parts that are.
+    pub fn ground(&mut self) -> Vec<u32> {
+        let grounded: Vec<u32> = (1..=self.plan.part_count()).filter(|part| self.is_under_way(*part)).collect();
+        for part in grounded.iter().rev() {
+            if let Some(slot) = self.slot(*part) {
+                slot.state = State::Todo;
+            }
+            self.queue.push_front(*part);
+        }
+        self.flying.clear();
+        self.landed = 0;
+        grounded
+    }
+
     /// Whether a part is under way, so that news of it is news.
     pub fn is_under_way(&self, part: u32) -> bool {
         let slot = index(part).and_then(|index| self.slots.get(index));
@@ -317,12 +327,18 @@ impl Parts {
         }
     }
 
-    /// Whether the storage must be asked for what it answered, because CORS hid it.
-    pub fn receipts_missing(&self) -> bool {
-        self.slots.iter().any(|slot| matches!(&slot.state, State::Stored(Receipt { etag: None, .. })))
+    /// Whether the storage must be asked for what it answered, because CORS hid it; its checksums too, if they
+    /// `matter`.
+    pub fn receipts_missing(&self, matter: bool) -> bool {
+        let missing = |slot: &Slot| match &slot.state {
+            State::Stored(receipt) => receipt.etag.is_none() || (matter && receipt.checksum.is_none()),
+            _ => false,
+        };
+        self.slots.iter().any(missing)
     }
 
-    /// Fills in receipts from the storage's own list; answers those parts that it doesn't have as sent.
+    /// Fills in receipts from the storage's own list. Parts that it doesn't have as they were sent come again,
+    /// once their bytes are read anew; answers which ones.
     pub fn listed(&mut self, list: Vec<StoredPart>) -> Vec<u32> {
         let plan = self.plan;
         let mut theirs: Vec<Option<StoredPart>> = vec![None; self.slots.len()];
@@ -338,9 +354,17 @@ impl Parts {
                 theirs.size == plan.len(part) && slot::fits(slot.crc, &theirs.checksum)
             };
             match theirs.filter(sound) {
-                Some(theirs) => receipt.etag = Some(theirs.etag),
+                Some(theirs) => {
+                    receipt.etag = Some(theirs.etag);
+                    receipt.checksum = receipt.checksum.take().or(theirs.checksum);
+                }
                 None => wrong.push(part),
             }
+        }
+        for part in &wrong {
+            self.failed(*part);
+            self.doubt(*part);
+            self.queue.push_back(*part);
         }
         wrong
     }
@@ -384,6 +408,14 @@ impl Parts {
     /// A part's URL, if it has one that lasts.
     fn ticket(&self, part: u32, at: Moment) -> Option<&Ticket> {
         self.slots.get(index(part)?)?.ticket(at)
+    }
+}
+
+/// When the patience with what is silent `since` then ends: after a doubt it isn't believed for long.
+pub fn patience_ends(since: u64, patience_ms: u64, doubted: Option<u64>) -> u64 {
+    match doubted {
+        Some(doubted) if doubted >= since => (doubted + DOUBT_MS).min(since + patience_ms),
+        _ => since + patience_ms,
     }
 }
 

@@ -43,8 +43,10 @@ impl Progress {
         if self.parts.len() <= place {
             self.parts.resize(place + 1, 0);
         }
-        let before = std::mem::replace(&mut self.parts[place], bytes);
-        self.moved = self.moved - before + bytes;
+        if let Some(known) = self.parts.get_mut(place) {
+            self.moved = self.moved - *known + bytes;
+            *known = bytes;
+        }
     }
 
     /// Part `part` has to be sent again.

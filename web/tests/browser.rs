@@ -210,7 +210,7 @@ async fn plain() {
     let outcome = send("plain").await;
     outcome.is_stored(SIZE);
     assert_eq!(outcome.puts(), 6.0);
-    assert_eq!(number(&outcome.seen, "mostInFlight"), 6.0);
+    assert!(number(&outcome.seen, "mostInFlight") >= 3.0, "several at once");
     let stored = outcome.stored();
     assert_eq!(text(&stored, "checksum"), to_base64(crc64(&bytes(SIZE))));
     assert_eq!(number(&stored, "size"), SIZE as f64);

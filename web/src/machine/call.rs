@@ -1,16 +1,19 @@
 //! One call to the edge: not needed, due, under way, or waiting for its next try. Pure.
 
+use super::Moment;
+use crate::parts::patience_ends;
+
 /// How long any call but completion may take, in milliseconds.
 pub const PATIENCE_MS: u64 = 60_000;
 /// Completing is the storage's longest work, in milliseconds. It can be asked for again at any time, so this
 /// is how long a lost answer goes unnoticed, not how long S3 may take.
 pub const COMPLETION_MS: u64 = 180_000;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
     Idle,
     Due,
-    Asked { since: u64 },
+    Asked { at: Moment },
     Waiting { until: u64 },
 }
 
@@ -40,14 +43,14 @@ impl Call {
     }
 
     /// Whether to make it now; it is under way from then on.
-    pub fn take(&mut self, now: u64) -> bool {
+    pub fn take(&mut self, at: Moment) -> bool {
         let take = match self.state {
             State::Due => true,
-            State::Waiting { until } => until <= now,
+            State::Waiting { until } => until <= at.now,
             State::Idle | State::Asked { .. } => false,
         };
         if take {
-            self.state = State::Asked { since: now };
+            self.state = State::Asked { at };
         }
         take
     }
@@ -56,17 +59,12 @@ impl Call {
         matches!(self.state, State::Asked { .. })
     }
 
-    /// How long it has been under way, in milliseconds.
-    pub fn asked_for(&self, now: u64) -> u64 {
+    /// When it was made, if it is under way.
+    pub fn asked_at(&self) -> Option<Moment> {
         match self.state {
-            State::Asked { since } => now.saturating_sub(since),
-            State::Idle | State::Due | State::Waiting { .. } => 0,
+            State::Asked { at } => Some(at),
+            State::Idle | State::Due | State::Waiting { .. } => None,
         }
-    }
-
-    /// Nobody has answered for too long.
-    pub fn is_overdue(&self, now: u64) -> bool {
-        matches!(self.state, State::Asked { since } if now >= since + self.patience_ms)
     }
 
     pub fn answered(&mut self) {
@@ -79,6 +77,7 @@ impl Call {
         self.tries
     }
 
+    /// Makes it due at `until`.
     pub fn wait(&mut self, until: u64) {
         self.state = State::Waiting { until };
     }
@@ -90,12 +89,23 @@ impl Call {
         }
     }
 
-    /// When there is something to do though nothing happens.
-    pub fn wakeup(&self) -> Option<u64> {
+    /// It isn't needed now. A wait that isn't over is still kept: it is somebody's wish.
+    pub fn rest(&mut self, now: u64) {
+        if matches!(self.state, State::Waiting { until } if until <= now) {
+            self.state = State::Idle;
+        }
+    }
+
+    /// When the patience with it ends, if it is under way; the network was `doubted` last.
+    pub fn ends(&self, doubted: Option<u64>) -> Option<u64> {
+        Some(patience_ends(self.asked_at()?.now, self.patience_ms, doubted))
+    }
+
+    /// When its wait ends, if it waits.
+    pub fn waits(&self) -> Option<u64> {
         match self.state {
-            State::Idle | State::Due => None,
-            State::Asked { since } => Some(since + self.patience_ms),
             State::Waiting { until } => Some(until),
+            State::Idle | State::Due | State::Asked { .. } => None,
         }
     }
 }

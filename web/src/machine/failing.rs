@@ -1,8 +1,7 @@
 //! What the machine does when something fails, is silent for too long, or the network comes and goes.
 
-use super::{Command, Event, Machine, Moment, Note, OFFLINE_TRY_MS, Phase, SLEPT_MS, Saved, Task};
-use super::{Call, PATIENCE_MS};
-use crate::backoff;
+use super::{Call, Command, Machine, Moment, Note, OFFLINE_TRY_MS, PATIENCE_MS, Phase, SLEPT_MS, Task};
+use crate::backoff::{self, Patience};
 use crate::error::{Failure, Kind, codes};
 
 /// So often is an abort tried: the upload is over all the same, a later page load tries again, and in the end
@@ -17,8 +16,8 @@ impl Machine {
     pub(super) fn failed(&mut self, task: Task, failure: Failure, at: Moment) {
         let tries = match (task, &mut self.phase) {
             (Task::Open, Phase::Leaving { .. }) => return self.finish(Err(Failure::canceled())),
+            (Task::Hash(_), Phase::Sending { .. }) => return self.abort(failure),
             (Task::Put(part), Phase::Sending { parts, .. }) => {
-                // A part that is on a list as stored, and isn't, fails too.
                 if matches!(failure.kind, Kind::Expired | Kind::Clock) {
                     parts.unsign(part);
                 }
@@ -28,13 +27,12 @@ impl Machine {
                 self.progress.lost(part);
                 parts.failed(part)
             }
-            (Task::Hash(_), Phase::Sending { .. }) => return self.abort(failure),
             (Task::Open, Phase::Opening { call })
             | (Task::Sign, Phase::Sending { sign: call, .. })
             | (Task::List, Phase::Resuming { call, .. } | Phase::Listing { call, .. })
             | (Task::Complete, Phase::Completing { call, .. })
             | (Task::Abort, Phase::Aborting { call, .. })
-                if call.is_asked() =>
+                if call.asked_at().is_some() =>
             {
                 call.failed()
             }
@@ -44,57 +42,70 @@ impl Machine {
         if matches!(failure.kind, Kind::Network | Kind::Stalled | Kind::Throttled) {
             self.pace.lost(at.now);
         }
-        if self.mends_otherwise(task, &failure, tries) {
+        if self.ends_otherwise(task, &failure, tries) {
             return;
-        }
-        let is_network = matches!(failure.kind, Kind::Network | Kind::Stalled);
-        if is_network && let Some(until) = &mut self.offline_until {
-            *until = at.now + OFFLINE_TRY_MS;
-        } else if self.budget.is_spent_by(failure.kind, at.now, self.pace.most()) {
-            return self.give_up(task, failure);
         }
         let ms = backoff::wait_ms(failure.kind, tries, failure.wish_ms, at.chance);
         self.again(task, at.now + u64::from(ms));
-        self.commands.push_back(Command::Tell { task, tries, ms, why: failure });
+        self.commands.push_back(Command::Tell { task, tries, ms, why: failure.clone() });
+        self.count(task, failure, at);
     }
 
-    /// Some failures are answered by doing something else.
-    fn mends_otherwise(&mut self, task: Task, failure: &Failure, tries: u32) -> bool {
-        match (task, failure.kind, std::mem::replace(&mut self.phase, Phase::Over)) {
-            (Task::Abort, kind, Phase::Aborting { because, call }) => {
+    /// Weighs a failure that may pass.
+    pub(super) fn count(&mut self, task: Task, failure: Failure, at: Moment) {
+        if matches!(failure.kind, Kind::Network | Kind::Stalled)
+            && let Some(until) = &mut self.offline_until
+        {
+            *until = at.now + OFFLINE_TRY_MS;
+            return;
+        }
+        match (self.budget.failed(failure.kind, at.now, self.pace.most()), task, failure.kind) {
+            (Patience::Spent, ..) => self.give_up(task, failure),
+            // The storage has other parts than it said.
+            (Patience::Left, Task::Complete, Kind::Damaged) | (Patience::Doubtful, Task::Put(_), _) => {
+                self.look(at);
+            }
+            (Patience::Left | Patience::Doubtful, ..) => {}
+        }
+    }
+
+    /// Some failures are no matter of patience.
+    fn ends_otherwise(&mut self, task: Task, failure: &Failure, tries: u32) -> bool {
+        match (task, failure.kind, &self.phase) {
+            (Task::Abort, kind, Phase::Aborting { because, .. }) => {
+                let because = because.clone();
                 if matches!(kind, Kind::Final | Kind::Gone) {
                     self.finish(Err(because));
                 } else if tries >= ABORT_TRIES {
                     self.leave(Err(because));
                 } else {
-                    self.phase = Phase::Aborting { because, call };
                     return false;
                 }
             }
             // What was saved is of no use, whatever the reason.
-            (Task::List, Kind::Final | Kind::Gone, Phase::Resuming { .. }) => self.start_over(Failure::gone()),
-            // Gone for the storage: completed, or aborted? The edge knows.
-            (Task::Put(_), Kind::Gone, Phase::Sending { parts, .. }) => {
-                let saved = Saved {
-                    part_size: parts.plan().part_size(),
-                    checksum: true,
-                    parts: parts.all_saved(),
-                    canceled: false,
-                };
-                self.drop_flights();
-                self.phase = Phase::Resuming { saved, call: Call::due(PATIENCE_MS) };
-            }
+            (Task::List, Kind::Final, Phase::Resuming { .. }) => self.start_over(Failure::gone()),
+            (Task::Put(_), Kind::Gone, _) => return false,
             (_, Kind::Gone, _) => self.start_over(failure.clone()),
-            // The storage has other parts than it said.
-            (Task::Complete, Kind::Damaged, Phase::Completing { parts, .. }) if tries <= MOST_RESTARTS => {
-                self.phase = Phase::Listing { parts, call: Call::due(PATIENCE_MS) };
-            }
-            (_, _, phase) => {
-                self.phase = phase;
-                return false;
-            }
+            _ => return false,
         }
         true
+    }
+
+    /// Asks the edge how the upload stands.
+    fn look(&mut self, at: Moment) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Over);
+        let (Phase::Sending { mut parts, .. } | Phase::Completing { mut parts, .. }) = phase else {
+            self.phase = phase;
+            return;
+        };
+        for part in parts.ground() {
+            self.progress.lost(part);
+        }
+        self.drop_flights();
+        let mut call = Call::due(PATIENCE_MS);
+        let ms = backoff::wait_ms(Kind::Server, self.budget.looks() + 1, 0, at.chance);
+        call.wait(at.now + u64::from(ms));
+        self.phase = Phase::Listing { parts, call };
     }
 
     /// Opens a new upload in place of one that no longer exists.
@@ -109,9 +120,9 @@ impl Machine {
         self.phase = Phase::Opening { call: Call::due(PATIENCE_MS) };
     }
 
-    /// What is under way belongs to an upload that is over.
+    /// What is under way is of no use any more.
     fn drop_flights(&mut self) {
-        self.commands.retain(|command| matches!(command, Command::Keep(_)));
+        self.commands.retain(|command| matches!(command, Command::Keep(_) | Command::Tell { .. }));
         self.commands.push_back(Command::DropAll);
     }
 
@@ -119,9 +130,11 @@ impl Machine {
     fn give_up(&mut self, task: Task, failure: Failure) {
         match failure.kind {
             _ if task == Task::Open => self.finish(Err(failure)),
+            // The edge says that it isn't.
+            Kind::Gone => self.leave(Err(Failure::from_store(500, ""))),
             Kind::Network | Kind::Stalled | Kind::Throttled | Kind::Server | Kind::NoSpace | Kind::Expired
             | Kind::Clock => self.leave(Err(failure)),
-            Kind::Damaged | Kind::Changed | Kind::Gone | Kind::Final => self.abort(failure),
+            Kind::Damaged | Kind::Changed | Kind::Final => self.abort(failure),
         }
     }
 
@@ -141,12 +154,12 @@ impl Machine {
     pub(super) fn end_silences(&mut self, at: Moment) {
         while let Some(task) = self.silent(at.now) {
             self.commands.push_back(Command::CutOff(task));
-            self.handle(Event::Failed { task, failure: Failure::stalled() }, at);
+            self.failed(task, Failure::stalled(), at);
         }
     }
 
     fn silent(&self, now: u64) -> Option<Task> {
-        let overdue = |call: &Call, task| call.is_overdue(now).then_some(task);
+        let overdue = |call: &Call, task| call.ends(self.doubted).is_some_and(|end| end <= now).then_some(task);
         match &self.phase {
             Phase::Opening { call } | Phase::Leaving { call } => overdue(call, Task::Open),
             Phase::Resuming { call, .. } | Phase::Listing { call, .. } => overdue(call, Task::List),

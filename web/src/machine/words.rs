@@ -143,7 +143,7 @@ pub struct SavedPart {
 }
 
 /// When an event came, and a number drawn for it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moment {
     /// Milliseconds of a clock that is never set; it may stand still while the machine sleeps.
     pub now: u64,

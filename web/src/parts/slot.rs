@@ -4,8 +4,8 @@ use crate::crc;
 use crate::machine::{Moment, SavedPart};
 use wire::StoredPart;
 
-/// A URL this close to its end, in milliseconds, is not used any more.
-pub const MARGIN_MS: u64 = 15_000;
+/// A URL this close to its end, in milliseconds, is not used any more; of short lives a quarter.
+const MARGIN_MS: u64 = 15_000;
 
 /// A signed URL for one part.
 #[derive(Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub struct Slot {
     /// CRC64NVME, once it is known.
     pub crc: Option<u64>,
     pub tries: u32,
-    /// With the moment of its arrival.
+    /// With the moment when it was asked for: it was signed no earlier.
     pub ticket: Option<(Ticket, Moment)>,
 }
 
@@ -77,7 +77,7 @@ impl Slot {
     pub fn ticket(&self, at: Moment) -> Option<&Ticket> {
         let (ticket, born) = self.ticket.as_ref()?;
         let age = at.now.saturating_sub(born.now).max(at.wall.saturating_sub(born.wall));
-        ticket.life_ms.is_none_or(|life| age + MARGIN_MS < life).then_some(ticket)
+        ticket.life_ms.is_none_or(|life| age + MARGIN_MS.min(life / 4) < life).then_some(ticket)
     }
 }
 

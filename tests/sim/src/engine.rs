@@ -1,0 +1,63 @@
+//! What a world drives: the machine, or a broken one that shows whether the judge is awake.
+
+use web::machine::{Command, Event, Machine, Moment, Saved};
+use web::pace::Pace;
+use web::progress::Report;
+use wire::PartPlan;
+
+/// A machine as its driver sees it.
+pub trait Engine {
+    fn poll(&mut self, at: Moment) -> Option<Command>;
+    fn handle(&mut self, event: Event, at: Moment);
+    fn wakeup(&self) -> Option<u64>;
+    fn report(&mut self, now: u64) -> Option<Report>;
+    fn plan(&self) -> Option<PartPlan>;
+    fn at_once(&self) -> usize;
+    fn most_at_once(&self) -> usize;
+}
+
+impl Engine for Machine {
+    fn poll(&mut self, at: Moment) -> Option<Command> {
+        Machine::poll(self, at)
+    }
+    fn handle(&mut self, event: Event, at: Moment) {
+        Machine::handle(self, event, at);
+    }
+    fn wakeup(&self) -> Option<u64> {
+        Machine::wakeup(self)
+    }
+    fn report(&mut self, now: u64) -> Option<Report> {
+        Machine::report(self, now)
+    }
+    fn plan(&self) -> Option<PartPlan> {
+        Machine::plan(self)
+    }
+    fn at_once(&self) -> usize {
+        Machine::at_once(self)
+    }
+    fn most_at_once(&self) -> usize {
+        Machine::most_at_once(self)
+    }
+}
+
+/// What a machine is made of.
+pub struct Recipe {
+    pub size: u64,
+    pub checks: bool,
+    pub at_once: Option<u32>,
+    pub saved: Option<Saved>,
+}
+
+impl Recipe {
+    pub fn machine(self) -> Machine {
+        Machine::new(self.size, self.checks, Pace::new(self.at_once), self.saved)
+    }
+}
+
+/// Makes the engine of one page load.
+pub type Make = fn(Recipe) -> Box<dyn Engine>;
+
+/// The machine as it is shipped.
+pub fn shipped(recipe: Recipe) -> Box<dyn Engine> {
+    Box::new(recipe.machine())
+}

@@ -61,7 +61,10 @@ impl Drop for Flight {
         if let Ok(upload) = self.xhr.upload() {
             upload.set_onprogress(None);
         }
-        let _ = self.xhr.abort();
+        // Aborting one that has ended would wipe the headers of its answer.
+        if self.xhr.ready_state() != XmlHttpRequest::DONE {
+            let _ = self.xhr.abort();
+        }
     }
 }
 

@@ -413,6 +413,7 @@ async fn what_an_earlier_page_load_has_stored_is_not_sent_again() {
     let video = first.video.clone();
     first.end.await.unwrap();
     first.run.pause(true);
+    first._tell.forget();
     let found = js_sys::JSON::parse(&format!(
         r#"{{"upload":"{video}","partSize":{},"checksum":true,"parts":[]}}"#,
         5 * MIB
@@ -438,6 +439,7 @@ async fn one_that_was_canceled_is_aborted_at_last() {
     let video = first.video.clone();
     first.end.await.unwrap();
     first.run.pause(true);
+    first._tell.forget();
     let found = format!(
         r#"{{"upload":"{video}","partSize":5242880,"checksum":true,"parts":[],"canceled":true}}"#
     );

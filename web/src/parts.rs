@@ -14,6 +14,8 @@ use wire::{CompletedPart, PartPlan, StoredPart, UploadState};
 /// A part that has not begun to move waits in the browser's own queue; only if nothing at all has moved for
 /// so long, in milliseconds, is something wrong.
 const QUEUED_MS: u64 = 120_000;
+/// No more wait there, as their URLs grow old meanwhile.
+const MOST_QUEUED: usize = 6;
 /// However slow the line is and often a part has stalled, a silence this long, in milliseconds, is one.
 const LONGEST_SILENCE_MS: u64 = 300_000;
 /// After a sleep or a change of network, connections are believed for so long, in milliseconds.
@@ -108,6 +110,12 @@ impl Parts {
         self.flying.len() + self.landed
     }
 
+    /// Whether enough have been handed to the browser that it hasn't begun to send.
+    pub fn queue_is_full(&self) -> bool {
+        let slots = self.flying.iter().filter_map(|part| self.slots.get(index(*part)?));
+        slots.filter(|slot| matches!(slot.state, State::Flying { moved_at: None, .. })).count() >= MOST_QUEUED
+    }
+
     pub fn all_stored(&self) -> bool {
         self.stored == self.plan.part_count()
     }
@@ -151,7 +159,8 @@ impl Parts {
             // A life of nothing is none that was told.
             ticket.life_ms = ticket.life_ms.filter(|life| *life > 0);
             if let Some(slot) = self.slot(ticket.part) {
-                let lacked = matches!(slot.state, State::Todo | State::Waiting { .. }) && slot.ticket(at).is_none();
+                let lacked =
+                    matches!(slot.state, State::Todo | State::Waiting { .. }) && slot.ticket(at).is_none();
                 slot.ticket = Some((ticket, asked));
                 useful |= lacked && slot.ticket(at).is_some();
             }
@@ -269,7 +278,8 @@ impl Parts {
 
     /// All that is under way is dropped, and comes again; answers which parts that are.
     pub fn ground(&mut self) -> Vec<u32> {
-        let grounded: Vec<u32> = (1..=self.plan.part_count()).filter(|part| self.is_under_way(*part)).collect();
+        let grounded: Vec<u32> =
+            (1..=self.plan.part_count()).filter(|part| self.is_under_way(*part)).collect();
         for part in grounded.iter().rev() {
             if let Some(slot) = self.slot(*part) {
                 slot.state = State::Todo;
@@ -350,9 +360,8 @@ impl Parts {
         let mut wrong = Vec::new();
         for ((part, slot), theirs) in (1..).zip(&mut self.slots).zip(theirs) {
             let State::Stored(receipt) = &mut slot.state else { continue };
-            let sound = |theirs: &StoredPart| {
-                theirs.size == plan.len(part) && slot::fits(slot.crc, &theirs.checksum)
-            };
+            let sound =
+                |theirs: &StoredPart| theirs.size == plan.len(part) && slot::fits(slot.crc, &theirs.checksum);
             match theirs.filter(sound) {
                 Some(theirs) => {
                     receipt.etag = Some(theirs.etag);

@@ -110,7 +110,9 @@ impl Cloud {
             part_count: plan.part_count(),
             checksum: self.habits.checks,
             expires_at: Some(t + UPLOAD_LIFE_MS),
-            tickets: (1..=plan.part_count().min(FIRST_WINDOW)).map(|part| self.ticket(upload, part, t)).collect(),
+            tickets: (1..=plan.part_count().min(FIRST_WINDOW))
+                .map(|part| self.ticket(upload, part, t))
+                .collect(),
         }))
     }
 
@@ -147,7 +149,9 @@ impl Cloud {
         }
         let place = match self.uploads[index].state {
             State::Open => self.make_object(index, body)?,
-            _ => self.finished(index, body.checksum.as_deref()).ok_or_else(|| edge(410, ErrorCode::UploadGone))?,
+            _ => self
+                .finished(index, body.checksum.as_deref())
+                .ok_or_else(|| edge(410, ErrorCode::UploadGone))?,
         };
         let object = &self.objects[place];
         let checksum = self.habits.checks.then(|| crc::to_base64(object.crc));

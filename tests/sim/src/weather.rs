@@ -41,29 +41,54 @@ pub struct Odds {
 #[derive(Clone, Copy, Debug)]
 pub enum Deed {
     /// The network is away; whether the browser says so, and says when it is back.
-    Offline { ms: u64, told: bool, told_back: bool },
+    Offline {
+        ms: u64,
+        told: bool,
+        told_back: bool,
+    },
     /// All connections are reset at once.
     Reset,
     /// The line is so many times as slow.
-    Slow { times: u64, ms: u64 },
+    Slow {
+        times: u64,
+        ms: u64,
+    },
     /// The machine sleeps.
-    Sleep { ms: u64 },
+    Sleep {
+        ms: u64,
+    },
     /// Somebody sets the clock.
-    SetClock { by: i64 },
-    Pause { ms: u64 },
+    SetClock {
+        by: i64,
+    },
+    Pause {
+        ms: u64,
+    },
     Cancel,
     /// The page is gone; the last notes weren't written, or somebody clears all. It comes back later.
-    Reload { forgets: usize, clears: bool, after_ms: u64 },
+    Reload {
+        forgets: usize,
+        clears: bool,
+        after_ms: u64,
+    },
     /// The file is written to; whether reading it tells.
-    Change { told: bool },
+    Change {
+        told: bool,
+    },
     /// The file can't be read any more.
     Unreadable,
     /// The upload is removed at S3.
     Vanish,
-    StoreDown { ms: u64 },
-    EdgeDown { ms: u64 },
+    StoreDown {
+        ms: u64,
+    },
+    EdgeDown {
+        ms: u64,
+    },
     /// The signer's clock is wrong.
-    Skew { ms: u64 },
+    Skew {
+        ms: u64,
+    },
 }
 
 /// All that a seed draws.
@@ -176,7 +201,8 @@ impl Weather {
             1 => return odds.hang = often / 3,
             2 => return odds.unheard = often,
             3 => {
-                (odds.slow_down, odds.wish_ms) = (often, if dice.coin() { 0 } else { dice.magnitude(1_000, 200_000) as u32 });
+                (odds.slow_down, odds.wish_ms) =
+                    (often, if dice.coin() { 0 } else { dice.magnitude(1_000, 200_000) as u32 });
                 return;
             }
             4 => return odds.store_error = often,
@@ -196,7 +222,11 @@ impl Weather {
             13 => return odds.hidden_checksum = 1_000,
             14 => return self.store_limit = dice.between(1, 8) as usize,
             15 | 16 => {
-                let ms = if dice.hits(40) { dice.magnitude(HOUR, 14 * HOUR) } else { dice.magnitude(300, 10 * MINUTE) };
+                let ms = if dice.hits(40) {
+                    dice.magnitude(HOUR, 14 * HOUR)
+                } else {
+                    dice.magnitude(300, 10 * MINUTE)
+                };
                 let told = dice.coin();
                 Deed::Offline { ms, told, told_back: told && dice.hits(800) }
             }
@@ -236,8 +266,7 @@ impl Weather {
 
     /// Whether the client's clocks tell how much time has passed.
     pub fn sane_clocks(&self) -> bool {
-        self.habits.tells_life
-            && !self.deeds.iter().any(|(_, deed)| matches!(deed, Deed::SetClock { .. }))
+        self.habits.tells_life && !self.deeds.iter().any(|(_, deed)| matches!(deed, Deed::SetClock { .. }))
     }
 
     pub fn does(&self, is: impl Fn(&Deed) -> bool) -> bool {
@@ -247,13 +276,17 @@ impl Weather {
     /// Somebody refuses often enough, or for long enough, that giving up for now is no fault. A line that
     /// fails, however long, is no such thing.
     pub fn may_tire(&self) -> bool {
-        let Odds { slow_down, store_error, store_refusal, store_denial, edge_error, edge_throttle, .. } = self.odds;
+        let Odds { slow_down, store_error, store_refusal, store_denial, edge_error, edge_throttle, .. } =
+            self.odds;
         let Odds { edge_expired, edge_garbage, flip, .. } = self.odds;
         let refusals = [slow_down, store_error, store_refusal, store_denial, edge_error, edge_throttle];
         refusals.iter().chain(&[edge_expired, edge_garbage, flip]).any(|odds| *odds > 0)
             || self.store_limit < usize::MAX
             || self.does(|deed| {
-                matches!(deed, Deed::StoreDown { .. } | Deed::EdgeDown { .. } | Deed::Skew { .. } | Deed::Vanish)
+                matches!(
+                    deed,
+                    Deed::StoreDown { .. } | Deed::EdgeDown { .. } | Deed::Skew { .. } | Deed::Vanish
+                )
             })
     }
 }

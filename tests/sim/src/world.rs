@@ -41,7 +41,10 @@ enum Happening {
     /// It has arrived at the other side.
     Arrive(usize),
     Answer(usize, Box<Reply>),
-    Hashed { part: u32, round: u32 },
+    Hashed {
+        part: u32,
+        round: u32,
+    },
 }
 
 struct Due {
@@ -250,7 +253,9 @@ impl World {
             let Some(command) = page.engine.poll(at) else { break };
             hold(page.finished.is_none(), Rule::SilentAfterEnd, || format!("{command:?}"))?;
             self.at_this_moment += 1;
-            hold(self.at_this_moment < MOST_AT_ONE_MOMENT, Rule::NotBusy, || format!("{command:?} for ever"))?;
+            hold(self.at_this_moment < MOST_AT_ONE_MOMENT, Rule::NotBusy, || {
+                format!("{command:?} for ever")
+            })?;
             self.note(|| format!("  > {}", say(&command)));
             self.obey(command)?;
         }
@@ -260,7 +265,9 @@ impl World {
         let lag = self.lag;
         let Some(page) = &mut self.page else { return Ok(None) };
         let wake = page.engine.wakeup();
-        hold(wake.is_none_or(|wake| wake > now), Rule::NotBusy, || format!("wakes at {wake:?}, it is {now}"))?;
+        hold(wake.is_none_or(|wake| wake > now), Rule::NotBusy, || {
+            format!("wakes at {wake:?}, it is {now}")
+        })?;
         page.wake = wake.map(|wake| wake.wrapping_add(lag) + late);
         match page.finished.clone() {
             Some(outcome) => {
@@ -282,10 +289,15 @@ impl World {
     }
 
     /// A page load is over; is it the end?
-    fn page_ended(&mut self, outcome: Result<Stored, Failure>) -> Result<Option<Result<Stored, Failure>>, Violation> {
+    fn page_ended(
+        &mut self,
+        outcome: Result<Stored, Failure>,
+    ) -> Result<Option<Result<Stored, Failure>>, Violation> {
         let opened = self.page.as_ref().is_some_and(|page| page.opened);
         // News that comes after the end is none.
-        for event in [Event::Online(true), Event::Canceled, Event::Aborted, Event::Moved { part: 1, bytes: 1 }] {
+        for event in
+            [Event::Online(true), Event::Canceled, Event::Aborted, Event::Moved { part: 1, bytes: 1 }]
+        {
             self.tell(event)?;
             let at = self.moment();
             let said = self.page.as_mut().and_then(|page| page.engine.poll(at));
@@ -302,9 +314,11 @@ impl World {
         };
         if passes(&failure) {
             hold(!opened || self.weather.may_tire(), Rule::NoBlame, || format!("gives up: {failure:?}"))?;
-            hold(!opened || !self.weather.remembers || self.notes.saved().is_some(), Rule::Resumable, || {
-                format!("{failure:?}")
-            })?;
+            hold(
+                !opened || !self.weather.remembers || self.notes.saved().is_some(),
+                Rule::Resumable,
+                || format!("{failure:?}"),
+            )?;
         } else {
             hold(self.causes.explain(&failure), Rule::NoBlame, || format!("{failure:?}"))?;
         }
@@ -365,7 +379,9 @@ impl World {
         hold(stored.size == self.weather.size, Rule::OwnBytes, || format!("{} bytes are said", stored.size))?;
         // Whoever compares finds what was stored before the file changed.
         let changed = self.changed_at.map(|(at, _)| at);
-        let is_old = self.weather.checks && self.weather.habits.checks && changed.is_some_and(|at| at < self.loaded_at);
+        let is_old = self.weather.checks
+            && self.weather.habits.checks
+            && changed.is_some_and(|at| at < self.loaded_at);
         for (part, theirs) in (1..).zip(&object.parts) {
             let fits = (theirs.crc == self.bytes(part, 0) && !is_old)
                 || (theirs.crc == self.bytes(part, 1) && changed.is_some())

@@ -192,6 +192,28 @@ impl Weather {
         }
     }
 
+    /// Ten megabytes a second for a file of so many parts of 8 MiB: four connections fill the line.
+    pub fn steady(parts: u64) -> Self {
+        let mut weather = Self::line(&mut Dice::new(0));
+        weather.size = parts * 8 * MIB - 5;
+        weather.part_size = 8 * MIB;
+        weather.at_once = None;
+        weather.checks = true;
+        weather.habits = Habits {
+            checks: true,
+            lists_checks: true,
+            verifies_whole: true,
+            etags_repeat: true,
+            one_key: false,
+            url_life_ms: HOUR,
+            tells_life: true,
+        };
+        (weather.latency_ms, weather.bandwidth, weather.each, weather.hash_rate) = (30, 10_000, 2_500, 500_000);
+        (weather.multiplexed, weather.buffer, weather.timer_lag) = (false, 64 * 1024, 20);
+        (weather.remembers, weather.calm_at) = (true, 30 * DAY);
+        weather
+    }
+
     fn worsen(&mut self, dice: &mut Dice, span: u64) {
         let at = dice.below(span * 5 / 4);
         let often = dice.magnitude(10, 600) as u32;

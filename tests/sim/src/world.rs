@@ -127,6 +127,8 @@ pub struct World {
     /// Canceled, and not undone by lost notes.
     to_be_gone: Option<String>,
     paused: bool,
+    /// Fates that requests meet for sure, each once and in this order.
+    pub forced: Vec<(Task, Fate)>,
     pub trace: Option<Vec<String>>,
 }
 
@@ -171,7 +173,7 @@ impl World {
             skewed_until: 0,
             changed_at: None,
             unreadable_at: None,
-            salt: dice.next(),
+            salt: dice.draw(),
             loads: 0,
             loaded_at: 0,
             steps: 0,
@@ -181,6 +183,7 @@ impl World {
             objects_allowed: 1,
             to_be_gone: None,
             paused: false,
+            forced: Vec::new(),
             trace: tracing.then(Vec::new),
             weather,
             dice,
@@ -477,7 +480,7 @@ impl World {
         let token = self.page.as_ref().map(|page| page.token.clone()).unwrap_or_default();
         let id = self.line.add(Request::call(task, ask, token, fate));
         if self.t < self.offline_until {
-            return self.into_the_void(id);
+            return self.lose(id);
         }
         let mut ms = self.latency();
         if task == Task::Complete {
@@ -490,7 +493,7 @@ impl World {
     }
 
     /// Without a network a request fails at once, later, or not at all.
-    fn into_the_void(&mut self, id: usize) {
+    fn lose(&mut self, id: usize) {
         let ms = match self.dice.below(3) {
             0 => self.dice.between(1, 100),
             1 => self.dice.between(1_000, 30_000),
@@ -505,6 +508,10 @@ impl World {
     }
 
     fn fate(&mut self, task: Task) -> Fate {
+        if let Some(place) = self.forced.iter().position(|(forced, _)| *forced == task) {
+            self.faults += 1;
+            return self.forced.remove(place).1;
+        }
         if self.t >= self.weather.calm_at {
             return Fate::Fine;
         }
@@ -690,7 +697,7 @@ impl World {
             }
             Deed::Vanish => {
                 if let Some(page) = &self.page {
-                    self.cloud.lose(&page.token);
+                    self.cloud.remove(&page.token);
                     self.causes.gone += 1;
                 }
             }
@@ -730,7 +737,7 @@ impl World {
             return Ok(());
         }
         if self.t < self.offline_until {
-            self.into_the_void(id);
+            self.lose(id);
             return Ok(());
         }
         let crc = match self.read(self.line.requests[id].signed.part) {

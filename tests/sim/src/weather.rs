@@ -107,6 +107,8 @@ pub struct Weather {
     pub each: u64,
     pub hash_rate: u64,
     pub multiplexed: bool,
+    /// The browser tells how far a request is about every so many milliseconds.
+    pub beat_ms: u64,
     /// Bytes that the kernel takes without sending them yet.
     pub buffer: u64,
     /// S3 answers SlowDown to more than so many at once.
@@ -180,6 +182,7 @@ impl Weather {
             bandwidth,
             each: (bandwidth / dice.magnitude(1, 10)).max(10),
             hash_rate: (bandwidth * dice.magnitude(3, 300) / 10).max(1),
+            beat_ms: if parts < 5 && dice.hits(100) { 200 } else { 4_000 },
             multiplexed: dice.hits(250),
             buffer: if dice.coin() { 0 } else { dice.magnitude(1, 8 * MIB) },
             store_limit: usize::MAX,
@@ -208,9 +211,10 @@ impl Weather {
             url_life_ms: HOUR,
             tells_life: true,
         };
-        (weather.latency_ms, weather.bandwidth, weather.each, weather.hash_rate) = (30, 10_000, 2_500, 500_000);
+        (weather.latency_ms, weather.bandwidth, weather.each, weather.hash_rate) =
+            (30, 10_000, 2_500, 500_000);
         (weather.multiplexed, weather.buffer, weather.timer_lag) = (false, 64 * 1024, 20);
-        (weather.remembers, weather.calm_at) = (true, 30 * DAY);
+        (weather.remembers, weather.calm_at, weather.beat_ms) = (true, 30 * DAY, 100);
         weather
     }
 

@@ -755,7 +755,10 @@ impl World {
         let request = &mut self.line.requests[id];
         let times = if self.t < self.slow_until { self.slow_times } else { 1 };
         let rate = ((self.weather.bandwidth / active).min(self.weather.each) / times).max(1);
-        request.step = (rate * 4_000).min(request.len.div_ceil(3)).min(request.len - request.moved).max(1);
+        request.step = (rate * self.weather.beat_ms)
+            .min(request.len.div_ceil(3))
+            .min(request.len - request.moved)
+            .max(1);
         let ms = 1 + request.step / rate;
         self.after(ms, Happening::Chunk(id));
     }

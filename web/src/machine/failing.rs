@@ -25,7 +25,7 @@ impl Machine {
                     parts.doubt(part);
                 }
                 self.progress.lost(part);
-                parts.failed(part)
+                parts.failed(part, failure.kind == Kind::Stalled)
             }
             (Task::Open, Phase::Opening { call })
             | (Task::Sign, Phase::Sending { sign: call, .. })

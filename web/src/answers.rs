@@ -279,7 +279,8 @@ mod tests {
                 checksum: checksum.clone(),
                 video: video(VideoStatus::Uploaded, None),
             };
-            let stored = Stored { video_id: "v".into(), key: "k".into(), size: 1 << 52, checksum, verified: false };
+            let stored =
+                Stored { video_id: "v".into(), key: "k".into(), size: 1 << 52, checksum, verified: false };
             assert_eq!(completed(&to_value(answer).unwrap()), Some(stored));
         }
     }

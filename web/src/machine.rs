@@ -8,9 +8,7 @@ mod failing;
 mod words;
 
 pub use failing::is_gone;
-pub use words::{
-    Command, Event, Listing, Moment, Note, Saved, SavedPart, Session, Stage, Stored, Task,
-};
+pub use words::{Command, Event, Listing, Moment, Note, Saved, SavedPart, Session, Stage, Stored, Task};
 
 use crate::backoff::Budget;
 use crate::error::{Failure, codes};
@@ -25,6 +23,9 @@ use wire::{CompleteUpload, PartPlan, UploadState};
 const SLEPT_MS: u64 = 20_000;
 /// Offline, the network is tried once in so many milliseconds all the same: browsers can be wrong about it.
 const OFFLINE_TRY_MS: u64 = 15_000;
+
+/// So many parts may turn out wrong by the storage's list, besides two for each part of the upload.
+const FORGIVEN_WRONG: usize = 8;
 
 /// One upload.
 #[derive(Debug)]
@@ -48,6 +49,8 @@ pub struct Machine {
     doubted: Option<u64>,
     /// How often it has begun anew because the upload was gone.
     restarts: u32,
+    /// How many parts the storage's list told not to be as they were sent.
+    wrong: usize,
 }
 
 #[derive(Debug)]
@@ -112,6 +115,7 @@ impl Machine {
             ahead: None,
             doubted: None,
             restarts: 0,
+            wrong: 0,
         }
     }
 
@@ -138,6 +142,7 @@ impl Machine {
             Phase::Sending { parts, sign, .. } => {
                 parts.requeue(at.now);
                 if parts.busy() < self.pace.at_once()
+                    && !parts.queue_is_full()
                     && let Some(ticket) = parts.take(at)
                 {
                     return Some(Command::Put(ticket));
@@ -244,6 +249,7 @@ impl Machine {
             _ if self.offline_until.is_some() => Stage::Waiting,
             Phase::Opening { .. } | Phase::Resuming { .. } => Stage::Starting,
             Phase::Sending { .. } => Stage::Uploading,
+            Phase::Listing { parts, .. } if !parts.all_stored() => Stage::Uploading,
             Phase::Listing { .. } | Phase::Completing { .. } => Stage::Finishing,
         }
     }
@@ -367,8 +373,10 @@ impl Machine {
 
     fn listed(&mut self, listing: Listing, at: Moment) {
         let phase = std::mem::replace(&mut self.phase, Phase::Over);
-        if let Phase::Resuming { call, .. } | Phase::Listing { call, .. } = &phase {
+        if let Phase::Resuming { call, .. } = &phase {
             self.pace.opened_in(call.asked_at().map_or(0, |asked| at.now.saturating_sub(asked.now)));
+        }
+        if let Phase::Resuming { .. } | Phase::Listing { .. } = &phase {
             self.budget.looked();
             self.offline_until = None;
         }
@@ -385,8 +393,7 @@ impl Machine {
                 if parts.all_stored() {
                     self.phase = Phase::Completing { parts, call: Call::due(COMPLETION_MS) };
                 } else {
-                    let saved = (1..=parts.plan().part_count()).filter_map(|part| parts.saved(part));
-                    self.resume(parts.plan(), listing, saved.collect());
+                    self.resume(parts.plan(), listing, parts.all_saved());
                 }
             }
             Phase::Listing { mut parts, .. } => {
@@ -394,14 +401,14 @@ impl Machine {
                 for part in &wrong {
                     self.progress.lost(*part);
                 }
+                self.wrong += wrong.len();
+                let forgiven = 2 * parts.plan().part_count() as usize + FORGIVEN_WRONG;
                 if parts.all_stored() {
                     self.phase = Phase::Completing { parts, call: Call::due(COMPLETION_MS) };
-                    return;
-                }
-                self.phase = Phase::Sending { parts, sign: Call::idle(), hashing: None };
-                if let Some(part) = wrong.first() {
-                    // However many there are, they have one cause.
-                    self.count(Task::Put(*part), Failure::damaged(), at);
+                } else if self.wrong > forgiven {
+                    self.abort(Failure::damaged());
+                } else {
+                    self.phase = Phase::Sending { parts, sign: Call::idle(), hashing: None };
                 }
             }
             phase => self.phase = phase,
@@ -412,8 +419,8 @@ impl Machine {
     fn resume(&mut self, plan: PartPlan, listing: Listing, saved: Vec<SavedPart>) {
         let parts = Parts::resumed(plan, self.checks, listing, saved);
         self.progress.start_over();
-        for part in (1..=plan.part_count()).filter(|part| parts.saved(*part).is_some()) {
-            self.progress.moved(part, plan.len(part));
+        for saved in parts.all_saved() {
+            self.progress.moved(saved.part, plan.len(saved.part));
         }
         self.send(parts);
     }

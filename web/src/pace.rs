@@ -188,7 +188,8 @@ impl Pace {
         let next = if up { self.at_once + self.at_once.div_ceil(3) } else { self.at_once * 2 / 3 };
         let next = next.clamp(1, self.most);
         if next == self.at_once {
-            // At the end of the scale: the other way next time.
+            // At the end of the scale: the other way next time, which most likely costs.
+            self.rest = (self.rest * 2).min(LONGEST_REST);
             self.trial = Trial::Resting { left: self.rest, up: !up };
         } else {
             self.trial = Trial::On { before: self.at_once, speed };
@@ -247,7 +248,9 @@ mod tests {
     #[test]
     fn grows_while_goodput_grows() {
         let each_brings_more = |n: usize| n as f64 * 1_000.0;
-        assert_eq!(settles(Pace::new(None), each_brings_more).1, [3, 4, 6]);
+        let (end, been) = settles(Pace::new(None), each_brings_more);
+        assert_eq!((end, &been[..3]), (6, &[3, 4, 6][..]));
+        assert!(been.len() <= 9, "fewer are tried ever more seldom: {been:?}");
         let mut wide = Pace::new(None);
         wide.multiplexed();
         assert_eq!(settles(wide, each_brings_more).1[..6], [3, 4, 6, 8, 11, 15]);
@@ -279,6 +282,35 @@ mod tests {
         pace.lost(2_000);
         pace.lost(9_000);
         assert_eq!(pace.at_once(), 1);
+    }
+
+    #[test]
+    fn a_loss_is_made_good_within_seconds() {
+        let mut pace = Pace::new(None);
+        pace.opened_in(100);
+        for now in (0..600_000).step_by(20) {
+            pace.moved(pace.at_once() as u64 * 20_000, pace.at_once(), now);
+        }
+        for now in [600_000, 603_000] {
+            pace.lost(now);
+        }
+        for now in (603_000..612_000).step_by(20) {
+            pace.moved(pace.at_once() as u64 * 20_000, pace.at_once(), now);
+        }
+        assert!(pace.at_once() >= 3, "{}", pace.at_once());
+    }
+
+    #[test]
+    fn a_break_is_no_slow_line() {
+        let mut pace = Pace::new(Some(4));
+        for now in (0..20_000).step_by(20) {
+            pace.moved(200_000, 4, now);
+        }
+        let before = pace.silence_ms();
+        for now in (9_000_000..9_010_000).step_by(20) {
+            pace.moved(200_000, 4, now);
+            assert_eq!(pace.silence_ms(), before);
+        }
     }
 
     #[test]

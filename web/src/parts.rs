@@ -11,9 +11,14 @@ use slot::{Slot, State};
 use std::collections::VecDeque;
 use wire::{CompletedPart, PartPlan, StoredPart, UploadState};
 
-/// A part that has not begun to move waits in the browser's own queue; only if nothing at all has moved for
-/// so long, in milliseconds, is something wrong.
+/// A part may take so long, in milliseconds, until it begins to move …
+const START_MS: u64 = 60_000;
+/// … unless there are more than a browser has connections for. Then some wait in its own queue, and only if
+/// nothing at all has moved for so long, in milliseconds, is something wrong.
 const QUEUED_MS: u64 = 120_000;
+const CONNECTIONS: usize = 6;
+/// No more wait there, as their URLs grow old meanwhile.
+const MOST_QUEUED: usize = 6;
 /// However slow the line is and often a part has stalled, a silence this long, in milliseconds, is one.
 const LONGEST_SILENCE_MS: u64 = 300_000;
 /// After a sleep or a change of network, connections are believed for so long, in milliseconds.
@@ -108,6 +113,12 @@ impl Parts {
         self.flying.len() + self.landed
     }
 
+    /// Whether enough have been handed to the browser that it hasn't begun to send.
+    pub fn queue_is_full(&self) -> bool {
+        let slots = self.flying.iter().filter_map(|part| self.slots.get(index(*part)?));
+        slots.filter(|slot| matches!(slot.state, State::Flying { moved_at: None, .. })).count() >= MOST_QUEUED
+    }
+
     pub fn all_stored(&self) -> bool {
         self.stored == self.plan.part_count()
     }
@@ -120,7 +131,7 @@ impl Parts {
         let ticket = self.ticket(part, at)?.clone();
         let hashing = self.hashing;
         let slot = self.slot(part)?;
-        slot.state = State::Flying { moved_at: None, bytes: 0 };
+        slot.state = State::Flying { begun_at: at.now, moved_at: None, bytes: 0 };
         if slot.crc.is_none() && hashing && !self.unhashed.contains(&part) {
             self.unhashed.push_back(part);
         }
@@ -151,7 +162,8 @@ impl Parts {
             // A life of nothing is none that was told.
             ticket.life_ms = ticket.life_ms.filter(|life| *life > 0);
             if let Some(slot) = self.slot(ticket.part) {
-                let lacked = matches!(slot.state, State::Todo | State::Waiting { .. }) && slot.ticket(at).is_none();
+                let lacked =
+                    matches!(slot.state, State::Todo | State::Waiting { .. }) && slot.ticket(at).is_none();
                 slot.ticket = Some((ticket, asked));
                 useful |= lacked && slot.ticket(at).is_some();
             }
@@ -171,7 +183,9 @@ impl Parts {
 
     /// A part has handed so many bytes to the network; how many of them are new.
     pub fn moved(&mut self, part: u32, now_moved: u64, now: u64) -> u64 {
-        let Some(Slot { state: State::Flying { moved_at, bytes }, .. }) = self.slot(part) else { return 0 };
+        let Some(Slot { state: State::Flying { moved_at, bytes, .. }, .. }) = self.slot(part) else {
+            return 0;
+        };
         let new = now_moved.saturating_sub(*bytes);
         (*bytes, *moved_at) = (now_moved.max(*bytes), Some(now));
         self.moved_at = self.moved_at.max(now);
@@ -184,14 +198,21 @@ impl Parts {
         self.flying.iter().copied().find(|part| self.ends(*part, silence_ms, doubted) <= now)
     }
 
-    /// When the patience with a part in flight ends. It grows with each failure: a line that has become slow
-    /// must not be taken for a dead one for ever.
+    /// When the patience with a part in flight ends. It grows with each silence on its way: a line that has
+    /// become slow must not be taken for a dead one for ever.
     fn ends(&self, part: u32, silence_ms: u64, doubted: Option<u64>) -> u64 {
         let slot = index(part).and_then(|index| self.slots.get(index));
-        let Some(Slot { state: State::Flying { moved_at, .. }, tries, .. }) = slot else { return u64::MAX };
-        let silence_ms = (silence_ms << (*tries).min(5)).min(LONGEST_SILENCE_MS);
+        let Some(Slot { state: State::Flying { begun_at, moved_at, .. }, silences, .. }) = slot else {
+            return u64::MAX;
+        };
         match moved_at {
-            Some(moved_at) => patience_ends(*moved_at, silence_ms, doubted),
+            Some(moved_at) => {
+                let patience_ms = (silence_ms << (*silences).min(5)).min(LONGEST_SILENCE_MS);
+                patience_ends(*moved_at, patience_ms, doubted)
+            }
+            None if self.flying.len() <= CONNECTIONS => {
+                patience_ends(*begun_at, START_MS.max(silence_ms), doubted)
+            }
             None => patience_ends(self.moved_at, QUEUED_MS.max(silence_ms), doubted),
         }
     }
@@ -253,10 +274,14 @@ impl Parts {
         Verdict::Stored
     }
 
-    /// A part has failed; how often so far, this time included. It comes again by [`Parts::wait`].
-    pub fn failed(&mut self, part: u32) -> u32 {
+    /// A part has failed, perhaps as it was `silent`; how often so far, this time included. It comes again by
+    /// [`Parts::wait`].
+    pub fn failed(&mut self, part: u32, silent: bool) -> u32 {
         let Some(slot) = self.slot(part) else { return 0 };
         slot.tries += 1;
+        if silent && matches!(slot.state, State::Flying { moved_at: Some(_), .. }) {
+            slot.silences += 1;
+        }
         let tries = slot.tries;
         match std::mem::replace(&mut slot.state, State::Todo) {
             State::Flying { .. } => self.flying.retain(|other| *other != part),
@@ -269,7 +294,8 @@ impl Parts {
 
     /// All that is under way is dropped, and comes again; answers which parts that are.
     pub fn ground(&mut self) -> Vec<u32> {
-        let grounded: Vec<u32> = (1..=self.plan.part_count()).filter(|part| self.is_under_way(*part)).collect();
+        let grounded: Vec<u32> =
+            (1..=self.plan.part_count()).filter(|part| self.is_under_way(*part)).collect();
         for part in grounded.iter().rev() {
             if let Some(slot) = self.slot(*part) {
                 slot.state = State::Todo;
@@ -350,9 +376,8 @@ impl Parts {
         let mut wrong = Vec::new();
         for ((part, slot), theirs) in (1..).zip(&mut self.slots).zip(theirs) {
             let State::Stored(receipt) = &mut slot.state else { continue };
-            let sound = |theirs: &StoredPart| {
-                theirs.size == plan.len(part) && slot::fits(slot.crc, &theirs.checksum)
-            };
+            let sound =
+                |theirs: &StoredPart| theirs.size == plan.len(part) && slot::fits(slot.crc, &theirs.checksum);
             match theirs.filter(sound) {
                 Some(theirs) => {
                     receipt.etag = Some(theirs.etag);
@@ -362,7 +387,7 @@ impl Parts {
             }
         }
         for part in &wrong {
-            self.failed(*part);
+            self.failed(*part, false);
             self.doubt(*part);
             self.queue.push_back(*part);
         }

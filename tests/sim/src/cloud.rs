@@ -81,12 +81,14 @@ pub struct Cloud {
     uploads: Vec<Upload>,
     pub objects: Vec<Object>,
     etags: u64,
+    /// Parts refused because their URL had run out.
+    pub late: u32,
 }
 
 impl Cloud {
     /// For uploads of one file of `size` bytes.
     pub fn new(habits: Habits, size: u64) -> Self {
-        Self { habits, size, uploads: Vec::new(), objects: Vec::new(), etags: 0 }
+        Self { habits, size, uploads: Vec::new(), objects: Vec::new(), etags: 0, late: 0 }
     }
 
     pub fn open(&mut self, wanted: u64, t: u64) -> Reply {
@@ -110,7 +112,9 @@ impl Cloud {
             part_count: plan.part_count(),
             checksum: self.habits.checks,
             expires_at: Some(t + UPLOAD_LIFE_MS),
-            tickets: (1..=plan.part_count().min(FIRST_WINDOW)).map(|part| self.ticket(upload, part, t)).collect(),
+            tickets: (1..=plan.part_count().min(FIRST_WINDOW))
+                .map(|part| self.ticket(upload, part, t))
+                .collect(),
         }))
     }
 
@@ -147,7 +151,9 @@ impl Cloud {
         }
         let place = match self.uploads[index].state {
             State::Open => self.make_object(index, body)?,
-            _ => self.finished(index, body.checksum.as_deref()).ok_or_else(|| edge(410, ErrorCode::UploadGone))?,
+            _ => self
+                .finished(index, body.checksum.as_deref())
+                .ok_or_else(|| edge(410, ErrorCode::UploadGone))?,
         };
         let object = &self.objects[place];
         let checksum = self.habits.checks.then(|| crc::to_base64(object.crc));
@@ -177,6 +183,7 @@ impl Cloud {
     /// One `PUT` that has arrived whole; `begun` is when it began, as the signature is judged by that.
     pub fn put(&mut self, signed: Signed, crc: u64, len: u64, begun: u64) -> Result<Receipt, Failure> {
         if begun >= signed.expires {
+            self.late += 1;
             return Err(Failure::from_store(403, "<Code>AccessDenied</Code> Request has expired"));
         }
         self.expire(signed.upload, begun);
@@ -205,8 +212,13 @@ impl Cloud {
         self.index(token).is_some_and(|index| self.uploads[index].state == State::Open)
     }
 
+    /// How many uploads were opened so far.
+    pub fn opened(&self) -> usize {
+        self.uploads.len()
+    }
+
     /// Somebody, or a rule of the bucket, removes an upload.
-    pub fn lose(&mut self, token: &str) {
+    pub fn remove(&mut self, token: &str) {
         if let Some(index) = self.index(token)
             && self.uploads[index].state == State::Open
         {

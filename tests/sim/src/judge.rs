@@ -185,7 +185,12 @@ impl Judge {
 /// Whether a failure may pass, so that a later page load goes on.
 pub fn passes(failure: &Failure) -> bool {
     match failure.kind {
-        Kind::Network | Kind::Stalled | Kind::Throttled | Kind::Server | Kind::Expired | Kind::Clock
+        Kind::Network
+        | Kind::Stalled
+        | Kind::Throttled
+        | Kind::Server
+        | Kind::Expired
+        | Kind::Clock
         | Kind::NoSpace => true,
         Kind::Damaged | Kind::Changed | Kind::Gone | Kind::Final => false,
     }

@@ -16,7 +16,9 @@ pub enum Fate {
     Reset(u64),
     Hang(u64),
     /// Carried out, and the answer lost, with or without a sign.
-    Unheard { silent: bool },
+    Unheard {
+        silent: bool,
+    },
     Refused(Failure),
     /// The store says that there is no such upload.
     Denied,

@@ -21,7 +21,9 @@ fn main() -> ExitCode {
     let number = |text: &str| text.parse::<u64>().ok();
     let (seeds, seed) = match words.as_slice() {
         ["--seeds", seeds] => (number(seeds), None),
-        ["--seeds", seeds, "--seed", seed] | ["--seed", seed, "--seeds", seeds] => (number(seeds), number(seed)),
+        ["--seeds", seeds, "--seed", seed] | ["--seed", seed, "--seeds", seeds] => {
+            (number(seeds), number(seed))
+        }
         ["--seed", seed] => (Some(1), number(seed)),
         _ => (None, None),
     };
@@ -92,9 +94,17 @@ fn many(first: u64, seeds: u64) -> std::io::Result<bool> {
     totals.failed.sort();
     let seconds = began.elapsed().as_secs_f64();
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{seeds} seeds from {first} in {seconds:.1} s on {threads} threads: {:.0} a second", seeds as f64 / seconds)?;
+    writeln!(
+        out,
+        "{seeds} seeds from {first} in {seconds:.1} s on {threads} threads: {:.0} a second",
+        seeds as f64 / seconds
+    )?;
     let years = totals.virtual_ms as f64 / (365.25 * 86_400_000.0);
-    writeln!(out, "{years:.1} years of uploads, {} steps, {} page loads, {} faults drawn", totals.steps, totals.loads, totals.faults)?;
+    writeln!(
+        out,
+        "{years:.1} years of uploads, {} steps, {} page loads, {} faults drawn",
+        totals.steps, totals.loads, totals.faults
+    )?;
     writeln!(out, "{} parts, {} PUTs", totals.parts, totals.puts)?;
     for (end, count) in &totals.ends {
         writeln!(out, "{count:>10} {end}")?;
@@ -110,7 +120,8 @@ impl Totals {
     fn add(&mut self, seed: u64) {
         match sim::run(seed, shipped) {
             Ok(run) => {
-                let end = run.outcome.as_ref().map_or_else(|failure| failure.code.to_string(), |_| "stored".into());
+                let end =
+                    run.outcome.as_ref().map_or_else(|failure| failure.code.to_string(), |_| "stored".into());
                 *self.ends.entry(end).or_default() += 1;
                 self.virtual_ms += run.took_ms;
                 self.steps += run.steps;

@@ -18,7 +18,11 @@ const ALLOWED: usize = 3;
 /// All of them.
 pub const MUTANTS: &[Mutant] = &[
     ("takes damaged parts as they are", |recipe| broken(Fault::Gullible, recipe), Rule::OwnBytes),
-    ("takes what an earlier page load stored without comparing", |recipe| broken(Fault::Trusting, recipe), Rule::OwnBytes),
+    (
+        "takes what an earlier page load stored without comparing",
+        |recipe| broken(Fault::Trusting, recipe),
+        Rule::OwnBytes,
+    ),
     ("forgets to abort what is canceled", |recipe| broken(Fault::Careless, recipe), Rule::NoOrphan),
     ("sends a part twice", |recipe| broken(Fault::Stuttering, recipe), Rule::SentOnce),
     ("sends one more than allowed", |recipe| broken(Fault::Greedy, recipe), Rule::AtOnce),
@@ -103,7 +107,13 @@ impl Broken {
                 let size = self.machine.plan().map_or(0, |plan| plan.size());
                 let (video_id, key) = (String::new(), String::new());
                 self.over = true;
-                return Some(Command::Finish(Ok(Stored { video_id, key, size, checksum: None, verified: true })));
+                return Some(Command::Finish(Ok(Stored {
+                    video_id,
+                    key,
+                    size,
+                    checksum: None,
+                    verified: true,
+                })));
             }
             (_, Command::Complete(body)) => self.whole.clone_from(&body.checksum),
             (Fault::Chatty, Command::Finish(_)) => self.extra.push_back(Command::List),
@@ -145,7 +155,9 @@ impl Engine for Broken {
             (Fault::Gullible, Event::Completed(stored)) if stored.checksum.is_some() => {
                 Event::Completed(Stored { checksum: self.whole.clone(), ..stored })
             }
-            (Fault::Gullible, Event::Failed { task: Task::Complete, failure }) if failure.kind == Kind::Final => {
+            (Fault::Gullible, Event::Failed { task: Task::Complete, failure })
+                if failure.kind == Kind::Final =>
+            {
                 let (video_id, key, verified) = (String::new(), String::new(), true);
                 let size = self.machine.plan().map_or(0, |plan| plan.size());
                 Event::Completed(Stored { video_id, key, size, checksum: self.whole.clone(), verified })
@@ -189,7 +201,8 @@ impl Engine for Broken {
     fn report(&mut self, now: u64) -> Option<Report> {
         let report = self.machine.report(now)?;
         self.reports += 1;
-        let sent = if self.fault == Fault::Modest && self.reports == 3 { report.sent / 2 } else { report.sent };
+        let sent =
+            if self.fault == Fault::Modest && self.reports == 3 { report.sent / 2 } else { report.sent };
         Some(Report { sent, ..report })
     }
 

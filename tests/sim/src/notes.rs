@@ -36,7 +36,9 @@ impl Notes {
             .log
             .iter()
             .rev()
-            .find_map(|(_, note)| if let Note::Opened { upload, .. } = note { Some(upload.clone()) } else { None })
+            .find_map(
+                |(_, note)| if let Note::Opened { upload, .. } = note { Some(upload.clone()) } else { None },
+            )
             .unwrap_or_default();
     }
 

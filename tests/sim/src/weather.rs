@@ -41,29 +41,54 @@ pub struct Odds {
 #[derive(Clone, Copy, Debug)]
 pub enum Deed {
     /// The network is away; whether the browser says so, and says when it is back.
-    Offline { ms: u64, told: bool, told_back: bool },
+    Offline {
+        ms: u64,
+        told: bool,
+        told_back: bool,
+    },
     /// All connections are reset at once.
     Reset,
     /// The line is so many times as slow.
-    Slow { times: u64, ms: u64 },
+    Slow {
+        times: u64,
+        ms: u64,
+    },
     /// The machine sleeps.
-    Sleep { ms: u64 },
+    Sleep {
+        ms: u64,
+    },
     /// Somebody sets the clock.
-    SetClock { by: i64 },
-    Pause { ms: u64 },
+    SetClock {
+        by: i64,
+    },
+    Pause {
+        ms: u64,
+    },
     Cancel,
     /// The page is gone; the last notes weren't written, or somebody clears all. It comes back later.
-    Reload { forgets: usize, clears: bool, after_ms: u64 },
+    Reload {
+        forgets: usize,
+        clears: bool,
+        after_ms: u64,
+    },
     /// The file is written to; whether reading it tells.
-    Change { told: bool },
+    Change {
+        told: bool,
+    },
     /// The file can't be read any more.
     Unreadable,
     /// The upload is removed at S3.
     Vanish,
-    StoreDown { ms: u64 },
-    EdgeDown { ms: u64 },
+    StoreDown {
+        ms: u64,
+    },
+    EdgeDown {
+        ms: u64,
+    },
     /// The signer's clock is wrong.
-    Skew { ms: u64 },
+    Skew {
+        ms: u64,
+    },
 }
 
 /// All that a seed draws.
@@ -82,6 +107,8 @@ pub struct Weather {
     pub each: u64,
     pub hash_rate: u64,
     pub multiplexed: bool,
+    /// The browser tells how far a request is about every so many milliseconds.
+    pub beat_ms: u64,
     /// Bytes that the kernel takes without sending them yet.
     pub buffer: u64,
     /// S3 answers SlowDown to more than so many at once.
@@ -155,6 +182,7 @@ impl Weather {
             bandwidth,
             each: (bandwidth / dice.magnitude(1, 10)).max(10),
             hash_rate: (bandwidth * dice.magnitude(3, 300) / 10).max(1),
+            beat_ms: if parts < 5 && dice.hits(100) { 200 } else { 4_000 },
             multiplexed: dice.hits(250),
             buffer: if dice.coin() { 0 } else { dice.magnitude(1, 8 * MIB) },
             store_limit: usize::MAX,
@@ -167,6 +195,29 @@ impl Weather {
         }
     }
 
+    /// Ten megabytes a second for a file of so many parts of 8 MiB: four connections fill the line.
+    pub fn steady(parts: u64) -> Self {
+        let mut weather = Self::line(&mut Dice::new(0));
+        weather.size = parts * 8 * MIB - 5;
+        weather.part_size = 8 * MIB;
+        weather.at_once = None;
+        weather.checks = true;
+        weather.habits = Habits {
+            checks: true,
+            lists_checks: true,
+            verifies_whole: true,
+            etags_repeat: true,
+            one_key: false,
+            url_life_ms: HOUR,
+            tells_life: true,
+        };
+        (weather.latency_ms, weather.bandwidth, weather.each, weather.hash_rate) =
+            (30, 10_000, 2_500, 500_000);
+        (weather.multiplexed, weather.buffer, weather.timer_lag) = (false, 64 * 1024, 20);
+        (weather.remembers, weather.calm_at, weather.beat_ms) = (true, 30 * DAY, 100);
+        weather
+    }
+
     fn worsen(&mut self, dice: &mut Dice, span: u64) {
         let at = dice.below(span * 5 / 4);
         let often = dice.magnitude(10, 600) as u32;
@@ -176,7 +227,8 @@ impl Weather {
             1 => return odds.hang = often / 3,
             2 => return odds.unheard = often,
             3 => {
-                (odds.slow_down, odds.wish_ms) = (often, if dice.coin() { 0 } else { dice.magnitude(1_000, 200_000) as u32 });
+                (odds.slow_down, odds.wish_ms) =
+                    (often, if dice.coin() { 0 } else { dice.magnitude(1_000, 200_000) as u32 });
                 return;
             }
             4 => return odds.store_error = often,
@@ -196,7 +248,11 @@ impl Weather {
             13 => return odds.hidden_checksum = 1_000,
             14 => return self.store_limit = dice.between(1, 8) as usize,
             15 | 16 => {
-                let ms = if dice.hits(40) { dice.magnitude(HOUR, 14 * HOUR) } else { dice.magnitude(300, 10 * MINUTE) };
+                let ms = if dice.hits(40) {
+                    dice.magnitude(HOUR, 14 * HOUR)
+                } else {
+                    dice.magnitude(300, 10 * MINUTE)
+                };
                 let told = dice.coin();
                 Deed::Offline { ms, told, told_back: told && dice.hits(800) }
             }
@@ -236,8 +292,7 @@ impl Weather {
 
     /// Whether the client's clocks tell how much time has passed.
     pub fn sane_clocks(&self) -> bool {
-        self.habits.tells_life
-            && !self.deeds.iter().any(|(_, deed)| matches!(deed, Deed::SetClock { .. }))
+        self.habits.tells_life && !self.deeds.iter().any(|(_, deed)| matches!(deed, Deed::SetClock { .. }))
     }
 
     pub fn does(&self, is: impl Fn(&Deed) -> bool) -> bool {
@@ -247,13 +302,17 @@ impl Weather {
     /// Somebody refuses often enough, or for long enough, that giving up for now is no fault. A line that
     /// fails, however long, is no such thing.
     pub fn may_tire(&self) -> bool {
-        let Odds { slow_down, store_error, store_refusal, store_denial, edge_error, edge_throttle, .. } = self.odds;
+        let Odds { slow_down, store_error, store_refusal, store_denial, edge_error, edge_throttle, .. } =
+            self.odds;
         let Odds { edge_expired, edge_garbage, flip, .. } = self.odds;
         let refusals = [slow_down, store_error, store_refusal, store_denial, edge_error, edge_throttle];
         refusals.iter().chain(&[edge_expired, edge_garbage, flip]).any(|odds| *odds > 0)
             || self.store_limit < usize::MAX
             || self.does(|deed| {
-                matches!(deed, Deed::StoreDown { .. } | Deed::EdgeDown { .. } | Deed::Skew { .. } | Deed::Vanish)
+                matches!(
+                    deed,
+                    Deed::StoreDown { .. } | Deed::EdgeDown { .. } | Deed::Skew { .. } | Deed::Vanish
+                )
             })
     }
 }

@@ -41,7 +41,10 @@ enum Happening {
     /// It has arrived at the other side.
     Arrive(usize),
     Answer(usize, Box<Reply>),
-    Hashed { part: u32, round: u32 },
+    Hashed {
+        part: u32,
+        round: u32,
+    },
 }
 
 struct Due {
@@ -124,6 +127,8 @@ pub struct World {
     /// Canceled, and not undone by lost notes.
     to_be_gone: Option<String>,
     paused: bool,
+    /// Fates that requests meet for sure, each once and in this order.
+    pub forced: Vec<(Task, Fate)>,
     pub trace: Option<Vec<String>>,
 }
 
@@ -168,7 +173,7 @@ impl World {
             skewed_until: 0,
             changed_at: None,
             unreadable_at: None,
-            salt: dice.next(),
+            salt: dice.draw(),
             loads: 0,
             loaded_at: 0,
             steps: 0,
@@ -178,6 +183,7 @@ impl World {
             objects_allowed: 1,
             to_be_gone: None,
             paused: false,
+            forced: Vec::new(),
             trace: tracing.then(Vec::new),
             weather,
             dice,
@@ -250,7 +256,9 @@ impl World {
             let Some(command) = page.engine.poll(at) else { break };
             hold(page.finished.is_none(), Rule::SilentAfterEnd, || format!("{command:?}"))?;
             self.at_this_moment += 1;
-            hold(self.at_this_moment < MOST_AT_ONE_MOMENT, Rule::NotBusy, || format!("{command:?} for ever"))?;
+            hold(self.at_this_moment < MOST_AT_ONE_MOMENT, Rule::NotBusy, || {
+                format!("{command:?} for ever")
+            })?;
             self.note(|| format!("  > {}", say(&command)));
             self.obey(command)?;
         }
@@ -260,7 +268,9 @@ impl World {
         let lag = self.lag;
         let Some(page) = &mut self.page else { return Ok(None) };
         let wake = page.engine.wakeup();
-        hold(wake.is_none_or(|wake| wake > now), Rule::NotBusy, || format!("wakes at {wake:?}, it is {now}"))?;
+        hold(wake.is_none_or(|wake| wake > now), Rule::NotBusy, || {
+            format!("wakes at {wake:?}, it is {now}")
+        })?;
         page.wake = wake.map(|wake| wake.wrapping_add(lag) + late);
         match page.finished.clone() {
             Some(outcome) => {
@@ -282,10 +292,15 @@ impl World {
     }
 
     /// A page load is over; is it the end?
-    fn page_ended(&mut self, outcome: Result<Stored, Failure>) -> Result<Option<Result<Stored, Failure>>, Violation> {
+    fn page_ended(
+        &mut self,
+        outcome: Result<Stored, Failure>,
+    ) -> Result<Option<Result<Stored, Failure>>, Violation> {
         let opened = self.page.as_ref().is_some_and(|page| page.opened);
         // News that comes after the end is none.
-        for event in [Event::Online(true), Event::Canceled, Event::Aborted, Event::Moved { part: 1, bytes: 1 }] {
+        for event in
+            [Event::Online(true), Event::Canceled, Event::Aborted, Event::Moved { part: 1, bytes: 1 }]
+        {
             self.tell(event)?;
             let at = self.moment();
             let said = self.page.as_mut().and_then(|page| page.engine.poll(at));
@@ -302,9 +317,11 @@ impl World {
         };
         if passes(&failure) {
             hold(!opened || self.weather.may_tire(), Rule::NoBlame, || format!("gives up: {failure:?}"))?;
-            hold(!opened || !self.weather.remembers || self.notes.saved().is_some(), Rule::Resumable, || {
-                format!("{failure:?}")
-            })?;
+            hold(
+                !opened || !self.weather.remembers || self.notes.saved().is_some(),
+                Rule::Resumable,
+                || format!("{failure:?}"),
+            )?;
         } else {
             hold(self.causes.explain(&failure), Rule::NoBlame, || format!("{failure:?}"))?;
         }
@@ -365,7 +382,9 @@ impl World {
         hold(stored.size == self.weather.size, Rule::OwnBytes, || format!("{} bytes are said", stored.size))?;
         // Whoever compares finds what was stored before the file changed.
         let changed = self.changed_at.map(|(at, _)| at);
-        let is_old = self.weather.checks && self.weather.habits.checks && changed.is_some_and(|at| at < self.loaded_at);
+        let is_old = self.weather.checks
+            && self.weather.habits.checks
+            && changed.is_some_and(|at| at < self.loaded_at);
         for (part, theirs) in (1..).zip(&object.parts) {
             let fits = (theirs.crc == self.bytes(part, 0) && !is_old)
                 || (theirs.crc == self.bytes(part, 1) && changed.is_some())
@@ -461,7 +480,7 @@ impl World {
         let token = self.page.as_ref().map(|page| page.token.clone()).unwrap_or_default();
         let id = self.line.add(Request::call(task, ask, token, fate));
         if self.t < self.offline_until {
-            return self.into_the_void(id);
+            return self.lose(id);
         }
         let mut ms = self.latency();
         if task == Task::Complete {
@@ -474,7 +493,7 @@ impl World {
     }
 
     /// Without a network a request fails at once, later, or not at all.
-    fn into_the_void(&mut self, id: usize) {
+    fn lose(&mut self, id: usize) {
         let ms = match self.dice.below(3) {
             0 => self.dice.between(1, 100),
             1 => self.dice.between(1_000, 30_000),
@@ -489,6 +508,10 @@ impl World {
     }
 
     fn fate(&mut self, task: Task) -> Fate {
+        if let Some(place) = self.forced.iter().position(|(forced, _)| *forced == task) {
+            self.faults += 1;
+            return self.forced.remove(place).1;
+        }
         if self.t >= self.weather.calm_at {
             return Fate::Fine;
         }
@@ -674,7 +697,7 @@ impl World {
             }
             Deed::Vanish => {
                 if let Some(page) = &self.page {
-                    self.cloud.lose(&page.token);
+                    self.cloud.remove(&page.token);
                     self.causes.gone += 1;
                 }
             }
@@ -714,7 +737,7 @@ impl World {
             return Ok(());
         }
         if self.t < self.offline_until {
-            self.into_the_void(id);
+            self.lose(id);
             return Ok(());
         }
         let crc = match self.read(self.line.requests[id].signed.part) {
@@ -732,7 +755,10 @@ impl World {
         let request = &mut self.line.requests[id];
         let times = if self.t < self.slow_until { self.slow_times } else { 1 };
         let rate = ((self.weather.bandwidth / active).min(self.weather.each) / times).max(1);
-        request.step = (rate * 4_000).min(request.len.div_ceil(3)).min(request.len - request.moved).max(1);
+        request.step = (rate * self.weather.beat_ms)
+            .min(request.len.div_ceil(3))
+            .min(request.len - request.moved)
+            .max(1);
         let ms = 1 + request.step / rate;
         self.after(ms, Happening::Chunk(id));
     }

@@ -25,7 +25,7 @@ impl Machine {
                     parts.doubt(part);
                 }
                 self.progress.lost(part);
-                parts.failed(part)
+                parts.failed(part, failure.kind == Kind::Stalled)
             }
             (Task::Open, Phase::Opening { call })
             | (Task::Sign, Phase::Sending { sign: call, .. })
@@ -52,7 +52,7 @@ impl Machine {
     }
 
     /// Weighs a failure that may pass.
-    pub(super) fn count(&mut self, task: Task, failure: Failure, at: Moment) {
+    fn count(&mut self, task: Task, failure: Failure, at: Moment) {
         if matches!(failure.kind, Kind::Network | Kind::Stalled)
             && let Some(until) = &mut self.offline_until
         {
@@ -132,7 +132,12 @@ impl Machine {
             _ if task == Task::Open => self.finish(Err(failure)),
             // The edge says that it isn't.
             Kind::Gone => self.leave(Err(Failure::from_store(500, ""))),
-            Kind::Network | Kind::Stalled | Kind::Throttled | Kind::Server | Kind::NoSpace | Kind::Expired
+            Kind::Network
+            | Kind::Stalled
+            | Kind::Throttled
+            | Kind::Server
+            | Kind::NoSpace
+            | Kind::Expired
             | Kind::Clock => self.leave(Err(failure)),
             Kind::Damaged | Kind::Changed | Kind::Final => self.abort(failure),
         }
@@ -159,7 +164,8 @@ impl Machine {
     }
 
     fn silent(&self, now: u64) -> Option<Task> {
-        let overdue = |call: &Call, task| call.ends(self.doubted).is_some_and(|end| end <= now).then_some(task);
+        let overdue =
+            |call: &Call, task| call.ends(self.doubted).is_some_and(|end| end <= now).then_some(task);
         match &self.phase {
             Phase::Opening { call } | Phase::Leaving { call } => overdue(call, Task::Open),
             Phase::Resuming { call, .. } | Phase::Listing { call, .. } => overdue(call, Task::List),

@@ -117,7 +117,13 @@ pub struct Stored {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// An upload is open. Everything written before about this file is void.
-    Opened { upload: String, video_id: String, part_size: u64, checksum: bool, expires_at: Option<u64> },
+    Opened {
+        upload: String,
+        video_id: String,
+        part_size: u64,
+        checksum: bool,
+        expires_at: Option<u64>,
+    },
     Part(SavedPart),
     /// It shall be aborted, also by a later page load if this one can't.
     Canceled,

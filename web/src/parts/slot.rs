@@ -43,6 +43,7 @@ pub enum State {
         until: u64,
     },
     Flying {
+        begun_at: u64,
         /// When it last moved; absent while it waits in the browser's queue.
         moved_at: Option<u64>,
         bytes: u64,
@@ -60,6 +61,8 @@ pub struct Slot {
     /// CRC64NVME, once it is known.
     pub crc: Option<u64>,
     pub tries: u32,
+    /// How often it fell silent on its way.
+    pub silences: u32,
     /// With the moment when it was asked for: it was signed no earlier.
     pub ticket: Option<(Ticket, Moment)>,
 }

@@ -7,6 +7,8 @@ use crate::error::Kind;
 const FIRST_MS: f64 = 500.0;
 /// No wait is longer than this, in milliseconds, unless the server asks for more.
 const LONGEST_MS: f64 = 20_000.0;
+/// What is renewed waits no longer than this, in milliseconds.
+const LONGEST_RENEWAL_MS: f64 = 2_000.0;
 /// A server's wish to be left alone is heeded up to this, in milliseconds.
 const LONGEST_WISH_MS: u32 = 120_000;
 
@@ -128,8 +130,13 @@ pub fn wait_ms(kind: Kind, tries: u32, wish_ms: u32, chance: f64) -> u32 {
     if matches!(kind, Kind::Expired | Kind::Damaged | Kind::Stalled) && tries <= 1 {
         return 0;
     }
+    let longest = match kind {
+        // Nobody is overloaded: waiting for long would mend nothing.
+        Kind::Expired | Kind::Damaged => LONGEST_RENEWAL_MS,
+        _ => LONGEST_MS,
+    };
     let doublings = tries.saturating_sub(1).min(16);
-    let ceiling = (FIRST_MS * f64::from(1u32 << doublings)).min(LONGEST_MS);
+    let ceiling = (FIRST_MS * f64::from(1u32 << doublings)).min(longest);
     // A cast of a float to an integer saturates, and makes 0 of what is no number.
     let drawn = (ceiling * chance.clamp(0.0, 1.0)) as u32;
     drawn.saturating_add(wish_ms.min(LONGEST_WISH_MS))

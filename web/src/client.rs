@@ -4,9 +4,8 @@
 use crate::answers::{self, Glance, Json};
 use crate::error::Failure;
 use crate::host::Host;
-use crate::xhr::{self, Answer, Body, Request};
+use crate::xhr::{self, Answer, Body, Request, Sending};
 use js_sys::{Array, Date, JSON, Object, Reflect};
-use std::pin::Pin;
 use wasm_bindgen::{JsCast, JsValue};
 use wire::{CompleteUpload, CompletedPart, OpenUpload};
 
@@ -17,9 +16,6 @@ pub struct Client {
     endpoint: String,
     host: Host,
 }
-
-/// A call under way. Boxed, so that all calls share one piece of code.
-pub type Calling = Pin<Box<dyn Future<Output = Result<Answer, Failure>>>>;
 
 /// A look at a video.
 pub enum Look {
@@ -56,7 +52,7 @@ impl Client {
         path: &[&str],
         body: JsValue,
         header: Option<(String, String)>,
-    ) -> Calling {
+    ) -> Sending {
         let url = [&*self.endpoint, &*path.concat()].concat();
         let host = self.host.clone();
         Box::pin(async move {

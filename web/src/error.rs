@@ -31,9 +31,21 @@ pub enum Kind {
     Final,
 }
 
-/// One thing that went wrong.
+/// One thing that went wrong. Boxed, as it is handed on by everything that can fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct Failure(Box<Details>);
+
+impl std::ops::Deref for Failure {
+    type Target = Details;
+
+    fn deref(&self) -> &Details {
+        &self.0
+    }
+}
+
+/// What there is to say of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Details {
     pub kind: Kind,
     /// An [`ErrorCode`](wire::ErrorCode)'s word, or one of [`codes`].
     pub code: Cow<'static, str>,
@@ -171,21 +183,28 @@ impl Failure {
             true => Cow::Borrowed(ours),
             false => Cow::Owned(theirs),
         };
-        Self {
+        Self(Box::new(Details {
             kind,
             code: either(problem.code, own_words.0),
             sentence: either(problem.detail, own_words.1),
             wish_ms: 0,
-        }
+        }))
     }
 
     /// The same, with a wait that the other side asked for, in milliseconds.
-    pub fn after(self, wish_ms: u32) -> Self {
-        Self { wish_ms, ..self }
+    pub fn after(mut self, wish_ms: u32) -> Self {
+        self.0.wish_ms = wish_ms;
+        self
+    }
+
+    /// Any one of that kind.
+    #[cfg(test)]
+    pub fn of_kind(kind: Kind) -> Self {
+        Self::new(kind, codes::INTERNAL, "")
     }
 
     fn new(kind: Kind, code: &'static str, sentence: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, code: code.into(), sentence: sentence.into(), wish_ms: 0 }
+        Self(Box::new(Details { kind, code: code.into(), sentence: sentence.into(), wish_ms: 0 }))
     }
 }
 

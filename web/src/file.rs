@@ -7,6 +7,7 @@ use crate::crc::{self, Crc64};
 use crate::error::Failure;
 use js_sys::{ArrayBuffer, Function, Reflect, Uint8Array};
 use std::ops::Range;
+use std::pin::Pin;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Blob, ReadableStreamByobReader, ReadableStreamGetReaderOptions, ReadableStreamReaderMode};
@@ -84,9 +85,13 @@ impl File {
         Ok([number(size), number(self.last_modified().unwrap_or(0)), number(hash.crc.value())].concat())
     }
 
-    async fn read(&self, range: Range<u64>) -> Result<Uint8Array, Failure> {
-        let read = JsFuture::from(self.slice(range)?.array_buffer()).await;
-        Ok(Uint8Array::new(&read.map_err(|_| Failure::unreadable())?))
+    /// Boxed, so that all who read share one piece of code.
+    fn read(&self, range: Range<u64>) -> Pin<Box<dyn Future<Output = Result<Uint8Array, Failure>>>> {
+        let slice = self.slice(range);
+        Box::pin(async move {
+            let read = JsFuture::from(slice?.array_buffer()).await;
+            Ok(Uint8Array::new(&read.map_err(|_| Failure::unreadable())?))
+        })
     }
 
     /// CRC64NVME of a range.

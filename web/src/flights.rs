@@ -4,7 +4,6 @@
 //! twenty futures, so polling all of them whenever one stirs costs nothing.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -53,13 +52,14 @@ impl<K: PartialEq, T> Flights<K, T> {
 pub struct Inbox<T>(Rc<RefCell<Mail<T>>>);
 
 struct Mail<T> {
-    letters: VecDeque<T>,
+    /// Few, so taking the first one out of a plain list costs nothing.
+    letters: Vec<T>,
     waiting: Option<Waker>,
 }
 
 impl<T> Default for Inbox<T> {
     fn default() -> Self {
-        Self(Rc::new(RefCell::new(Mail { letters: VecDeque::new(), waiting: None })))
+        Self(Rc::new(RefCell::new(Mail { letters: Vec::new(), waiting: None })))
     }
 }
 
@@ -72,7 +72,7 @@ impl<T> Clone for Inbox<T> {
 impl<T> Inbox<T> {
     pub fn put(&self, letter: T) {
         let mut mail = self.0.borrow_mut();
-        mail.letters.push_back(letter);
+        mail.letters.push(letter);
         let waiting = mail.waiting.take();
         // Waking may poll right away.
         drop(mail);
@@ -83,8 +83,8 @@ impl<T> Inbox<T> {
 
     pub fn poll(&self, context: &mut Context<'_>) -> Poll<T> {
         let mut mail = self.0.borrow_mut();
-        if let Some(letter) = mail.letters.pop_front() {
-            return Poll::Ready(letter);
+        if !mail.letters.is_empty() {
+            return Poll::Ready(mail.letters.remove(0));
         }
         mail.waiting = Some(context.waker().clone());
         Poll::Pending

@@ -3,6 +3,7 @@
 
 use crate::error::Failure;
 use js_sys::Promise;
+use std::pin::Pin;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen_futures::JsFuture;
@@ -68,20 +69,26 @@ impl Drop for Flight {
     }
 }
 
-/// Sends a request and waits for its answer. `progress` is told how many bytes of the body were handed to
-/// the network. Dropping the future aborts the request.
-pub async fn send(request: Request<'_>, progress: Option<Box<dyn FnMut(u64)>>) -> Result<Answer, Failure> {
-    // The only ways to fail before sending: a URL or header that isn't one.
-    let (flight, ended) = start(request, progress).map_err(|_| Failure::bad_answer())?;
-    // `loadend` comes after success, error, timeout and abort alike; the promise is never rejected.
-    let _ = JsFuture::from(ended).await;
-    let xhr = flight.xhr.clone();
-    match xhr.status() {
-        Ok(0) | Err(_) => Err(Failure::network()),
-        Ok(status) => {
-            Ok(Answer { status, text: xhr.response_text().ok().flatten().unwrap_or_default(), xhr })
+/// A request under way. Boxed, so that all who wait for one share one piece of code.
+pub type Sending = Pin<Box<dyn Future<Output = Result<Answer, Failure>>>>;
+
+/// Sends a request; what is returned waits for its answer. `progress` is told how many bytes of the body were
+/// handed to the network. Dropping the future aborts the request.
+pub fn send(request: Request<'_>, progress: Option<Box<dyn FnMut(u64)>>) -> Sending {
+    let started = start(request, progress);
+    Box::pin(async move {
+        // The only ways to fail before sending: a URL or header that isn't one.
+        let (flight, ended) = started.map_err(|_| Failure::bad_answer())?;
+        // `loadend` comes after success, error, timeout and abort alike; the promise is never rejected.
+        let _ = JsFuture::from(ended).await;
+        let xhr = flight.xhr.clone();
+        match xhr.status() {
+            Ok(0) | Err(_) => Err(Failure::network()),
+            Ok(status) => {
+                Ok(Answer { status, text: xhr.response_text().ok().flatten().unwrap_or_default(), xhr })
+            }
         }
-    }
+    })
 }
 
 fn start(request: Request<'_>, progress: Option<Box<dyn FnMut(u64)>>) -> Result<(Flight, Promise), JsValue> {

@@ -49,7 +49,7 @@ fn saved(part: u32) -> SavedPart {
 }
 
 fn failure(kind: Kind) -> Failure {
-    Failure { kind, ..Failure::from_store(500, "") }
+    Failure::of_kind(kind)
 }
 
 /// Drives a machine; time stands still unless moved.

@@ -1,40 +1,47 @@
 // `cargo xtask bench upload`: one file from disk, picked in headless Chromium, sent to a server that drains it.
 // Contestants take turns; each turn has a fresh browser. Prints a table and writes the numbers as JSON.
 //
-// Arguments: sink's address · folder of the packed uploader · folder for files · where to write the JSON
+// Arguments: sink's address · the same through a line of 100 Mbit/s · folder of the packed uploader · folder for
+// files · where to write the JSON
 
 import { build } from "esbuild";
 import { randomFillSync } from "node:crypto";
-import { existsSync, mkdirSync, openSync, readFileSync, readdirSync, statSync, writeFileSync, writeSync, closeSync } from "node:fs";
+import { existsSync, ftruncateSync, mkdirSync, openSync, readFileSync, readdirSync, statSync, writeFileSync, writeSync, closeSync } from "node:fs";
 import { createServer } from "node:http";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { launch } from "./browser.mjs";
 
 const MIB = 2 ** 20;
-const [sink, uploader, folder, result] = process.argv.slice(2);
+const [sink, line, uploader, folder, result] = process.argv.slice(2);
 const here = dirname(fileURLToPath(import.meta.url));
 
 /** What is sent, how, and by whom. lib-storage gets a file that it can manage. */
 const ROUNDS = Number(process.env.ROUNDS ?? 3);
-const SETTINGS = [
-  { name: "plain", faults: "plain", size: 1024 * MIB },
-  { name: "100 ms on every request", faults: "delay-100", size: 256 * MIB },
-];
-const CONTESTANTS = [
+const chosen = (list, names) => list.filter(({ name }) => !names || names.split(",").includes(name));
+const SETTINGS = chosen([
+  { name: "plain", base: `${sink}/plain`, size: 1024 * MIB },
+  { name: "100 ms on every request", base: `${sink}/delay-100`, size: 256 * MIB },
+  { name: "100 Mbit/s", base: `${line}/plain`, size: 128 * MIB, rounds: 1, only: ["one raw XHR", "ours"] },
+  // For its memory; nobody else needs to wait for it.
+  { name: "20 GiB", base: `${sink}/plain`, size: 20 * 1024 * MIB, rounds: 1, sparse: true, only: ["ours"] },
+], process.env.SETTINGS);
+const CONTESTANTS = chosen([
+  { name: "one raw XHR", file: "one.js" },
   { name: "six raw XHRs of 32 MiB", file: "raw.js" },
   { name: "ours", file: "ours.js" },
   { name: "Uppy 5.1", file: "uppy5.js", alias: { "@uppy/core": "uppy5-core" } },
   { name: "Uppy 6.3", file: "uppy6.js", alias: { "@uppy/core": "uppy6-core" } },
   { name: "lib-storage", file: "lib-storage.js", size: 64 * MIB, rounds: 1 },
-].filter(({ name }) => !process.env.ONLY || process.env.ONLY.split(",").includes(name));
+], process.env.ONLY);
+const LIMIT = "six raw XHRs of 32 MiB";
 
 const page = await servePage();
 const turns = [];
 for (const setting of SETTINGS) {
   for (let round = 0; round < ROUNDS; round++) {
-    for (const contestant of CONTESTANTS) {
-      if (round >= (contestant.rounds ?? ROUNDS)) continue;
+    for (const contestant of CONTESTANTS.filter(({ name }) => setting.only?.includes(name) ?? true)) {
+      if (round >= Math.min(contestant.rounds ?? ROUNDS, setting.rounds ?? ROUNDS)) continue;
       const turn = await take(setting, contestant);
       turns.push(turn);
       console.error(`${setting.name} · ${contestant.name}: ${turn.mbPerSecond.toFixed(0)} MB/s`);
@@ -47,13 +54,13 @@ report();
 /** One contestant's turn: a fresh browser, the file picked, sent, and what it cost. */
 async function take(setting, contestant) {
   const size = Math.min(contestant.size ?? Infinity, setting.size);
-  const path = makeFile(size);
+  const path = makeFile(size, setting.sparse);
   const browser = await launch(process.env.CHROMIUM);
   try {
     await browser.open(`${page.url}/?${contestant.file}`);
     await browser.pick("input", path);
     const [before, seen] = [processes(browser.pid), await look()];
-    const measured = await browser.evaluate(`measure(${JSON.stringify(`${sink}/${setting.faults}`)})`);
+    const measured = await browser.evaluate(`measure(${JSON.stringify(setting.base)})`);
     const [after, now] = [processes(browser.pid), await look()];
     return {
       setting: setting.name,
@@ -112,13 +119,18 @@ function renderer(list) {
   return Math.max(0, ...list.filter(({ isRenderer }) => isRenderer).map(({ peak }) => peak));
 }
 
-/** A file of random bytes, made once. */
-function makeFile(size) {
+/** A file of random bytes, or one that is all holes; made once. */
+function makeFile(size, sparse) {
   const path = join(folder, `${size / MIB}MiB.mp4`);
   if (existsSync(path) && statSync(path).size === size) return path;
   mkdirSync(folder, { recursive: true });
   const piece = Buffer.alloc(16 * MIB);
   const file = openSync(path, "w");
+  if (sparse) {
+    ftruncateSync(file, size);
+    closeSync(file);
+    return path;
+  }
   for (let at = 0; at < size; at += piece.length) writeSync(file, randomFillSync(piece), 0, Math.min(piece.length, size - at));
   closeSync(file);
   return path;
@@ -160,15 +172,21 @@ function report() {
       const list = turns.filter((turn) => turn.setting === setting && turn.contestant === contestant);
       return list.sort((a, b) => a.mbPerSecond - b.mbPerSecond)[list.length >> 1];
     };
-    const limit = median(CONTESTANTS[0].name)?.mbPerSecond;
-    for (const { name } of CONTESTANTS) rows.push({ ...median(name), ratio: median(name).mbPerSecond / limit });
+    const speed = (name) => median(name)?.mbPerSecond;
+    for (const { name } of CONTESTANTS) {
+      const turn = median(name);
+      if (!turn) continue;
+      rows.push({ ...turn, ofSix: turn.mbPerSecond / speed(LIMIT), ofOne: turn.mbPerSecond / speed("one raw XHR") });
+    }
   }
   writeFileSync(result, `${JSON.stringify({ rows, turns }, null, 2)}\n`);
+  const ratio = (value) => (Number.isFinite(value) ? value.toFixed(2) : "–");
   const columns = [
     ["", (row) => row.contestant],
     ["MB", (row) => row.megabytes.toFixed(0)],
     ["MB/s", (row) => row.mbPerSecond.toFixed(0)],
-    ["of the limit", (row) => row.ratio.toFixed(2)],
+    ["of one XHR", (row) => ratio(row.ofOne)],
+    ["of six", (row) => ratio(row.ofSix)],
     ["CPU s", (row) => row.cpuSeconds.toFixed(1)],
     ["renderer's peak, MB", (row) => `${row.rendererPeakMb.toFixed(0)} (idle ${row.rendererIdleMb.toFixed(0)})`],
     ["long tasks (longest, ms)", (row) => `${row.longTasks} (${row.longest.toFixed(0)})`],

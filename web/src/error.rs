@@ -200,7 +200,9 @@ impl Failure {
     /// Any one of that kind.
     #[cfg(test)]
     pub fn of_kind(kind: Kind) -> Self {
-        Self::new(kind, codes::INTERNAL, "")
+        let mut failure = Self::from_store(500, "");
+        failure.0.kind = kind;
+        failure
     }
 
     fn new(kind: Kind, code: &'static str, sentence: impl Into<Cow<'static, str>>) -> Self {

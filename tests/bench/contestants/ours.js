@@ -2,7 +2,8 @@
 import { upload } from "@greloupis/uploader";
 
 export default async function send(file, base) {
-  const run = upload(file, { endpoint: `${base}/api` });
+  // The files are of random bytes.
+  const run = upload(file, { endpoint: `${base}/api`, allowAnyFile: true });
   await run.done;
   run.cancel();
 }

@@ -1,17 +1,18 @@
 // The limit: six requests of 32 MiB slices at once, and nothing else: no retry, no checksum, no progress.
 import { call, inParallel } from "./edge.js";
 
-const SLICE = 32 * 2 ** 20;
+export default (file, base) => sendRaw(file, base, 32 * 2 ** 20);
 
-export default async function send(file, base) {
+/** Sends a file in bare requests of `slice` bytes, six at once. */
+export async function sendRaw(file, base, slice) {
   const { upload, partCount } = await call(base, "POST", "/uploads", {
-    fileName: file.name, size: file.size, contentType: file.type, partSize: SLICE,
+    fileName: file.name, size: file.size, contentType: file.type, partSize: slice,
   });
   const partNumbers = Array.from({ length: partCount }, (_, index) => index + 1);
   const { parts } = await call(base, "POST", `/uploads/${upload}/parts`, { partNumbers });
   const stored = await inParallel(6, parts, async ({ partNumber, url }) => {
-    const slice = file.slice((partNumber - 1) * SLICE, partNumber * SLICE);
-    return { partNumber, etag: await put(url, slice) };
+    const bytes = file.slice((partNumber - 1) * slice, partNumber * slice);
+    return { partNumber, etag: await put(url, bytes) };
   });
   await call(base, "POST", `/uploads/${upload}/complete`, { parts: stored });
 }

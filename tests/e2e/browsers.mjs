@@ -49,10 +49,11 @@ class FirefoxTab extends Tab {
 
   /** The whole browser ends at once: a tab can't be reached from outside. */
   async kill() {
-    const process = this.page.browser().process();
-    const exit = once(process, "exit");
-    process.kill("SIGKILL");
-    await exit;
+    const browser = this.page.browser();
+    const gone = new Promise((resolve) => browser.once("disconnected", resolve));
+    const exit = once(browser.process(), "exit");
+    browser.process().kill("SIGKILL");
+    await Promise.all([exit, gone]);
   }
 }
 

@@ -47,7 +47,11 @@ async fn rules(State(proxy): State<Arc<Proxy>>, Json(rules): Json<Vec<Rule>>) ->
 
 async fn line(State(proxy): State<Arc<Proxy>>, Json(setting): Json<Setting>) -> StatusCode {
     proxy.line.set(setting.bandwidth, Duration::from_millis(setting.latency_ms));
-    if setting.dead { proxy.line.die() } else { proxy.line.revive() }
+    if setting.dead {
+        proxy.line.die()
+    } else {
+        proxy.line.revive()
+    }
     StatusCode::NO_CONTENT
 }
 

@@ -111,7 +111,9 @@ async fn after(
 /// The answer of a server that does nothing.
 fn refusal(call: Call, fault: Option<&Fault>) -> Response<Body> {
     let (status, code, sentence) = match fault {
-        Some(Fault::SlowDown) => (StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate."),
+        Some(Fault::SlowDown) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate.")
+        }
         Some(Fault::Expired) => (StatusCode::FORBIDDEN, "AccessDenied", "Request has expired"),
         Some(Fault::BadGateway) => (StatusCode::BAD_GATEWAY, "BadGateway", "Bad Gateway"),
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "We encountered an internal error."),

@@ -111,6 +111,8 @@ const openIn = async (place, url) => {
 export class Firefox {
   name = "Firefox";
   #browser;
+  /** Tabs are opened and closed one after another: a new one is put beside one that must not vanish meanwhile. */
+  #turn = Promise.resolve();
 
   static async start() {
     const firefox = new Firefox();
@@ -119,8 +121,17 @@ export class Firefox {
   }
 
   async profile() {
-    const context = await this.#browser.createBrowserContext();
-    return { open: (url) => openIn(context, url), close: () => context.close() };
+    const context = await this.#inTurn(() => this.#browser.createBrowserContext());
+    return {
+      open: (url) => this.#inTurn(() => openIn(context, url)),
+      close: () => this.#inTurn(() => context.close()),
+    };
+  }
+
+  #inTurn(work) {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => {});
+    return done;
   }
 
   /** A browser of its own, since killing a tab ends all of it; started again with what was on the disk. */

@@ -1,5 +1,9 @@
 // Everything that goes wrong between a browser and its storage, one thing at a time, in two browsers: the
 // file must arrive whole, once, with no byte sent again that had arrived.
+//
+// One row by hand, after `cargo xtask test` or its builds:
+//   GRELOUPIS_SITE=target/site GRELOUPIS_LOCAL=target/debug/local GRELOUPIS_PROXY=target/debug/proxy \
+//     node --test --test-name-pattern='answer lost' tests/e2e/faults.test.mjs
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -31,6 +35,7 @@ const SMALL = { partSize: 5 * MIB };
 const ROWS = [
   { name: "the signer is down for 20 s", rules: [on("sign", "bad-gateway", { seconds: 20 })], options: SMALL },
   { name: "the server is gone for 20 s", rules: [parts({ only: 5 }, { dead: 20 }, { total: 1 })] },
+  { name: "the line stands still for 20 s", left: true, act: standstill },
   { name: "the browser is offline for 20 s", only: "Chromium", left: true, act: offline },
   { name: "one part stalls in the middle of its body", rules: [parts({ only: 3 }, { stall: 2_000_000 })] },
   { name: "one part is never answered", rules: [parts({ only: 3 }, "silence")] },
@@ -52,12 +57,21 @@ const ROWS = [
   { name: "the line goes from 40 MB/s to 5 and back", act: bandwidthSteps },
 ];
 
-async function offline(tab, lane) {
+/** The cable is pulled: no connection ends, no byte moves. */
+async function standstill(tab, lane) {
   await lane.proxy.line({ bandwidth: 40_000_000 });
   await proxied.sentMoreThan(tab, 0.3);
-  await tab.offline(true);
-  await lane.proxy.line({});
+  await lane.proxy.line({ still: true });
   await sleep(20_000);
+  await lane.proxy.line({});
+}
+
+/** The same, and the browser knows. */
+async function offline(tab, lane) {
+  const pulled = standstill(tab, lane);
+  await proxied.sentMoreThan(tab, 0.3);
+  await tab.offline(true);
+  await pulled;
   await tab.offline(false);
 }
 

@@ -20,6 +20,8 @@ struct Setting {
     #[serde(default)]
     latency_ms: u64,
     #[serde(default)]
+    still: bool,
+    #[serde(default)]
     dead: bool,
 }
 
@@ -46,7 +48,7 @@ async fn rules(State(proxy): State<Arc<Proxy>>, Json(rules): Json<Vec<Rule>>) ->
 }
 
 async fn line(State(proxy): State<Arc<Proxy>>, Json(setting): Json<Setting>) -> StatusCode {
-    proxy.line.set(setting.bandwidth, Duration::from_millis(setting.latency_ms));
+    proxy.line.set(setting.bandwidth, Duration::from_millis(setting.latency_ms), setting.still);
     if setting.dead {
         proxy.line.die()
     } else {
@@ -67,7 +69,7 @@ async fn log(State(proxy): State<Arc<Proxy>>) -> Json<Value> {
 /// As at the start, but for the address of the server: no rules, no log, every connection ended.
 async fn reset(State(proxy): State<Arc<Proxy>>) -> StatusCode {
     proxy.set_rules(Rules::default());
-    proxy.line.set(None, Duration::ZERO);
+    proxy.line.set(None, Duration::ZERO, false);
     proxy.line.die();
     proxy.line.revive();
     proxy.log.clear();

@@ -8,6 +8,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 pub struct Line {
     wire: Mutex<Wire>,
+    /// Nothing moves, and nothing ends either: a cable that is pulled.
+    still: watch::Sender<bool>,
     /// Counts what ends every connection; odd while the server is gone.
     cuts: watch::Sender<u64>,
 }
@@ -23,21 +25,25 @@ struct Wire {
 
 impl Line {
     pub fn new() -> Self {
-        Self { wire: Mutex::default(), cuts: watch::Sender::new(0) }
+        Self { wire: Mutex::default(), still: watch::Sender::new(false), cuts: watch::Sender::new(0) }
     }
 
     /// From now on; may be called while bytes are on their way.
-    pub fn set(&self, bandwidth: Option<u64>, latency: Duration) {
+    pub fn set(&self, bandwidth: Option<u64>, latency: Duration, still: bool) {
         *self.lock() = Wire { bandwidth, latency, free: None };
+        self.still.send_replace(still);
     }
 
+    /// What every request waits before it is forwarded.
     pub async fn latency(&self) {
+        self.moving().await;
         let latency = self.lock().latency;
         sleep(latency).await;
     }
 
     /// Waits until so many bytes have passed, behind all those of other requests.
     pub async fn carry(&self, bytes: usize) {
+        self.moving().await;
         let passed = {
             let mut wire = self.lock();
             let Some(bandwidth) = wire.bandwidth else { return };
@@ -45,6 +51,11 @@ impl Line {
             *wire.free.insert(start + span(bytes, bandwidth))
         };
         sleep_until(passed).await;
+    }
+
+    async fn moving(&self) {
+        // Can't fail: the sender is ours.
+        let _ = self.still.subscribe().wait_for(|still| !still).await;
     }
 
     pub fn is_dead(&self) -> bool {
@@ -99,11 +110,22 @@ mod tests {
     #[tokio::test]
     async fn requests_share_the_bandwidth() {
         let line = Line::new();
-        line.set(Some(1_000_000), Duration::ZERO);
+        line.set(Some(1_000_000), Duration::ZERO, false);
         let start = Instant::now();
         tokio::join!(line.carry(100_000), line.carry(100_000));
         let took = start.elapsed().as_secs_f64();
         assert!((0.2..0.5).contains(&took), "{took}");
+    }
+
+    #[tokio::test]
+    async fn what_stands_still_goes_on_where_it_was() {
+        let line = Line::new();
+        line.set(None, Duration::ZERO, true);
+        let stuck = tokio::time::timeout(Duration::from_millis(20), line.carry(1)).await;
+        assert!(stuck.is_err());
+        let carry = line.carry(1);
+        line.set(None, Duration::ZERO, false);
+        carry.await;
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@
 //! control http://127.0.0.1:40002
 //!
 //! POST /rules     [{ "call": "part", "parts": "even", "each": 1, "fault": "slow-down" }]: see rules.rs
-//! POST /line      { "bandwidth"?: bytes a second, "latencyMs"?, "dead"? }
+//! POST /line      { "bandwidth"?: bytes a second, "latencyMs"?, "still"?, "dead"? }
 //! POST /upstream  { "url": "http://127.0.0.1:8080" }
 //! GET  /log       { "parts": { "1": [{ "received", "fault", "outcome" }] }, "calls": {…}, "faulted": {…} }
 //! POST /reset
@@ -21,6 +21,8 @@ mod line;
 mod log;
 mod relay;
 mod rules;
+#[cfg(test)]
+mod tests;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;

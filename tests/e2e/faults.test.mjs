@@ -14,10 +14,10 @@ import { Table } from "./table.mjs";
 
 const { MIB } = proxied;
 
-/** How long an upload may take, in milliseconds, before it counts as stuck. Ten times what a good line needs. */
+/** How long an upload may take, in milliseconds, before it counts as stuck. A good line needs two seconds. */
 const PATIENCE = 90_000;
 /** So many uploads run at once: most of the time they wait for their fault to pass. */
-const AT_ONCE = 3;
+const AT_ONCE = 4;
 /** So often a fault strikes that a browser answers by itself, on a connection that it has used before. */
 const DEAF = 3;
 
@@ -33,13 +33,14 @@ const SMALL = { partSize: 5 * MIB };
  * whether the browser itself may drop what is in flight. Those that take long come first.
  */
 const ROWS = [
+  { name: "one part stalls in the middle of its body", rules: [parts({ only: 3 }, { stall: 2_000_000 })] },
+  { name: "one part drips at 10 kB/s", rules: [parts({ only: 3 }, { drip: 10_000 })] },
+  { name: "one part is never answered", rules: [parts({ only: 3 }, "silence")] },
+  // By part 8, others are in the middle of their way.
+  { name: "the server is gone for 20 s", rules: [parts({ only: 8 }, { dead: 20 }, { total: 1 })] },
   { name: "the signer is down for 20 s", rules: [on("sign", "bad-gateway", { seconds: 20 })], options: SMALL },
-  { name: "the server is gone for 20 s", rules: [parts({ only: 5 }, { dead: 20 }, { total: 1 })] },
   { name: "the line stands still for 20 s", left: true, act: standstill },
   { name: "the browser is offline for 20 s", only: "Chromium", left: true, act: offline },
-  { name: "one part stalls in the middle of its body", rules: [parts({ only: 3 }, { stall: 2_000_000 })] },
-  { name: "one part is never answered", rules: [parts({ only: 3 }, "silence")] },
-  { name: "one part drips at 10 kB/s", rules: [parts({ only: 3 }, { drip: 10_000 })] },
   { name: "every other part: 503 SlowDown", rules: [parts("even", "slow-down")] },
   { name: "every other part: 500 InternalError", rules: [parts("even", "internal-error")] },
   { name: "every other part: reset in the middle of its body", rules: [parts("even", { reset: 1_000_000 }, { each: DEAF })] },

@@ -36,10 +36,9 @@ const ROWS = [
   { name: "one part stalls in the middle of its body", rules: [parts({ only: 3 }, { stall: 2_000_000 })] },
   { name: "one part drips at 10 kB/s", rules: [parts({ only: 3 }, { drip: 10_000 })] },
   { name: "one part is never answered", rules: [parts({ only: 3 }, "silence")] },
-  // By part 8, others are in the middle of their way.
-  { name: "the server is gone for 20 s", rules: [parts({ only: 8 }, { dead: 20 }, { total: 1 })] },
+  { name: "the server is gone for 20 s", act: (tab, lane) => meanwhile(tab, lane, { dead: true }) },
   { name: "the signer is down for 20 s", rules: [on("sign", "bad-gateway", { seconds: 20 })], options: SMALL },
-  { name: "the line stands still for 20 s", left: true, act: standstill },
+  { name: "the line stands still for 20 s", left: true, act: (tab, lane) => meanwhile(tab, lane, { still: true }) },
   { name: "the browser is offline for 20 s", only: "Chromium", left: true, act: offline },
   { name: "every other part: 503 SlowDown", rules: [parts("even", "slow-down")] },
   { name: "every other part: 500 InternalError", rules: [parts("even", "internal-error")] },
@@ -58,18 +57,18 @@ const ROWS = [
   { name: "the line goes from 40 MB/s to 5 and back", act: bandwidthSteps },
 ];
 
-/** The cable is pulled: no connection ends, no byte moves. */
-async function standstill(tab, lane) {
+/** In the middle of the file the line is so for 20 s; then good again. */
+async function meanwhile(tab, lane, setting) {
   await lane.proxy.line({ bandwidth: 40_000_000 });
   await proxied.sentMoreThan(tab, 0.3);
-  await lane.proxy.line({ still: true });
+  await lane.proxy.line(setting);
   await sleep(20_000);
   await lane.proxy.line({});
 }
 
-/** The same, and the browser knows. */
+/** The cable is pulled (no connection ends, no byte moves), and the browser knows. */
 async function offline(tab, lane) {
-  const pulled = standstill(tab, lane);
+  const pulled = meanwhile(tab, lane, { still: true });
   await proxied.sentMoreThan(tab, 0.3);
   await tab.offline(true);
   await pulled;

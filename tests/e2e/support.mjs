@@ -22,7 +22,7 @@ export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** How long anything may take before it counts as stuck. */
 export const PATIENCE = 120_000;
 
-function given(name) {
+export function given(name) {
   const value = process.env[name];
   if (!value) throw new Error(`${name} isn't set; run these tests by \`cargo xtask test\`.`);
   return value;
@@ -31,7 +31,7 @@ function given(name) {
 /** The folder with the page as `cargo xtask` has put it together. */
 export const site = () => given("GRELOUPIS_SITE");
 
-function onPath(...names) {
+export function onPath(...names) {
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
     for (const name of names) if (existsSync(join(folder, name))) return join(folder, name);
   }

@@ -6,6 +6,7 @@ mod api;
 mod docs;
 mod edge;
 mod events;
+mod hop;
 mod mediaconvert;
 mod s3;
 mod stack;

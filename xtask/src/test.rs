@@ -28,24 +28,26 @@ pub fn test() -> Outcome {
         tools::cargo().args(["test", "--workspace", "--no-fail-fast"]).env("GRELOUPIS_PYTHON", &python),
     );
     wasm_tests::wasm_tests(&mut tally);
-    if let (Some(site), Some(server)) =
-        (tally.step("the page", up::build_site()), tally.step("the server", tested_server()))
-    {
-        end_to_end(&mut tally, &site, &server);
+    if let (Some(site), Some(server), Some(proxy)) = (
+        tally.step("the page", up::build_site()),
+        tally.step("the server", tested("local")),
+        tally.step("the fault proxy", tested("proxy")),
+    ) {
+        end_to_end(&mut tally, &site, &server, &proxy);
     }
     println!("{} passed, {} failed", tally.passed, tally.failed);
     if tally.failed == 0 { Ok(()) } else { Err("not everything passed".into()) }
 }
 
-/// The server that `cargo test` has built for local/tests/cli.rs; building it alone would take other features
-/// of its dependencies, and minutes.
-fn tested_server() -> Outcome<PathBuf> {
-    let server = tools::root().join("target/debug/local");
-    if server.is_file() { Ok(server) } else { Err("it wasn't built with the native tests".into()) }
+/// A program that `cargo test` has built for the tests of its package; building it alone would take other
+/// features of its dependencies, and minutes.
+fn tested(program: &str) -> Outcome<PathBuf> {
+    let path = tools::root().join("target/debug").join(program);
+    if path.is_file() { Ok(path) } else { Err("it wasn't built with the native tests".into()) }
 }
 
 /// Real browsers against the whole system.
-fn end_to_end(tally: &mut Tally, site: &Path, server: &Path) {
+fn end_to_end(tally: &mut Tally, site: &Path, server: &Path, proxy: &Path) {
     let folder = tools::root().join("tests/e2e");
     // Named one by one: some versions of Node take a folder here, others a pattern.
     let mut tests: Vec<_> = std::fs::read_dir(&folder)
@@ -62,7 +64,8 @@ fn end_to_end(tally: &mut Tally, site: &Path, server: &Path) {
             .args(tests)
             .current_dir(tools::root())
             .env("GRELOUPIS_SITE", site)
-            .env("GRELOUPIS_LOCAL", server),
+            .env("GRELOUPIS_LOCAL", server)
+            .env("GRELOUPIS_PROXY", proxy),
     );
 }
 
@@ -73,6 +76,7 @@ fn install() -> Outcome<PathBuf> {
     tools::ffmpeg()?;
     tools::chromium()?;
     tools::chromedriver()?;
+    tools::firefox()?;
     tools::npm_ci()?;
     tools::wasm_bindgen()?;
     tools::wasm_pack()?;

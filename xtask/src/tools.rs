@@ -186,6 +186,10 @@ pub fn chromium() -> Outcome<PathBuf> {
     debian("chromium", "chromium", "the browser that the tests drive")
 }
 
+pub fn firefox() -> Outcome<PathBuf> {
+    debian("firefox-esr", "firefox-esr", "the second browser that the tests drive")
+}
+
 pub fn chromedriver() -> Outcome<PathBuf> {
     debian("chromedriver", "chromium-driver", "wasm-pack drives the browser with it")
 }

@@ -178,18 +178,16 @@ mod tests {
     fn a_storage_out_of_reach_is_given_up_once_the_edge_has_answered_often() {
         let mut budget = Budget::begun();
         let mut looks = 0;
-        let mut seconds = 0..;
-        while let Some(second) = seconds.next() {
-            match budget.failed(Kind::Stalled, second * 1_000, 6) {
-                Patience::Left => {}
-                Patience::Doubtful => {
-                    looks += 1;
-                    budget.looked();
-                }
-                Patience::Spent => break,
+        let spent = (0..).find(|second| match budget.failed(Kind::Stalled, second * 1_000, 6) {
+            Patience::Left => false,
+            Patience::Doubtful => {
+                looks += 1;
+                budget.looked();
+                false
             }
-        }
-        assert_eq!((looks, seconds.start), (3, 488));
+            Patience::Spent => true,
+        });
+        assert_eq!((looks, spent), (3, Some(487)));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use wire::{MAX_PART_SIZE, MAX_PARTS_PER_CALL, MIB};
 
 /// What a browser opens to one host over HTTP/1.1, the only one S3 speaks.
-const CONNECTIONS: usize = 6;
+pub const CONNECTIONS: usize = 6;
 /// The same where one connection carries many requests.
 const STREAMS: usize = 16;
 /// To begin with on a short way, where a few fill it; a long one wants all from the start.

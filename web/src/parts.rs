@@ -7,6 +7,7 @@ pub use slot::{Receipt, Ticket, Verdict};
 
 use crate::crc;
 use crate::machine::{Listing, Moment, SavedPart};
+use crate::pace::CONNECTIONS;
 use slot::{Slot, State};
 use std::collections::VecDeque;
 use wire::{CompletedPart, PartPlan, StoredPart, UploadState};
@@ -16,9 +17,6 @@ const START_MS: u64 = 60_000;
 /// … unless there are more than a browser has connections for. Then some wait in its own queue, and only if
 /// nothing at all has moved for so long, in milliseconds, is something wrong.
 const QUEUED_MS: u64 = 120_000;
-const CONNECTIONS: usize = 6;
-/// No more wait there, as their URLs grow old meanwhile.
-const MOST_QUEUED: usize = 6;
 /// However slow the line is and often a part has stalled, a silence this long, in milliseconds, is one.
 const LONGEST_SILENCE_MS: u64 = 300_000;
 /// After a sleep or a change of network, connections are believed for so long, in milliseconds.
@@ -113,10 +111,10 @@ impl Parts {
         self.flying.len() + self.landed
     }
 
-    /// Whether enough have been handed to the browser that it hasn't begun to send.
+    /// Whether enough have been handed to the browser that it hasn't begun to send: their URLs grow old there.
     pub fn queue_is_full(&self) -> bool {
         let slots = self.flying.iter().filter_map(|part| self.slots.get(index(*part)?));
-        slots.filter(|slot| matches!(slot.state, State::Flying { moved_at: None, .. })).count() >= MOST_QUEUED
+        slots.filter(|slot| matches!(slot.state, State::Flying { moved_at: None, .. })).count() >= CONNECTIONS
     }
 
     pub fn all_stored(&self) -> bool {

@@ -24,6 +24,9 @@ const LONGEST_MS: u64 = 90 * 24 * 3_600_000;
 /// … so many steps, and as many more for each part.
 const MOST_STEPS: u64 = 150_000;
 const MOST_STEPS_A_PART: u64 = 1_000;
+/// Once all is calm, it ends within so many times what a whole upload takes, and so many milliseconds more.
+const PROMPT_TIMES: u64 = 4;
+const PROMPT_MS: u64 = 6 * 60_000;
 /// So often does a person come back to the page.
 const MOST_LOADS: u32 = 30;
 /// As many commands at one and the same moment are a loop.
@@ -307,6 +310,11 @@ impl World {
 
     /// The last look at everything.
     fn ended(&mut self, outcome: Result<Stored, Failure>) -> Result<Run, Violation> {
+        let calm = self.weather.calm_at.max(self.loaded_at);
+        let longest = PROMPT_TIMES * self.weather.ideal_ms() + PROMPT_MS;
+        hold(self.t < calm + longest, Rule::Prompt, || {
+            format!("{} s after all was calm, not {}", (self.t - calm) / 1_000, longest / 1_000)
+        })?;
         // What is still on its way arrives.
         while let Some(due) = self.heap.pop() {
             self.t = self.t.max(due.at);
@@ -334,8 +342,7 @@ impl World {
     }
 
     fn look_at_object(&self, stored: &Stored) -> Verdict {
-        let object = self.cloud.objects.last();
-        let Some(object) = object else {
+        let Some(object) = self.cloud.object(&stored.key) else {
             return hold(false, Rule::OwnBytes, || "nothing is stored".into());
         };
         hold(stored.size == self.weather.size, Rule::OwnBytes, || format!("{} bytes are said", stored.size))?;

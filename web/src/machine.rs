@@ -200,9 +200,11 @@ impl Machine {
                 if multiplexed {
                     self.pace.multiplexed();
                 }
-                if let Phase::Sending { parts, .. } = &self.phase {
-                    let whole = parts.plan().len(part);
-                    self.moved(part, whole, at.now);
+                self.moved(part, u64::MAX, at.now);
+                if let Phase::Sending { parts, .. } = &self.phase
+                    && let Some(idle_ms) = parts.idle_ms(part, at.now)
+                {
+                    self.pace.landed(parts.plan().len(part), idle_ms);
                 }
                 self.judged(part, at, |parts| parts.landed(part, receipt));
             }

@@ -129,7 +129,7 @@ impl Parts {
         let ticket = self.ticket(part, at)?.clone();
         let hashing = self.hashing;
         let slot = self.slot(part)?;
-        slot.state = State::Flying { begun_at: at.now, moved_at: None, bytes: 0 };
+        slot.state = State::Flying { begun_at: at.now, moved_at: None, bytes: 0, moving_ms: 0 };
         if slot.crc.is_none() && hashing && !self.unhashed.contains(&part) {
             self.unhashed.push_back(part);
         }
@@ -179,15 +179,26 @@ impl Parts {
         }
     }
 
-    /// A part has handed so many bytes to the network; how many of them are new.
-    pub fn moved(&mut self, part: u32, now_moved: u64, now: u64) -> u64 {
-        let Some(Slot { state: State::Flying { moved_at, bytes, .. }, .. }) = self.slot(part) else {
-            return 0;
+    /// A part has handed so many bytes to the network; how many of them are new, and how many milliseconds
+    /// they took, if that is known.
+    pub fn moved(&mut self, part: u32, now_moved: u64, now: u64) -> (u64, u64) {
+        let Some(Slot { state: State::Flying { moved_at, bytes, moving_ms, .. }, .. }) = self.slot(part)
+        else {
+            return (0, 0);
         };
         let new = now_moved.saturating_sub(*bytes);
-        (*bytes, *moved_at) = (now_moved.max(*bytes), Some(now));
+        let ms = if new > 0 { moved_at.map_or(0, |before| now.saturating_sub(before)) } else { 0 };
+        (*bytes, *moved_at, *moving_ms) = (now_moved.max(*bytes), Some(now), *moving_ms + ms);
         self.moved_at = self.moved_at.max(now);
-        new
+        (new, ms)
+    }
+
+    /// How long a part in flight has not been moving so far, in milliseconds.
+    pub fn idle_ms(&self, part: u32, now: u64) -> Option<u64> {
+        match self.slots.get(index(part)?)?.state {
+            State::Flying { begun_at, moving_ms, .. } => Some(now.saturating_sub(begun_at + moving_ms)),
+            _ => None,
+        }
     }
 
     /// A part in flight that has been silent for too long: `silence_ms` at most, less if it hasn't moved

@@ -59,9 +59,9 @@ impl Machine {
     pub(super) fn moved(&mut self, part: u32, bytes: u64, now: u64) {
         let Phase::Sending { parts, .. } = &mut self.phase else { return };
         let bytes = bytes.min(parts.plan().len(part));
-        let new = parts.moved(part, bytes, now);
+        let (new, ms) = parts.moved(part, bytes, now);
         if new > 0 {
-            self.pace.moved(new, parts.busy(), now);
+            self.pace.moved(new, ms, parts.busy(), now);
             self.progress.moved(part, bytes);
         }
     }

@@ -169,11 +169,15 @@ impl Parts {
         useful
     }
 
-    /// Forgets the URL of a part, and of all others that were signed no later: they end together.
-    pub fn unsign(&mut self, part: u32) {
-        let Some((_, born)) = self.slot(part).and_then(|slot| slot.ticket.take()) else { return };
+    /// Forgets the URL of a part that was refused, and all others that are by now as old as it was when it was
+    /// used.
+    pub fn unsign(&mut self, part: u32, now: u64) {
+        let Some(slot) = self.slot(part) else { return };
+        let begun = if let State::Flying { begun_at, .. } = slot.state { begun_at } else { now };
+        let Some((_, born)) = slot.ticket.take() else { return };
+        let age = begun.saturating_sub(born.now);
         for slot in &mut self.slots {
-            if slot.ticket.as_ref().is_some_and(|(_, other)| other.now <= born.now) {
+            if slot.ticket.as_ref().is_some_and(|(_, other)| now.saturating_sub(other.now) >= age) {
                 slot.ticket = None;
             }
         }

@@ -23,7 +23,7 @@ fn every_line_is_filled() {
     {
         for latency_ms in [2, 30, 150] {
             let took = percent(connections, latency_ms, multiplexed);
-            println!("{connections} wanted, {latency_ms} ms, multiplexed {multiplexed}: {took} %");
+            eprintln!("{connections} wanted, {latency_ms} ms, multiplexed {multiplexed}: {took} %");
             // Twelve of a kind are found one step after the other, each a part's time long.
             if took > if connections == 12 { 160 } else { 125 } {
                 slow.push((connections, latency_ms, multiplexed, took));

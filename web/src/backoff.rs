@@ -20,7 +20,7 @@ const SHORT_PATIENCE_MS: u64 = 120_000;
 /// Between two failures, no more milliseconds than these count: the rest was sleep, or a network that is away.
 const LONGEST_GAP_MS: u64 = 60_000;
 /// So often may the edge say that all is well while no part comes through.
-const MOST_LOOKS: u32 = 3;
+const MOST_LOOKS: u32 = 5;
 /// So many renewals are forgiven, besides two for each part that is sent at once.
 const FORGIVEN: usize = 6;
 
@@ -187,7 +187,7 @@ mod tests {
             }
             Patience::Spent => true,
         });
-        assert_eq!((looks, spent), (3, Some(487)));
+        assert_eq!((looks, spent), (5, Some(731)));
     }
 
     #[test]

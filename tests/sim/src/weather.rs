@@ -308,14 +308,15 @@ impl Weather {
         self.deeds.iter().any(|(_, deed)| is(deed))
     }
 
-    /// Somebody refuses often enough, or for long enough, that giving up for now is no fault. A line that
-    /// fails, however long, is no such thing.
+    /// Somebody refuses often enough, or for long enough, that giving up for now is no fault. A line that is
+    /// away, however long, is no such thing; one that lets no part through while the edge answers is.
     pub fn may_tire(&self) -> bool {
         let Odds { slow_down, store_error, store_refusal, store_denial, edge_error, edge_throttle, .. } =
             self.odds;
         let Odds { edge_expired, edge_garbage, flip, .. } = self.odds;
         let refusals = [slow_down, store_error, store_refusal, store_denial, edge_error, edge_throttle];
         refusals.iter().chain(&[edge_expired, edge_garbage, flip]).any(|odds| *odds > 0)
+            || self.odds.reset + self.odds.hang + self.odds.unheard > 400
             || self.store_limit < usize::MAX
             || self.does(|deed| {
                 matches!(

@@ -26,7 +26,7 @@ const MOST_STEPS: u64 = 150_000;
 const MOST_STEPS_A_PART: u64 = 1_000;
 /// Once all is calm, it ends within so many times what a whole upload takes, and so many milliseconds more.
 const PROMPT_TIMES: u64 = 4;
-const PROMPT_MS: u64 = 6 * 60_000;
+const PROMPT_MS: u64 = 8 * 60_000;
 /// So often does a person come back to the page.
 const MOST_LOADS: u32 = 30;
 /// As many commands at one and the same moment are a loop.

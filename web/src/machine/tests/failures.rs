@@ -199,7 +199,7 @@ fn a_storage_out_of_reach_is_given_up_once_the_edge_says_often_that_all_is_well(
         }
     };
     assert_eq!(outcome.unwrap_err().kind, Kind::Network);
-    assert_eq!(lists, 3);
+    assert_eq!(lists, 5);
 }
 
 #[test]

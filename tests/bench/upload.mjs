@@ -1,8 +1,8 @@
 // `cargo xtask bench upload`: one file from disk, picked in headless Chromium, sent to a server that drains it.
 // Contestants take turns; each turn has a fresh browser. Prints a table and writes the numbers as JSON.
 //
-// Arguments: sink's address · the same through a line of 100 Mbit/s · folder of the packed uploader · folder for
-// files · where to write the JSON
+// Arguments: sink's address · a proxy before it, and where that is told its bandwidth · folder of the packed
+// uploader · folder for files · where to write the JSON
 
 import { build } from "esbuild";
 import { randomFillSync } from "node:crypto";
@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import { launch } from "./browser.mjs";
 
 const MIB = 2 ** 20;
-const [sink, line, uploader, folder, result] = process.argv.slice(2);
+const [sink, line, control, uploader, folder, result] = process.argv.slice(2);
 const here = dirname(fileURLToPath(import.meta.url));
 
 /** What is sent, how, and by whom. lib-storage gets a file that it can manage. */
@@ -36,6 +36,7 @@ const CONTESTANTS = chosen([
 ], process.env.ONLY);
 const LIMIT = "six raw XHRs of 32 MiB";
 
+await fetch(`${control}/line`, { method: "POST", body: JSON.stringify({ bandwidth: 12_500_000 }) });
 const page = await servePage();
 const turns = [];
 for (const setting of SETTINGS) {

@@ -7,6 +7,8 @@ use crate::error::Kind;
 const FIRST_MS: f64 = 500.0;
 /// No wait is longer than this, in milliseconds, unless the server asks for more.
 const LONGEST_MS: f64 = 20_000.0;
+/// While the network is away nobody is kept from recovering, and whoever waits wants to go on soon after.
+const LONGEST_AWAY_MS: f64 = 8_000.0;
 /// What is renewed waits no longer than this, in milliseconds.
 const LONGEST_RENEWAL_MS: f64 = 2_000.0;
 /// A server's wish to be left alone is heeded up to this, in milliseconds.
@@ -133,6 +135,7 @@ pub fn wait_ms(kind: Kind, tries: u32, wish_ms: u32, chance: f64) -> u32 {
     let longest = match kind {
         // Nobody is overloaded: waiting for long would mend nothing.
         Kind::Expired | Kind::Damaged => LONGEST_RENEWAL_MS,
+        Kind::Network | Kind::Stalled => LONGEST_AWAY_MS,
         _ => LONGEST_MS,
     };
     let doublings = tries.saturating_sub(1).min(16);

@@ -35,6 +35,11 @@ pub struct Settings {
     pub any_file: bool,
 }
 
+thread_local! {
+    /// Of the last upload, in bytes a millisecond: the next one asks for parts that suit it.
+    static SPEED: Cell<f64> = const { Cell::new(0.0) };
+}
+
 type Working = Pin<Box<dyn Future<Output = Result<Event, Failure>>>>;
 type Timer = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -148,6 +153,7 @@ impl Driver {
             while let Some(command) = machine.poll(moment()) {
                 if let Command::Finish(outcome) = command {
                     self.flights.clear();
+                    SPEED.set(machine.speed());
                     return outcome;
                 }
                 self.obey(command, &machine);
@@ -295,7 +301,7 @@ impl Driver {
             content_type: self.mime.map_or_else(|| self.file.content_type(), String::from),
             last_modified: self.file.last_modified(),
             video_id: self.settings.video_id.clone(),
-            part_size: Some(self.settings.part_size.unwrap_or_else(|| pace::part_size(size, None))),
+            part_size: Some(self.settings.part_size.unwrap_or_else(|| pace::part_size(size, SPEED.get()))),
         }
     }
 

@@ -276,6 +276,11 @@ impl Machine {
         }
     }
 
+    /// How fast it went of late, in bytes a millisecond.
+    pub fn speed(&self) -> f64 {
+        self.pace.speed()
+    }
+
     /// How many parts may be in flight now.
     pub fn at_once(&self) -> usize {
         self.pace.at_once()

@@ -17,6 +17,8 @@ const SPAN_MS: u64 = 600;
 /// … and, where it is slow, until so much has moved: less is mere chance.
 const SPAN_BYTES: u64 = 2 * MIB;
 const LONGEST_SPAN_MS: u64 = 10_000;
+/// A first guess of the speed takes this long, in milliseconds.
+const FIRST_SPAN_MS: u64 = 100;
 /// After a change, what moves in so many milliseconds still belongs to what was before.
 const SETTLE_MS: u64 = 250;
 /// One more must bring this much to stay …
@@ -123,6 +125,11 @@ impl Pace {
         self.at_once * 2
     }
 
+    /// Bytes a millisecond; 0 before anything is known.
+    pub fn speed(&self) -> f64 {
+        self.speed
+    }
+
     /// How long a part in flight may be silent, in milliseconds.
     pub fn silence_ms(&self) -> u64 {
         if self.speed <= 0.0 {
@@ -167,6 +174,10 @@ impl Pace {
             // Nothing moved for most of it: that tells of a break, not of the line.
             *span = Span { since: Some(now), ..Span::default() };
             return;
+        }
+        if self.speed <= 0.0 && ms >= FIRST_SPAN_MS && span.bytes >= SPAN_BYTES {
+            // A first guess, so that a silence doesn't last as long as on a line of which nothing is known.
+            self.speed = span.bytes as f64 / ms as f64;
         }
         if (ms >= SPAN_MS && span.bytes >= SPAN_BYTES) || ms >= LONGEST_SPAN_MS {
             let span = std::mem::replace(span, Span { since: Some(now), ..Span::default() });
@@ -247,13 +258,10 @@ impl Pace {
 }
 
 /// The part size to ask for, in bytes, for a file of `size` bytes; `speed` is that of an earlier upload, in
-/// bytes a millisecond.
-pub fn part_size(size: u64, speed: Option<f64>) -> u64 {
-    let largest = match speed {
-        // About a second of it.
-        Some(speed) => ((speed * 1_000.0) as u64).clamp(LARGEST_WISH, LARGEST_FAST_WISH),
-        None => LARGEST_WISH,
-    };
+/// bytes a millisecond, 0 if there was none.
+pub fn part_size(size: u64, speed: f64) -> u64 {
+    // About a second of it.
+    let largest = ((speed * 1_000.0) as u64).clamp(LARGEST_WISH, LARGEST_FAST_WISH);
     let even = (size / PARTS_WANTED).clamp(SMALLEST_WISH, largest);
     even.next_multiple_of(MIB).min(MAX_PART_SIZE)
 }
@@ -387,10 +395,10 @@ mod tests {
 
     #[test]
     fn part_sizes_follow_the_file() {
-        let sizes = [1, 128 * MIB, 256 * MIB, 300 * MIB, 1 << 40].map(|size| part_size(size, None));
+        let sizes = [1, 128 * MIB, 256 * MIB, 300 * MIB, 1 << 40].map(|size| part_size(size, 0.0));
         assert_eq!(sizes, [8 * MIB, 8 * MIB, 16 * MIB, 19 * MIB, 32 * MIB]);
-        assert_eq!(part_size(1 << 40, Some(60_000.0)), 58 * MIB);
-        assert_eq!(part_size(1 << 40, Some(1.0)), 32 * MIB);
+        assert_eq!(part_size(1 << 40, 60_000.0), 58 * MIB);
+        assert_eq!(part_size(1 << 40, 1.0), 32 * MIB);
         for size in sizes {
             assert!(PartPlan::new(1, Some(size)).is_ok());
         }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod pack;
+mod server;
 mod sim;
 mod site;
 mod test;

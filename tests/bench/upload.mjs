@@ -36,7 +36,8 @@ const CONTESTANTS = chosen([
 ], process.env.ONLY);
 const LIMIT = "six raw XHRs of 32 MiB";
 
-await fetch(`${control}/line`, { method: "POST", body: JSON.stringify({ bandwidth: 12_500_000 }) });
+const slow = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ bandwidth: 12_500_000 }) };
+if (!(await fetch(`${control}/line`, slow)).ok) throw new Error("The proxy refuses its bandwidth.");
 const page = await servePage();
 const turns = [];
 for (const setting of SETTINGS) {

@@ -13,12 +13,13 @@ export class UploadError extends Error {
 
 let chosen = {};
 let engine;
+let module;
 
 /** Chooses where wasm and worker come from. To be called before the first upload; without it, they lie beside this file. */
 export function init(options = {}) {
   check(options, { wasm: () => true, worker: (value) => value === false || isString(value) || value instanceof URL });
   chosen = options;
-  engine = undefined;
+  engine = module = undefined;
 }
 
 /** Starts to send `file`; what becomes of it is told by the returned `Upload`. */
@@ -213,7 +214,7 @@ class Upload {
   #paused;
 
   async #start(given, { endpoint, videoId, partSize, concurrency, checksum, allowAnyFile, abandon }) {
-    const [port, wasm] = await Promise.all([connect(), portable(chosen.wasm)]);
+    const [port, wasm] = await Promise.all([connect(), compiled()]);
     const [file, handle] = given instanceof Blob ? [given] : [await read(given), given];
     if (this.#over) return;
     running.set(this.#id, this);
@@ -315,12 +316,17 @@ async function read(handle) {
   }
 }
 
-/** The wasm in a form that can go to a worker. */
-async function portable(wasm) {
-  const given = await wasm;
-  if (given instanceof Response) return WebAssembly.compileStreaming(given);
-  if (globalThis.Request && given instanceof Request) return given.url;
-  return isString(given) || given instanceof URL ? absolute(given) : given;
+/** The wasm, compiled here while the worker starts; where that can't be, its address: then the engine's side does it. */
+async function compiled() {
+  const given = await (chosen.wasm ?? new URL("./uploader.wasm", import.meta.url));
+  if (given instanceof WebAssembly.Module || ArrayBuffer.isView(given) || given instanceof ArrayBuffer) return given;
+  const url = given instanceof Response ? undefined : absolute(given.url ?? given);
+  module ??= WebAssembly.compileStreaming(url ? fetch(url) : given).catch(() => {
+    // Not remembered.
+    module = undefined;
+    return url;
+  });
+  return module;
 }
 
 /** `Promise.withResolvers`, for browsers before 2024. */

@@ -14,7 +14,7 @@ export function serve(port) {
   const uploads = new Map();
   let engine;
   const load = (wasm) => {
-    engine ??= init({ module_or_path: wasm ?? new URL("./uploader.wasm", import.meta.url) });
+    engine ??= init({ module_or_path: wasm });
     // A failure isn't remembered: the next upload tries again.
     engine.catch(() => (engine = undefined));
     return engine;
@@ -38,6 +38,8 @@ export function serve(port) {
     }
   };
   port.postMessage({ hello: true });
+  // Opening takes some milliseconds, which the first file needn't wait for.
+  store.list();
 }
 
 /** One upload, as the engine's host: see `web/src/host.rs`. */

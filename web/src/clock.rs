@@ -1,6 +1,6 @@
 //! The browser's clocks and timers, on a page and in a worker alike.
 
-use js_sys::{Date, Function, Math, Promise};
+use js_sys::{Date, Function, Math, Promise, Reflect};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
@@ -29,6 +29,14 @@ pub async fn breathe() {
         Ok(turn) => drop(JsFuture::from(turn).await),
         Err(_) => sleep(0).await,
     }
+}
+
+/// The browser's guess of the line, in bytes a millisecond; 0 where it has none.
+pub fn guessed_speed() -> f64 {
+    let at = |object: &JsValue, name: &str| Reflect::get(object, &name.into()).unwrap_or_default();
+    let connection = at(&at(&js_sys::global(), "navigator"), "connection");
+    // In megabits a second, and never above ten.
+    at(&connection, "downlink").as_f64().unwrap_or(0.0) * 125.0
 }
 
 #[wasm_bindgen]

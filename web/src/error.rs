@@ -115,6 +115,12 @@ impl Failure {
         Self::last(codes::NOT_A_VIDEO, "The file isn't a video of a known kind.")
     }
 
+    /// The page gave no token. It may next time: its own sign-in can have a bad moment.
+    pub fn no_token() -> Self {
+        let sentence = "The page's `token` function failed to give a token.";
+        Self::new(Kind::Expired, codes::TOKEN_UNAVAILABLE, sentence)
+    }
+
     /// An answer that makes no sense; the next may.
     pub fn bad_answer() -> Self {
         Self::new(Kind::Server, codes::BAD_ANSWER, "The server's answer can't be read.")

@@ -77,9 +77,12 @@ impl File {
     /// checksum of samples from its beginning to its end.
     pub async fn fingerprint(&self) -> Result<String, Failure> {
         let (size, mut hash) = (self.size(), Hash::default());
-        for at in 0..=SAMPLES {
-            let start = (size.saturating_sub(SAMPLE) / SAMPLES) * at;
-            hash.take(&self.read(start..(start + SAMPLE).min(size)).await?);
+        let step = size.saturating_sub(SAMPLE) / SAMPLES;
+        let sample = |at: u64| self.read(step * at..(step * at + SAMPLE).min(size));
+        // All are asked for before the first one is waited for.
+        let samples: Vec<_> = (0..=SAMPLES).map(sample).collect();
+        for sample in samples {
+            hash.take(&sample.await?);
         }
         let number = |n: u64| crc::to_base64(n);
         Ok([number(size), number(self.last_modified().unwrap_or(0)), number(hash.crc.value())].concat())
@@ -87,9 +90,9 @@ impl File {
 
     /// Boxed, so that all who read share one piece of code.
     fn read(&self, range: Range<u64>) -> Pin<Box<dyn Future<Output = Result<Uint8Array, Failure>>>> {
-        let slice = self.slice(range);
+        let asked = self.slice(range).map(|slice| slice.array_buffer());
         Box::pin(async move {
-            let read = JsFuture::from(slice?.array_buffer()).await;
+            let read = JsFuture::from(asked?).await;
             Ok(Uint8Array::new(&read.map_err(|_| Failure::unreadable())?))
         })
     }

@@ -5,7 +5,7 @@ use crate::answers::Json;
 use crate::client::object;
 use crate::container::Media;
 use crate::crc;
-use crate::error::{Failure, codes};
+use crate::error::Failure;
 use crate::machine::{Note, Saved, SavedPart, Stored, Task};
 use crate::progress::Report;
 use js_sys::{Promise, Reflect};
@@ -52,14 +52,12 @@ pub enum Claim {
 
 impl Host {
     pub async fn bearer(&self) -> Result<Option<String>, Failure> {
-        let failed =
-            || Failure::last(codes::TOKEN_UNAVAILABLE, "The page's `token` function failed to give a token.");
-        let given = self.token().map_err(|_| failed())?;
-        let token = JsFuture::from(given).await.map_err(|_| failed())?;
+        let given = self.token().map_err(|_| Failure::no_token())?;
+        let token = JsFuture::from(given).await.map_err(|_| Failure::no_token())?;
         if token.is_null_or_undefined() {
             return Ok(None);
         }
-        token.as_string().map(Some).ok_or_else(failed)
+        token.as_string().map(Some).ok_or_else(Failure::no_token)
     }
 
     pub async fn claimed(&self, fingerprint: &str) -> Result<Claim, Failure> {

@@ -40,13 +40,16 @@ const FIRST_SILENCE_MS: u64 = 60_000;
 /// … and however slow it is.
 const LONGEST_SILENCE_MS: u64 = 300_000;
 
-/// Files are cut into about this many parts, as far as the bounds below allow.
+/// Files are cut into about this many parts, as far as the bounds below allow …
 const PARTS_WANTED: u64 = 16;
+/// … or, on a line known to be fast, into one for each connection: every further one waits for its answers.
+const FAST_PARTS_WANTED: u64 = CONNECTIONS as u64;
+/// Bytes a millisecond from which on a line is fast: a lost part of the largest size is made up for in seconds.
+const FAST: f64 = 1_250.0;
 /// Smaller parts spend more on requests, each with its preflight, than they save when one is sent again.
 const SMALLEST_WISH: u64 = 8 * MIB;
-/// Larger parts gain nothing, and each one lost costs that much …
+/// Larger parts gain nothing, and each one lost costs that much.
 const LARGEST_WISH: u64 = 32 * MIB;
-/// … but on a line known to be fast.
 const LARGEST_FAST_WISH: u64 = 64 * MIB;
 
 /// The number of parts in flight, in search of the best one.
@@ -257,12 +260,12 @@ impl Pace {
     }
 }
 
-/// The part size to ask for, in bytes, for a file of `size` bytes; `speed` is that of an earlier upload, in
-/// bytes a millisecond, 0 if there was none.
+/// The part size to ask for, in bytes, for a file of `size` bytes; `speed` is that of an earlier upload or the
+/// browser's guess, in bytes a millisecond, 0 if nothing is known.
 pub fn part_size(size: u64, speed: f64) -> u64 {
-    // About a second of it.
-    let largest = ((speed * 1_000.0) as u64).clamp(LARGEST_WISH, LARGEST_FAST_WISH);
-    let even = (size / PARTS_WANTED).clamp(SMALLEST_WISH, largest);
+    let (wanted, largest) =
+        if speed >= FAST { (FAST_PARTS_WANTED, LARGEST_FAST_WISH) } else { (PARTS_WANTED, LARGEST_WISH) };
+    let even = (size / wanted).clamp(SMALLEST_WISH, largest);
     even.next_multiple_of(MIB).min(MAX_PART_SIZE)
 }
 
@@ -397,8 +400,8 @@ mod tests {
     fn part_sizes_follow_the_file() {
         let sizes = [1, 128 * MIB, 256 * MIB, 300 * MIB, 1 << 40].map(|size| part_size(size, 0.0));
         assert_eq!(sizes, [8 * MIB, 8 * MIB, 16 * MIB, 19 * MIB, 32 * MIB]);
-        assert_eq!(part_size(1 << 40, 60_000.0), 58 * MIB);
-        assert_eq!(part_size(1 << 40, 1.0), 32 * MIB);
+        let fast = [1, 128 * MIB, 256 * MIB, 1 << 40].map(|size| part_size(size, FAST));
+        assert_eq!(fast, [8 * MIB, 22 * MIB, 43 * MIB, 64 * MIB]);
         for size in sizes {
             assert!(PartPlan::new(1, Some(size)).is_ok());
         }

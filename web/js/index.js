@@ -213,8 +213,9 @@ class Upload {
   #paused;
 
   async #start(given, { endpoint, videoId, partSize, concurrency, checksum, allowAnyFile, abandon }) {
-    const [port, wasm] = await Promise.all([connect(), portable(chosen.wasm)]);
-    const [file, handle] = given instanceof Blob ? [given] : [await read(given), given];
+    const handle = given instanceof Blob ? undefined : given;
+    // Asking for leave comes first: a click that allows it is soon forgotten.
+    const [file, port, wasm] = await Promise.all([handle ? read(handle) : given, connect(), portable(chosen.wasm)]);
     if (this.#over) return;
     running.set(this.#id, this);
     this.#port = port;

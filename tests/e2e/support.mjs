@@ -6,7 +6,7 @@ import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createReadStream, existsSync } from "node:fs";
-import { mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -216,6 +216,28 @@ export async function make(path, args) {
   await rename(half, path);
 }
 
+/** In bytes; of them little is video, so that it takes its time to be sent and none to be converted. */
+export const BULK = 120_000_000;
+
+/** The path of a short clip with a large empty box behind it. */
+export async function bulkyClip() {
+  const path = join(await folder("clips"), "bulky.mp4");
+  if (existsSync(path)) return path;
+  const video = await readFile(await clip("short.mp4"));
+  await writeFile(`${path}.half`, Buffer.concat([video, emptyBox(BULK - video.length)]));
+  await truncate(`${path}.half`, BULK);
+  await rename(`${path}.half`, path);
+  return path;
+}
+
+/** The head of a box that players skip, so many bytes long. */
+function emptyBox(length) {
+  const head = Buffer.alloc(8);
+  head.writeUInt32BE(length);
+  head.write("free", 4);
+  return head;
+}
+
 /** A clip as phones film upright: the pictures lie on their side, and a matrix says how to turn them. */
 export async function phoneClip() {
   const path = join(await folder("clips"), "phone.mov");
@@ -255,9 +277,12 @@ export async function startBrowser() {
   return chromium.launch({ executablePath: onPath("chromium", "chromium-browser", "google-chrome") });
 }
 
-/** Opens the page; whatever it complains of fails the test at its end, by `page.assertQuiet()`. */
-export async function openPage(browser, url, { context: options, prepare } = {}) {
-  const context = await browser.newContext({ locale: "en-GB", ...options });
+/**
+ * Opens the page; whatever it complains of fails the test at its end, by `page.assertQuiet()`. In a browser of its
+ * own, made by `options`, or beside another page, in its `context`.
+ */
+export async function openPage(browser, url, { options, context: given, prepare } = {}) {
+  const context = given ?? (await browser.newContext({ locale: "en-GB", ...options }));
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
   const complaints = [];
@@ -318,6 +343,39 @@ export async function playsPast(page, card, seconds) {
 
 /** What the page fetched so far. */
 export const fetched = (page) => page.evaluate(() => performance.getEntriesByType("resource").map((entry) => entry.name));
+
+/** Collects the page's requests from now on that `matter`, as `METHOD path?query`. */
+export function requests(page, matter = () => true) {
+  const seen = [];
+  page.on("request", (request) => {
+    const { pathname, search } = new URL(request.url());
+    if (matter(request)) seen.push(`${request.method()} ${pathname}${search}`);
+  });
+  return seen;
+}
+
+/** Collects the numbers of the parts that the page sends from now on, in that order. */
+export function partsSent(page) {
+  const sent = [];
+  page.on("request", (request) => {
+    if (request.method() === "PUT") sent.push(Number(new URL(request.url()).searchParams.get("partNumber")));
+  });
+  return sent;
+}
+
+/** Waits until `count` parts of the one open upload are stored; that upload. */
+export function partsStored(system, count) {
+  return until(async () => {
+    const [open] = await system.openUploads();
+    return open && (await system.storedParts(open)).length >= count && open;
+  });
+}
+
+/** Loads the page anew, whatever it would rather have. */
+export async function reload(page) {
+  page.once("dialog", (dialog) => dialog.accept());
+  await page.reload();
+}
 
 /** Slows the page's uploads to so many bytes a second; `0` lets them free. */
 export async function throttle(page, bytesPerSecond) {

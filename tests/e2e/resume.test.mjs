@@ -73,12 +73,18 @@ test("while it is paused nothing new is sent; then it goes on to the end", async
 });
 
 test("without a network it waits, says so, and goes on by itself", async () => {
-  const { page, card } = await begun();
-  await page.context().setOffline(true);
+  const { page, sent, card, open } = await begun();
+  await card.getByRole("button", { name: `Pause: ${NAME}` }).click();
+  await e2e.until(async () => (await numbers(open)).length === sent.length);
+  await e2e.unplug(page);
+  await card.getByRole("button", { name: `Resume: ${NAME}` }).click();
   await card.and(page.locator("[data-state=waiting]")).waitFor();
   assert.match(await card.innerText(), /Waiting for the network.*goes on by itself/);
+  await e2e.drop(page, [{ path: await e2e.clip("short.mp4") }]);
+  const late = e2e.cardOf(page, "short.mp4");
+  await late.and(page.locator("[data-state=waiting]")).waitFor();
   await e2e.throttle(page, 0);
-  await page.context().setOffline(false);
+  await e2e.reaches(late, "ready");
   await arrived(card);
   await close(page);
 });
@@ -163,8 +169,10 @@ test("discarding removes it here and from the storage", async () => {
   await page.locator("#unfinished-section").waitFor({ state: "hidden" });
   await e2e.until(async () => (await system.openUploads()).length === 0);
   assert.deepEqual(await system.storedParts(open), []);
+  const listed = page.waitForResponse((answer) => answer.url().includes("/videos?"));
   await page.reload();
-  await page.locator("#videos-note").waitFor();
+  // It comes after the look at what is unfinished.
+  await listed;
   assert.equal(await unfinished(page).count(), 0);
   await close(page);
 });

@@ -6,7 +6,7 @@ import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createReadStream, existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -30,6 +30,28 @@ function given(name) {
 
 /** The folder with the page as `cargo xtask` has put it together. */
 export const site = () => given("GRELOUPIS_SITE");
+
+/** A copy of it under a strict policy, as a careful host would send it; `changes` are directives of other values. */
+export async function carefulSite(changes = {}) {
+  const careful = await mkdtemp(join(await folder("careful-site"), "site-"));
+  await cp(site(), careful, { recursive: true });
+  const index = join(careful, "index.html");
+  const html = await readFile(index, "utf8");
+  const [, map] = html.match(/<script type="importmap">([^]*?)<\/script>/);
+  const directives = {
+    "default-src": "'self'",
+    "script-src": `'self' 'wasm-unsafe-eval' 'sha256-${createHash("sha256").update(map).digest("base64")}'`,
+    "connect-src": "'self' http://127.0.0.1:*",
+    "img-src": "'self' blob:",
+    "media-src": "'self' blob:",
+    // hls.js makes its worker from a blob.
+    "worker-src": "'self' blob:",
+    ...changes,
+  };
+  const policy = Object.entries(directives).map((directive) => directive.join(" ")).join("; ");
+  await writeFile(index, html.replace("<head>", `<head><meta http-equiv="Content-Security-Policy" content="${policy}">`));
+  return careful;
+}
 
 function onPath(...names) {
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
@@ -378,14 +400,19 @@ export async function reload(page) {
 }
 
 /** Slows the page's uploads to so many bytes a second; `0` lets them free. */
-export async function throttle(page, bytesPerSecond) {
-  const session = await page.context().newCDPSession(page);
-  await session.send("Network.emulateNetworkConditions", {
-    offline: false,
-    latency: 0,
-    downloadThroughput: -1,
-    uploadThroughput: bytesPerSecond || -1,
-  });
+export const throttle = (page, bytesPerSecond) => emulate(page, { uploadThroughput: bytesPerSecond || -1 });
+
+/** Takes the network from the page, its worker included. */
+export const unplug = (page) => emulate(page, { offline: true });
+
+const sessions = new WeakMap();
+
+async function emulate(page, conditions) {
+  // What several sessions ask of one page gets into each other's way.
+  if (!sessions.has(page)) sessions.set(page, page.context().newCDPSession(page));
+  const session = await sessions.get(page);
+  const free = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
+  await session.send("Network.emulateNetworkConditions", { ...free, ...conditions });
 }
 
 /** Sizes of the renditions of a video, smallest first, each as ffprobe sees it. */

@@ -225,6 +225,7 @@ class Upload {
       checks: checksum !== "off",
       anyFile: allowAnyFile === true,
     });
+    if (globalThis.navigator?.onLine === false) this.#order("online", false);
     if (this.#paused) this.pause();
     if (globalThis.document && file.size > 0 && !abandon) this.#picture(file);
   }

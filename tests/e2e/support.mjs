@@ -238,19 +238,21 @@ export async function make(path, args) {
   await rename(half, path);
 }
 
-/** In bytes; of them little is video, so that it takes its time to be sent and none to be converted. */
+/** In bytes. */
 export const BULK = 120_000_000;
 
-/** The path of a short clip with a large empty box behind it. */
-export async function bulkyClip() {
-  const path = join(await folder("clips"), "bulky.mp4");
+/** The path of a copy that a large empty box makes bulky: it takes its time to be sent, and none to be converted. */
+export async function bulky(source, name) {
+  const path = join(await folder("clips"), name);
   if (existsSync(path)) return path;
-  const video = await readFile(await clip("short.mp4"));
+  const video = await readFile(source);
   await writeFile(`${path}.half`, Buffer.concat([video, emptyBox(BULK - video.length)]));
   await truncate(`${path}.half`, BULK);
   await rename(`${path}.half`, path);
   return path;
 }
+
+export const bulkyClip = async () => bulky(await clip("short.mp4"), "bulky.mp4");
 
 /** The head of a box that players skip, so many bytes long. */
 function emptyBox(length) {
@@ -327,8 +329,9 @@ export async function drop(page, files) {
   await hold.evaluate((input, files) => {
     const transfer = new DataTransfer();
     [...input.files].forEach((file, at) => {
-      const { name, type } = files[at];
-      transfer.items.add(name === undefined ? file : new File([file], name, { type: type ?? file.type }));
+      const { name, type = file.type } = files[at];
+      const { lastModified } = file;
+      transfer.items.add(name === undefined ? file : new File([file], name, { type, lastModified }));
     });
     const options = { dataTransfer: transfer, bubbles: true, cancelable: true };
     for (const kind of ["dragenter", "dragover", "drop"]) document.body.dispatchEvent(new DragEvent(kind, options));
@@ -337,7 +340,7 @@ export async function drop(page, files) {
 
 /** The card of a file, by its exact name. */
 export function cardOf(page, name) {
-  return page.locator(".card").filter({ has: page.locator(`.name[title=${JSON.stringify(name)}]`) });
+  return page.locator("#queue .card").filter({ has: page.locator(`.name[title=${JSON.stringify(name)}]`) });
 }
 
 /** Waits until a card is in a state; tells what it says if it gets to another end. */

@@ -17,7 +17,7 @@ await mkdir(shots, { recursive: true });
 const files = {
   sunset: { path: await scene("sunset"), name: "Sunset at Naxos.mp4" },
   noon: { path: await scene("noon"), name: "Ferry to Paros.mov" },
-  night: { path: await e2e.bulky(await scene("night"), "night.mp4"), name: "Night swim 🌊.mp4" },
+  night: { path: await e2e.bulky(await scene("night"), "night.mp4"), name: "Night swim.mp4" },
   letter: { path: join(await e2e.folder("inputs"), "letter.mp4"), name: "letter.mp4" },
   nothing: { path: join(await e2e.folder("inputs"), "nothing.mp4"), name: "nothing.mp4" },
 };

@@ -164,7 +164,7 @@ export class Card {
 
   #converting(percent) {
     this.#bar(percent / 100);
-    this.#say(this.#stored, "goes on even if you leave");
+    this.#say(this.#stored, "you may leave");
   }
 
   #ready(video) {

@@ -57,7 +57,10 @@ export class Unfinished {
     const { fileName, size, sent, startedAt } = left;
     let { handle } = left;
     const name = fileName || "A video without a name";
-    const say = (sentence) => (parts.note.textContent = sentence);
+    const say = (sentence) => {
+      parts.note.textContent = sentence;
+      announce(sentence);
+    };
     showName(parts.name, name);
     parts.percent.textContent = `${Math.floor((sent / size) * 100)} %`;
     parts.bar.value = sent / size;
@@ -72,7 +75,6 @@ export class Unfinished {
       this.#choosing = (file) => {
         if (isSame(file, left)) return this.#go({ file });
         say(`“${file.name}” (${bytes(file.size)}) is another file, or it has been changed. Please choose ${wanted}.`);
-        announce(parts.note.textContent);
       };
       this.#chooser.click();
     };
@@ -80,9 +82,8 @@ export class Unfinished {
       if (!handle) return choose();
       const file = await read(handle);
       if (file && isSame(file, left)) return this.#go({ file, handle });
-      say(file ? "The file has been changed since." : "The file can't be reached; it may have been moved.");
-      parts.note.append(` Choose ${wanted} if you still have it.`);
-      announce(parts.note.textContent);
+      const why = file ? "The file has been changed since." : "The file can't be reached; it may have been moved.";
+      say(`${why} Choose ${wanted} if you still have it.`);
       // This way leads nowhere; the next click opens the chooser.
       handle = undefined;
     });
@@ -90,6 +91,7 @@ export class Unfinished {
       parts.go.disabled = parts.discard.disabled = true;
       await left.forget({ token: () => access.token() || undefined }).catch(() => {});
       announce(`${name}: discarded`);
+      this.#shown = undefined;
       this.look();
     });
     return root;

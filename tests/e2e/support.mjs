@@ -321,7 +321,7 @@ export async function openPage(browser, url, { options, context: given, prepare 
   return page;
 }
 
-/** Drops files on the page, as a person does. Each is `{ path, name?, type? }`. */
+/** Drops files on the page, as a person does. Each is `{ path, name?, type?, lastModified? }`. */
 export async function drop(page, files) {
   const hold = await page.evaluateHandle(() => Object.assign(document.createElement("input"), { type: "file", multiple: true }));
   // Files picked this way stay on the disk, however large.
@@ -329,8 +329,7 @@ export async function drop(page, files) {
   await hold.evaluate((input, files) => {
     const transfer = new DataTransfer();
     [...input.files].forEach((file, at) => {
-      const { name, type = file.type } = files[at];
-      const { lastModified } = file;
+      const { name, type = file.type, lastModified = file.lastModified } = files[at];
       transfer.items.add(name === undefined ? file : new File([file], name, { type, lastModified }));
     });
     const options = { dataTransfer: transfer, bubbles: true, cancelable: true };

@@ -1,9 +1,6 @@
 // From a dropped file to a playing video: real files, the whole way.
 
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
-import { cp, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import * as e2e from "./support.mjs";
 
@@ -11,7 +8,7 @@ let system;
 let browser;
 
 before(async () => {
-  system = await e2e.System.start({}, await carefulSite());
+  system = await e2e.System.start({}, await e2e.carefulSite());
   browser = await e2e.startBrowser();
 });
 
@@ -20,26 +17,8 @@ after(async () => {
   await system?.stop();
 });
 
-/** The page under a strict policy, as a careful host would send it. */
-async function carefulSite() {
-  const site = await e2e.folder("careful-site");
-  await cp(e2e.site(), site, { recursive: true });
-  const index = join(site, "index.html");
-  const html = await readFile(index, "utf8");
-  const [, map] = html.match(/<script type="importmap">([^]*?)<\/script>/);
-  const policy = [
-    "default-src 'self'",
-    `script-src 'self' 'wasm-unsafe-eval' 'sha256-${createHash("sha256").update(map).digest("base64")}'`,
-    "connect-src 'self' http://127.0.0.1:*",
-    "media-src 'self' blob:",
-    "worker-src 'self' blob:",
-  ].join("; ");
-  await writeFile(index, html.replace("<head>", `<head><meta http-equiv="Content-Security-Policy" content="${policy}">`));
-  return site;
-}
-
 /** Drops a file, waits for its video, and judges all that doesn't depend on what the file is. */
-async function journey(path, name, prepare) {
+async function journey(path, name, { prepare } = {}) {
   const page = await e2e.openPage(browser, system.url, { prepare });
   await e2e.drop(page, [{ path }]);
   const card = e2e.cardOf(page, name);
@@ -99,7 +78,9 @@ test("a clip filmed upright stays upright, in hls.js as well", async () => {
   const path = await e2e.phoneClip();
   const lying = await e2e.probe(path);
   assert.deepEqual([lying.width, lying.height, Math.abs(lying.rotation)], [1280, 720, 90]);
-  const { page, video } = await journey(path, "phone.mov", (page) => page.addInitScript(() => (HTMLMediaElement.prototype.canPlayType = () => "")));
+  const { page, video } = await journey(path, "phone.mov", {
+    prepare: (page) => page.addInitScript(() => (HTMLMediaElement.prototype.canPlayType = () => "")),
+  });
   await hasSizes(video, { hls: [360, 540, 720, 1080], mp4: [540, 720, 1080] }, { shape: 9 / 16, sound: true });
   assert.ok((await e2e.fetched(page)).some((url) => url.includes("/hls.")), "hls.js does it");
   await page.context().close();
@@ -111,6 +92,25 @@ test("a clip without sound is converted, and never made larger", async () => {
   const { page, video } = await journey(path, "silent.mp4");
   await hasSizes(video, { hls: [360, 540], mp4: [540] }, { shape: 16 / 9, sound: false });
   await page.context().close();
+});
+
+test("parts go to the storage's own origin where nothing stands in front of it", async () => {
+  const apart = await e2e.System.start({ UPLOAD_BASE_URL: "" }, await e2e.carefulSite());
+  try {
+    const page = await e2e.openPage(browser, apart.url);
+    const origins = new Set();
+    page.on("request", (request) => request.method() === "PUT" && origins.add(new URL(request.url()).origin));
+    const path = await e2e.bulkyClip();
+    await e2e.drop(page, [{ path }]);
+    const card = e2e.cardOf(page, "bulky.mp4");
+    await e2e.reaches(card, "ready");
+    assert.deepEqual([...origins], [new URL(apart.endpoints.s3).origin]);
+    assert.equal(await apart.storedSha256(await e2e.videoIdOf(card)), await e2e.sha256(path));
+    page.assertQuiet();
+    await page.context().close();
+  } finally {
+    await apart.stop();
+  }
 });
 
 test("no signed URL and no token has got into the log", () => {

@@ -20,17 +20,11 @@ after(async () => {
 test("an upload and its conversion outlive two kills of the server", async () => {
   const path = await e2e.clip("big.mp4");
   const page = await e2e.openPage(browser, system.url);
-  const puts = [];
-  page.on("request", (request) => {
-    if (request.method() === "PUT") puts.push(new URL(request.url()).searchParams.get("partNumber"));
-  });
+  const puts = e2e.partsSent(page);
   await e2e.throttle(page, 12_000_000);
   await e2e.drop(page, [{ path }]);
   const card = e2e.cardOf(page, "big.mp4");
-  const [open] = await e2e.until(async () => {
-    const open = await system.openUploads();
-    return open.length > 0 && (await system.storedParts(open[0])).length >= 3 && open;
-  });
+  const open = await e2e.partsStored(system, 3);
   await system.kill();
   const before = puts.length;
   await system.start();

@@ -17,7 +17,7 @@ await mkdir(shots, { recursive: true });
 const files = {
   sunset: { path: await scene("sunset"), name: "Sunset at Naxos.mp4" },
   noon: { path: await scene("noon"), name: "Ferry to Paros.mov" },
-  night: { path: await scene("night"), name: "Night swim 🌊.mp4" },
+  night: { path: await e2e.bulky(await scene("night"), "night.mp4"), name: "Night swim.mp4" },
   letter: { path: join(await e2e.folder("inputs"), "letter.mp4"), name: "letter.mp4" },
   nothing: { path: join(await e2e.folder("inputs"), "nothing.mp4"), name: "nothing.mp4" },
 };
@@ -28,33 +28,44 @@ const browser = await e2e.startBrowser();
 const system = await e2e.System.start();
 try {
   const shoot = (page, name, path = join(shots, `${name}.png`)) => page.screenshot({ path, animations: "disabled" });
-  const open = (context) => e2e.openPage(browser, system.url, { context });
+  const open = (options) => e2e.openPage(browser, system.url, { options });
   const close = (page) => page.context().close();
   const percent = (page, file, share) =>
     page.waitForFunction(
       ([name, share]) => {
-        const card = [...document.querySelectorAll(".card")].find((card) => card.querySelector(".name").title === name);
+        const card = [...document.querySelectorAll("#queue .card")].find((card) => card.querySelector(".name").title === name);
         return card?.querySelector("progress").value > share;
       },
       [file.name, share],
     );
 
-  for (const [screen, context] of Object.entries(SCREENS)) {
-    const page = await open(context);
+  // What is in flight when it pauses still lands.
+  const still = (page, file) =>
+    e2e.until(async () => {
+      const value = () => e2e.cardOf(page, file.name).locator("progress").evaluate((bar) => bar.value);
+      const before = await value();
+      await page.waitForTimeout(1500);
+      return (await value()) === before;
+    });
+  const pictured = (page) =>
+    page.waitForFunction(() => [...document.images].every((image) => image.complete || image.loading === "lazy"));
+
+  for (const [screen, options] of Object.entries(SCREENS)) {
+    const page = await open(options);
     await page.locator("#videos-note", { hasText: "Nothing here yet" }).waitFor();
     await shoot(page, `empty-${screen}`);
     await close(page);
   }
 
-  for (const [screen, context] of Object.entries(SCREENS)) {
-    const page = await open(context);
+  for (const [screen, options] of Object.entries(SCREENS)) {
+    const page = await open(options);
     await e2e.drop(page, [files.letter, files.nothing]);
     await e2e.reaches(e2e.cardOf(page, files.letter.name), "failed");
     await e2e.reaches(e2e.cardOf(page, files.nothing.name), "failed");
     await shoot(page, `failed-${screen}`);
     await close(page);
 
-    const work = await open(context);
+    const work = await open(options);
     await e2e.drop(work, [files.sunset]);
     await e2e.reaches(e2e.cardOf(work, files.sunset.name), "ready");
     await e2e.drop(work, [files.noon]);
@@ -64,11 +75,33 @@ try {
     await percent(work, files.night, 0.35);
     await shoot(work, `uploading-${screen}`);
     if (screen === "wide") await shoot(work, "", join(e2e.ROOT, "docs/page.png"));
+    const night = e2e.cardOf(work, files.night.name);
+    const becomes = (state) => night.and(work.locator(`[data-state=${state}]`)).waitFor();
+    await night.getByRole("button", { name: "Pause" }).click();
+    await becomes("paused");
+    await still(work, files.night);
+    await shoot(work, `paused-${screen}`);
+    await e2e.unplug(work);
+    await night.getByRole("button", { name: "Resume" }).click();
+    await becomes("waiting");
+    await shoot(work, `waiting-${screen}`);
+    await e2e.throttle(work, 12_000_000);
+    await e2e.reload(work);
+    await work.locator("#unfinished .card").waitFor();
+    await pictured(work);
+    await shoot(work, `unfinished-${screen}`);
+    const chooser = work.waitForEvent("filechooser");
+    await work.getByRole("button", { name: "Continue" }).click();
+    await (await chooser).setFiles(files.noon.path);
+    await work.locator(".told", { hasText: "another file" }).waitFor();
+    await shoot(work, `another-${screen}`);
+    await e2e.drop(work, [files.sunset, files.night]);
     await e2e.throttle(work, 0);
-    await e2e.reaches(e2e.cardOf(work, files.night.name), "converting");
+    await e2e.reaches(e2e.cardOf(work, files.sunset.name), "ready");
+    await e2e.reaches(night, "converting");
     await percent(work, files.night, 0.3);
     await shoot(work, `converting-${screen}`);
-    await e2e.reaches(e2e.cardOf(work, files.night.name), "ready");
+    await e2e.reaches(night, "ready");
     await e2e.playsPast(work, e2e.cardOf(work, files.sunset.name), 1.5);
     await shoot(work, `playing-${screen}`);
     await close(work);
@@ -76,7 +109,7 @@ try {
 
   const page = await open(SCREENS.wide);
   await page.locator(".video[data-state=ready]").nth(8).waitFor();
-  await page.waitForFunction(() => [...document.images].every((image) => image.complete));
+  await pictured(page);
   await page.screenshot({ path: join(shots, "list-wide.png"), fullPage: true });
 } finally {
   await browser.close();

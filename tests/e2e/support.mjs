@@ -6,7 +6,7 @@ import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createReadStream, existsSync } from "node:fs";
-import { mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -30,6 +30,28 @@ export function given(name) {
 
 /** The folder with the page as `cargo xtask` has put it together. */
 export const site = () => given("GRELOUPIS_SITE");
+
+/** A copy of it under a strict policy, as a careful host would send it; `changes` are directives of other values. */
+export async function carefulSite(changes = {}) {
+  const careful = await mkdtemp(join(await folder("careful-site"), "site-"));
+  await cp(site(), careful, { recursive: true });
+  const index = join(careful, "index.html");
+  const html = await readFile(index, "utf8");
+  const [, map] = html.match(/<script type="importmap">([^]*?)<\/script>/);
+  const directives = {
+    "default-src": "'self'",
+    "script-src": `'self' 'wasm-unsafe-eval' 'sha256-${createHash("sha256").update(map).digest("base64")}'`,
+    "connect-src": "'self' http://127.0.0.1:*",
+    "img-src": "'self' blob:",
+    "media-src": "'self' blob:",
+    // hls.js makes its worker from a blob.
+    "worker-src": "'self' blob:",
+    ...changes,
+  };
+  const policy = Object.entries(directives).map((directive) => directive.join(" ")).join("; ");
+  await writeFile(index, html.replace("<head>", `<head><meta http-equiv="Content-Security-Policy" content="${policy}">`));
+  return careful;
+}
 
 export function onPath(...names) {
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
@@ -216,6 +238,30 @@ export async function make(path, args) {
   await rename(half, path);
 }
 
+/** In bytes. */
+export const BULK = 120_000_000;
+
+/** The path of a copy that a large empty box makes bulky: it takes its time to be sent, and none to be converted. */
+export async function bulky(source, name) {
+  const path = join(await folder("clips"), name);
+  if (existsSync(path)) return path;
+  const video = await readFile(source);
+  await writeFile(`${path}.half`, Buffer.concat([video, emptyBox(BULK - video.length)]));
+  await truncate(`${path}.half`, BULK);
+  await rename(`${path}.half`, path);
+  return path;
+}
+
+export const bulkyClip = async () => bulky(await clip("short.mp4"), "bulky.mp4");
+
+/** The head of a box that players skip, so many bytes long. */
+function emptyBox(length) {
+  const head = Buffer.alloc(8);
+  head.writeUInt32BE(length);
+  head.write("free", 4);
+  return head;
+}
+
 /** A clip as phones film upright: the pictures lie on their side, and a matrix says how to turn them. */
 export async function phoneClip() {
   const path = join(await folder("clips"), "phone.mov");
@@ -255,9 +301,12 @@ export async function startBrowser() {
   return chromium.launch({ executablePath: onPath("chromium", "chromium-browser", "google-chrome") });
 }
 
-/** Opens the page; whatever it complains of fails the test at its end, by `page.assertQuiet()`. */
-export async function openPage(browser, url, { context: options, prepare } = {}) {
-  const context = await browser.newContext({ locale: "en-GB", ...options });
+/**
+ * Opens the page; whatever it complains of fails the test at its end, by `page.assertQuiet()`. In a browser of its
+ * own, made by `options`, or beside another page, in its `context`.
+ */
+export async function openPage(browser, url, { options, context: given, prepare } = {}) {
+  const context = given ?? (await browser.newContext({ locale: "en-GB", ...options }));
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
   const complaints = [];
@@ -272,7 +321,7 @@ export async function openPage(browser, url, { context: options, prepare } = {})
   return page;
 }
 
-/** Drops files on the page, as a person does. Each is `{ path, name?, type? }`. */
+/** Drops files on the page, as a person does. Each is `{ path, name?, type?, lastModified? }`. */
 export async function drop(page, files) {
   const hold = await page.evaluateHandle(() => Object.assign(document.createElement("input"), { type: "file", multiple: true }));
   // Files picked this way stay on the disk, however large.
@@ -280,8 +329,8 @@ export async function drop(page, files) {
   await hold.evaluate((input, files) => {
     const transfer = new DataTransfer();
     [...input.files].forEach((file, at) => {
-      const { name, type } = files[at];
-      transfer.items.add(name === undefined ? file : new File([file], name, { type: type ?? file.type }));
+      const { name, type = file.type, lastModified = file.lastModified } = files[at];
+      transfer.items.add(name === undefined ? file : new File([file], name, { type, lastModified }));
     });
     const options = { dataTransfer: transfer, bubbles: true, cancelable: true };
     for (const kind of ["dragenter", "dragover", "drop"]) document.body.dispatchEvent(new DragEvent(kind, options));
@@ -290,7 +339,7 @@ export async function drop(page, files) {
 
 /** The card of a file, by its exact name. */
 export function cardOf(page, name) {
-  return page.locator(".card").filter({ has: page.locator(`.name[title=${JSON.stringify(name)}]`) });
+  return page.locator("#queue .card").filter({ has: page.locator(`.name[title=${JSON.stringify(name)}]`) });
 }
 
 /** Waits until a card is in a state; tells what it says if it gets to another end. */
@@ -319,15 +368,53 @@ export async function playsPast(page, card, seconds) {
 /** What the page fetched so far. */
 export const fetched = (page) => page.evaluate(() => performance.getEntriesByType("resource").map((entry) => entry.name));
 
-/** Slows the page's uploads to so many bytes a second; `0` lets them free. */
-export async function throttle(page, bytesPerSecond) {
-  const session = await page.context().newCDPSession(page);
-  await session.send("Network.emulateNetworkConditions", {
-    offline: false,
-    latency: 0,
-    downloadThroughput: -1,
-    uploadThroughput: bytesPerSecond || -1,
+/** Collects the page's requests from now on that `matter`, as `METHOD path?query`. */
+export function requests(page, matter = () => true) {
+  const seen = [];
+  page.on("request", (request) => {
+    const { pathname, search } = new URL(request.url());
+    if (matter(request)) seen.push(`${request.method()} ${pathname}${search}`);
   });
+  return seen;
+}
+
+/** Collects the numbers of the parts that the page sends from now on, in that order. */
+export function partsSent(page) {
+  const sent = [];
+  page.on("request", (request) => {
+    if (request.method() === "PUT") sent.push(Number(new URL(request.url()).searchParams.get("partNumber")));
+  });
+  return sent;
+}
+
+/** Waits until `count` parts of the one open upload are stored; that upload. */
+export function partsStored(system, count) {
+  return until(async () => {
+    const [open] = await system.openUploads();
+    return open && (await system.storedParts(open)).length >= count && open;
+  });
+}
+
+/** Loads the page anew, whatever it would rather have. */
+export async function reload(page) {
+  page.once("dialog", (dialog) => dialog.accept());
+  await page.reload();
+}
+
+/** Slows the page's uploads to so many bytes a second; `0` lets them free. */
+export const throttle = (page, bytesPerSecond) => emulate(page, { uploadThroughput: bytesPerSecond || -1 });
+
+/** Takes the network from the page, its worker included. */
+export const unplug = (page) => emulate(page, { offline: true });
+
+const sessions = new WeakMap();
+
+async function emulate(page, conditions) {
+  // What several sessions ask of one page gets into each other's way.
+  if (!sessions.has(page)) sessions.set(page, page.context().newCDPSession(page));
+  const session = await sessions.get(page);
+  const free = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
+  await session.send("Network.emulateNetworkConditions", { ...free, ...conditions });
 }
 
 /** Sizes of the renditions of a video, smallest first, each as ffprobe sees it. */

@@ -1,17 +1,27 @@
 /**
- * Starts to send `file` in parts straight to S3.
+ * Starts to send `file` in parts straight to S3. A file that an earlier page load has begun to send to the same
+ * endpoint goes on where it was. Given by its handle, it need not be picked again after a reload, see
+ * {@link resumable}.
  *
- * Throws a `TypeError` for what is no `Blob` and for an option that is unknown or out of its range; every
- * other failure arrives through {@link Upload.done} and {@link Upload.ready}.
+ * Throws a `TypeError` for what is no `Blob` and no handle, and for an option that is unknown or out of its range;
+ * every other failure arrives through {@link Upload.done} and {@link Upload.ready}.
  */
-export function upload(file: Blob, options: UploadOptions): Upload;
+export function upload(file: Blob | FileSystemFileHandle, options: UploadOptions): Upload;
 
-/** Chooses where the engine comes from. To be called before the first upload. */
+/** What earlier page loads of this site left unfinished and no other tab is sending, the newest first. */
+export function resumable(): Promise<ResumableUpload[]>;
+
+/** Chooses where wasm and worker come from. To be called before the first upload. */
 export function init(options?: InitOptions): void;
 
 export interface InitOptions {
-  /** The wasm: its URL, its bytes, its `Response`, or compiled. Default: `uploader.wasm` beside `index.js`. */
+  /** The wasm: its URL, its bytes, its `Response`, or compiled. Default: `uploader.wasm` beside `worker.js`. */
   wasm?: string | URL | Request | Response | BufferSource | WebAssembly.Module | Promise<Response>;
+  /**
+   * The URL of `worker.js`, of the page's own origin; `false` runs the engine on the page's thread. Default:
+   * `worker.js` beside `index.js`; where no worker can be started, the page's thread.
+   */
+  worker?: string | URL | false;
 }
 
 export interface UploadOptions {
@@ -35,7 +45,10 @@ export interface UploadOptions {
    * does. `"off"` computes nothing. Default: `"auto"`.
    */
   checksum?: "auto" | "off";
-  /** Skips the look into the file's container. This version sends any file, so it changes nothing yet. */
+  /**
+   * Sends what is no video of a known kind, too; without it, such a file fails with `not_a_video` before anything
+   * is sent. Default: `false`.
+   */
   allowAnyFile?: boolean;
 }
 
@@ -49,6 +62,9 @@ export interface Upload extends AsyncIterable<UploadEvent> {
   /** Resolves once the video is converted; rejects with an {@link UploadError}. */
   readonly ready: Promise<Video>;
   readonly state: UploadState;
+  /** Begins nothing new; parts that are in flight may finish. */
+  pause(): void;
+  resume(): void;
   /**
    * Stops the upload and removes its parts from the storage; `done` and `ready` reject with the code
    * `canceled`. After `done`, stops only watching the conversion.
@@ -59,14 +75,42 @@ export interface Upload extends AsyncIterable<UploadEvent> {
 export type UploadState =
   | "starting"
   | "uploading"
+  /** By {@link Upload.pause}, in this tab or another with the same file. */
+  | "paused"
+  /** For the network; goes on by itself. */
+  | "waiting"
+  /** Completes, and compares checksums. */
   | "finishing"
   | "uploaded"
+  /** In place of `"uploaded"`: stored, but no checksum of the whole was compared. */
+  | "unverified"
   | "converting"
   | "ready"
   | "failed"
   | "canceled";
 
 export type UploadEvent =
+  | {
+      /** What the look into the file has found, before a byte is sent. What is unknown is absent. */
+      type: "media";
+      /** The true type, whatever the file's name says. */
+      mime: string;
+      durationMs?: number;
+      /** In pixels, as displayed: after rotation. */
+      width?: number;
+      height?: number;
+      /** Degrees clockwise, as stored: 0, 90, 180 or 270. */
+      rotation: number;
+      /** In the container's own words: `avc1`, `V_VP9`. */
+      videoCodec?: string;
+      audioCodec?: string;
+    }
+  | {
+      /** A picture of the video, where the browser can play it. */
+      type: "poster";
+      /** A JPEG, at most 640 pixels wide. */
+      image: Blob;
+    }
   | {
       type: "progress";
       /** Bytes handed to the network; never goes back. */
@@ -105,6 +149,27 @@ export interface StoredFile {
   size: number;
   /** CRC64NVME as the storage computed it, base64 of eight bytes; absent if it computes none. */
   checksum?: string;
+  /** Whether it was compared with the file's own; `false` comes with the state `"unverified"`. */
+  verified: boolean;
+}
+
+/** An upload that an earlier page load left unfinished. */
+export interface ResumableUpload {
+  endpoint: string;
+  fileName: string;
+  /** In bytes. */
+  size: number;
+  /** In milliseconds since 1970; 0 if unknown. */
+  lastModified: number;
+  /** In milliseconds since 1970. */
+  startedAt: number;
+  videoId?: string;
+  /** Bytes in parts that are stored. */
+  sent: number;
+  /** Leads to the file; to be given to {@link upload}. Absent if it was begun without one. */
+  handle?: FileSystemFileHandle;
+  /** Removes it here, and its parts from the storage. Never rejects for the server's being away. */
+  forget(options?: Pick<UploadOptions, "token">): Promise<void>;
 }
 
 export interface Video {
@@ -138,7 +203,12 @@ export class UploadError extends Error {
   readonly code:
     | "canceled"
     | "network"
+    | "stalled"
     | "file_unreadable"
+    | "file_changed"
+    | "not_a_video"
+    | "no_space"
+    | "clocks_differ"
     | "storage_refused"
     | "storage_unavailable"
     | "throttled"
@@ -148,6 +218,7 @@ export class UploadError extends Error {
     | "token_unavailable"
     | "checksum_mismatch"
     | "size_mismatch"
+    | "parts_mismatch"
     | "upload_gone"
     | "conversion_failed"
     | "conversion_canceled"

@@ -214,8 +214,9 @@ class Upload {
   #paused;
 
   async #start(given, { endpoint, videoId, partSize, concurrency, checksum, allowAnyFile, abandon }) {
-    const [port, wasm] = await Promise.all([connect(), compiled()]);
-    const [file, handle] = given instanceof Blob ? [given] : [await read(given), given];
+    const handle = given instanceof Blob ? undefined : given;
+    // Asking for leave comes first: a click that allows it is soon forgotten.
+    const [file, port, wasm] = await Promise.all([handle ? read(handle) : given, connect(), compiled()]);
     if (this.#over) return;
     running.set(this.#id, this);
     this.#port = port;
@@ -225,6 +226,7 @@ class Upload {
       checks: checksum !== "off",
       anyFile: allowAnyFile === true,
     });
+    if (globalThis.navigator?.onLine === false) this.#order("online", false);
     if (this.#paused) this.pause();
     if (globalThis.document && file.size > 0 && !abandon) this.#picture(file);
   }

@@ -5,46 +5,55 @@ import * as access from "./access.js";
 import { ENDPOINT, getVideo } from "./api.js";
 import { announce, downloads, el, fromTemplate, icon, showName, showPicture } from "./dom.js";
 import { remember } from "./names.js";
-import { bytes, bytesOf, clock, facts, left, problem, reason } from "./words.js";
+import { bytes, bytesOf, clock, facts, left, problem, reason, shape } from "./words.js";
 
 // Numbers that change faster than this can't be read; the bar itself follows each event.
 const READABLE_MS = 250;
 
 /** What a card calls each of its states, and its closing button in it. */
 const STATES = {
-  waiting: { label: "Waiting for its turn", close: "Cancel" },
-  starting: { label: "Starting", close: "Cancel" },
-  uploading: { label: "Uploading", close: "Cancel" },
+  queued: { label: "Waiting for its turn", close: "Cancel" },
+  starting: { label: "Starting", close: "Cancel", pause: "Pause" },
+  uploading: { label: "Uploading", close: "Cancel", pause: "Pause" },
+  paused: { label: "Paused", close: "Cancel", pause: "Resume" },
+  waiting: { label: "Waiting for the network", close: "Cancel", pause: "Pause" },
   finishing: { label: "Checking what arrived", close: "Cancel" },
   uploaded: { label: "Stored, waiting for the converter", close: "Hide" },
+  unverified: { label: "Stored, waiting for the converter", close: "Hide" },
   converting: { label: "Converting", close: "Hide" },
   ready: { label: "Ready", close: "Hide" },
   failed: { label: "Failed", close: "Remove" },
   canceled: { label: "Canceled", close: "Remove" },
 };
 
-const UNSENT = ["waiting", "starting", "uploading", "finishing"];
+const UNSENT = ["queued", "starting", "uploading", "paused", "waiting", "finishing"];
 
 export class Card {
   #file;
+  #handle;
   #state;
   #run;
   #parts;
   #readAt = 0;
-  #dropped;
-  #restart;
+  #moved;
+  #stored;
+  #tell;
 
-  /** `restart()` is asked when the file is to be sent again; `dropped(video?)` when the card is to go. */
-  constructor(file, { restart, dropped }) {
+  /**
+   * With its handle, a file is found again after a reload. `restart()` is asked when the file is to be sent
+   * again, `paused()` when it pauses or goes on, `dropped()` when the card is to go.
+   */
+  constructor(file, handle, tell) {
     const { root, parts } = fromTemplate("card");
     this.root = root;
     this.#file = file;
+    this.#handle = handle;
     this.#parts = parts;
-    this.#restart = restart;
-    this.#dropped = dropped;
+    this.#tell = tell;
     showName(parts.name, file.name);
+    parts.pause.addEventListener("click", () => this.#pause());
     parts.close.addEventListener("click", () => this.#close());
-    parts.again.addEventListener("click", () => this.#restart());
+    parts.again.addEventListener("click", () => this.#tell.restart());
     this.wait();
   }
 
@@ -56,13 +65,22 @@ export class Card {
     return UNSENT.includes(this.#state);
   }
 
-  get waiting() {
-    return this.#state === "waiting";
+  get queued() {
+    return this.#state === "queued";
+  }
+
+  get paused() {
+    return this.#state === "paused";
+  }
+
+  isOf({ size, lastModified }) {
+    return this.#file.size === size && this.#file.lastModified === lastModified;
   }
 
   /** Back to the start, as one that nothing has been done for. */
   wait() {
-    this.#to("waiting");
+    this.#to("queued");
+    this.#moved = undefined;
     this.#bar(0);
     this.#say(bytes(this.#file.size));
   }
@@ -70,7 +88,7 @@ export class Card {
   /** Sends the file; resolves when the way is free for another, however that came. */
   async send() {
     const token = access.token();
-    const run = upload(this.#file, { endpoint: ENDPOINT, token: () => access.token() || undefined });
+    const run = upload(this.#handle ?? this.#file, { endpoint: ENDPOINT, token: () => access.token() || undefined });
     this.#run = run;
     this.#to("starting");
     const heard = this.#listen(run);
@@ -90,16 +108,20 @@ export class Card {
   }
 
   async #authorize(refused, error) {
-    if (await access.ask(refused)) this.#restart();
+    if (await access.ask(refused)) this.#tell.restart();
     else this.#fail(error);
   }
 
   async #listen(run) {
     for await (const event of run) {
       if (event.type === "state" && event.state in STATES) this.#enter(event.state);
+      else if (event.type === "media") this.#parts.shape.textContent = shape(event);
+      else if (event.type === "poster") this.#picture(event.image);
       else if (event.type === "progress") this.#progress(event);
       else if (event.type === "converting") this.#converting(event.percent);
-      else if (event.type === "retry") this.#say("The connection is troubled; trying again by itself");
+      else if (event.type === "retry" && this.#state === "uploading") {
+        this.#say("The connection is troubled; trying again by itself");
+      }
     }
   }
 
@@ -108,22 +130,41 @@ export class Card {
     if (["ready", "failed", "canceled"].includes(state)) return;
     this.#to(state);
     if (state === "finishing") this.#say("Comparing checksums");
-    if (state === "uploaded") this.#converting(0);
+    else if (state === "uploaded" || state === "unverified") {
+      this.#stored = `${bytes(this.#file.size)} stored${state === "uploaded" ? "" : ", though not compared"}`;
+      this.#converting(0);
+    }
+    else this.#sayMoved();
   }
 
-  #progress({ sent, total, bytesPerSecond, etaSeconds }) {
-    if (this.#state !== "uploading") return;
-    this.#bar(sent / total);
+  #picture(image) {
+    const url = URL.createObjectURL(image);
+    showPicture(this.#parts.slot, url).finally(() => URL.revokeObjectURL(url));
+  }
+
+  #progress(event) {
+    this.#moved = event;
+    if (!["uploading", "paused", "waiting"].includes(this.#state)) return;
+    this.#bar(event.sent / event.total);
     const now = performance.now();
     if (now - this.#readAt < READABLE_MS) return;
     this.#readAt = now;
-    const speed = bytesPerSecond > 0 ? `${bytes(bytesPerSecond)}/s` : "";
-    this.#say(...[bytesOf(sent, total), speed, left(etaSeconds)].filter(Boolean));
+    this.#sayMoved();
+  }
+
+  /** How far it is, as it is said in this state. */
+  #sayMoved() {
+    const waits = this.#state === "waiting" ? "goes on by itself" : "";
+    if (!this.#moved) return waits && this.#say(waits);
+    const { sent, total, bytesPerSecond, etaSeconds } = this.#moved;
+    const moves = this.#state === "uploading" && bytesPerSecond > 0;
+    const how = moves ? [`${bytes(bytesPerSecond)}/s`, left(etaSeconds)] : [waits];
+    this.#say(bytesOf(sent, total), ...how.filter(Boolean));
   }
 
   #converting(percent) {
     this.#bar(percent / 100);
-    this.#say(`${bytes(this.#file.size)} stored`, "goes on even if you leave");
+    this.#say(this.#stored, "you may leave");
   }
 
   #ready(video) {
@@ -147,7 +188,7 @@ export class Card {
   #lost(error) {
     if (error.code.startsWith("conversion_")) this.#fail(error);
     // Sending again would be wrong. The list asks for itself, and for a new access token if need be.
-    else if (this.root.isConnected) this.#dropped();
+    else if (this.root.isConnected) this.#tell.dropped();
   }
 
   async #fail(error) {
@@ -168,29 +209,52 @@ export class Card {
     this.#parts.detail.replaceChildren(next, " ", el("span", { className: "code", textContent: small }));
   }
 
+  #pause() {
+    if (this.#state === "paused") this.#run.resume();
+    else this.#run.pause();
+  }
+
   #close() {
-    if (this.waiting) return this.#fail({ code: "canceled" });
+    if (this.queued) return this.#fail({ code: "canceled" });
     if (this.unsent) return this.#run.cancel();
-    this.#dropped();
+    this.#tell.dropped();
     this.#run?.cancel();
   }
 
   #to(state, news = STATES[state].label) {
     if (this.#state === state) return;
+    const pausing = state === "paused" || this.paused;
     this.#state = state;
-    const { close, again, bar, links } = this.#parts;
+    const { close, again, bar, links, pause, shape } = this.#parts;
+    const { label } = STATES[state];
     const done = state === "ready" || state === "failed" || state === "canceled";
     this.root.dataset.state = state;
-    this.#parts.state.textContent = STATES[state].label;
+    this.#parts.state.textContent = label;
     bar.hidden = done;
-    bar.setAttribute("aria-label", STATES[state].label);
+    bar.setAttribute("aria-label", label);
     links.hidden = true;
+    shape.hidden = done;
     again.hidden = state !== "failed" && state !== "canceled";
     icon(this.#parts.icon, state === "failed" ? "alert" : "film");
-    close.setAttribute("aria-label", `${STATES[state].close}: ${this.#file.name}`);
-    close.title = STATES[state].close;
+    this.#name(close, STATES[state].close);
+    this.#namePause(pause, STATES[state].pause);
     this.#readAt = 0;
-    if (state !== "waiting" && state !== "starting") announce(`${this.#file.name}: ${news}`);
+    if (state !== "queued" && state !== "starting") announce(`${this.#file.name}: ${news}`);
+    if (pausing) this.#tell.paused();
+  }
+
+  #name(button, what) {
+    button.setAttribute("aria-label", `${what}: ${this.#file.name}`);
+    button.title = what;
+  }
+
+  #namePause(button, what) {
+    // Who has just pressed it must not be left nowhere.
+    if (!what && document.activeElement === button) this.#parts.close.focus();
+    button.hidden = !what;
+    if (!what) return;
+    this.#name(button, what);
+    icon(this.#parts.pauseIcon, what === "Resume" ? "resume" : "pause");
   }
 
   #bar(share) {

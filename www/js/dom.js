@@ -35,13 +35,26 @@ export function showName(element, name) {
   element.title = name;
 }
 
-/** Puts a picture into a slot once it has loaded; a broken one leaves the slot as it is. */
+/**
+ * Puts a picture into a slot once it has loaded, in place of an earlier one; a broken one leaves the slot as it
+ * is. Resolves when either is known.
+ */
 export function showPicture(slot, url) {
+  const earlier = slot.querySelectorAll("img");
   const picture = el("img", { alt: "", decoding: "async", loading: "lazy" });
-  picture.addEventListener("load", () => slot.classList.add("pictured"));
-  picture.addEventListener("error", () => picture.remove());
-  picture.src = url;
-  slot.prepend(picture);
+  return new Promise((known) => {
+    picture.addEventListener("load", () => {
+      slot.classList.add("pictured");
+      for (const other of earlier) other.remove();
+      known();
+    });
+    picture.addEventListener("error", () => {
+      picture.remove();
+      known();
+    });
+    picture.src = url;
+    slot.prepend(picture);
+  });
 }
 
 /** Tells a change to those who listen to the page. */

@@ -1,4 +1,7 @@
-/** How files get onto the page: dropped anywhere, picked, or pasted. Yields plain lists of files. */
+/**
+ * How files get onto the page: dropped anywhere, picked, or pasted. Yields plain lists of `{ file, handle? }`;
+ * a handle, where the browser gives one, still leads to the file after a reload.
+ */
 
 import { byId } from "./dom.js";
 
@@ -7,9 +10,16 @@ const INVITATION = byId("drop-note").textContent;
 export function takeFiles(take) {
   const picker = byId("picker");
   picker.addEventListener("change", () => {
-    take([...picker.files]);
+    take([...picker.files].map((file) => ({ file })));
     // So that choosing the same file again is a change, too.
     picker.value = "";
+  });
+  // The same field and the same keys; only what opens is the browser's dialog that gives handles.
+  picker.addEventListener("click", async (event) => {
+    if (!window.showOpenFilePicker) return;
+    event.preventDefault();
+    const picked = await pick(picker.accept);
+    if (picked) take(picked);
   });
 
   // Elements below the pointer come and go; the depth tells when it has left the page itself.
@@ -30,24 +40,42 @@ export function takeFiles(take) {
     event.preventDefault();
     event.dataTransfer.dropEffect = "copy";
   });
-  addEventListener("drop", (event) => {
+  addEventListener("drop", async (event) => {
     if (!holdsFiles(event)) return;
     event.preventDefault();
     depth = 0;
     veil(false);
-    take(filesOf(event.dataTransfer));
+    take(await filesOf(event.dataTransfer));
   });
-  addEventListener("paste", (event) => {
-    const files = filesOf(event.clipboardData);
+  addEventListener("paste", async (event) => {
+    const files = await filesOf(event.clipboardData);
     if (files.length > 0) take(files);
   });
 }
 
 const holdsFiles = (event) => event.dataTransfer?.types.includes("Files") ?? false;
 
+/** What the person picks, in the browser's dialog for handles; nothing if that was closed. */
+async function pick(accept) {
+  const endings = accept.split(",").filter((kind) => kind.startsWith("."));
+  try {
+    const types = [{ description: "Videos", accept: { "video/*": [".mp4", ".mov", ".webm", ".m4v", ...endings] } }];
+    const handles = await showOpenFilePicker({ id: "videos", startIn: "videos", multiple: true, types });
+    return await Promise.all(handles.map(async (handle) => ({ file: await handle.getFile(), handle })));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Everything is asked for before the first wait: after it, the browser has emptied what was dropped. */
 function filesOf(transfer) {
   const items = [...(transfer?.items ?? [])].filter((item) => item.kind === "file");
   const folders = items.filter((item) => item.webkitGetAsEntry?.()?.isDirectory);
   byId("drop-note").textContent = folders.length > 0 ? "A folder can't be sent. Drop the files inside it." : INVITATION;
-  return items.filter((item) => !folders.includes(item)).map((item) => item.getAsFile()).filter(Boolean);
+  const taken = items.filter((item) => !folders.includes(item)).map(async (item) => {
+    const file = item.getAsFile();
+    const handle = await item.getAsFileSystemHandle?.().catch(() => {});
+    return file && { file, handle: handle ?? undefined };
+  });
+  return Promise.all(taken).then((files) => files.filter(Boolean));
 }

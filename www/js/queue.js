@@ -9,20 +9,24 @@ const AT_ONCE = 2;
 export class Queue {
   #cards = [];
   #sending = new Set();
+  #changed;
   #dropped;
 
-  /** `dropped(videoId)` is told when the card of a stored video leaves the queue. */
-  constructor(dropped) {
+  /** `changed()` is told when cards come or go; `dropped(videoId)` when that of a stored video leaves. */
+  constructor({ changed, dropped }) {
+    this.#changed = changed;
     this.#dropped = dropped;
     addEventListener("beforeunload", (event) => {
       if (this.#cards.some((card) => card.unsent)) event.preventDefault();
     });
   }
 
-  add(files) {
-    for (const file of files) {
-      const card = new Card(file, {
+  /** Takes a list of `{ file, handle? }`. */
+  add(entries) {
+    for (const { file, handle } of entries) {
+      const card = new Card(file, handle, {
         restart: () => this.#restart(card),
+        paused: () => this.#next(),
         dropped: () => this.#drop(card),
       });
       this.#cards.push(card);
@@ -34,6 +38,11 @@ export class Queue {
 
   has(videoId) {
     return this.#cards.some((card) => card.videoId === videoId);
+  }
+
+  /** Whether a card shows this file, by its size and time. */
+  holds(file) {
+    return this.#cards.some((card) => card.isOf(file));
   }
 
   #restart(card) {
@@ -53,8 +62,10 @@ export class Queue {
   }
 
   async #next() {
-    const card = this.#cards.find((card) => card.waiting && !this.#sending.has(card));
-    if (!card || this.#sending.size >= AT_ONCE) return;
+    const card = this.#cards.find((card) => card.queued && !this.#sending.has(card));
+    // A paused one fills no line.
+    const busy = [...this.#sending].filter((card) => !card.paused).length;
+    if (!card || busy >= AT_ONCE) return;
     this.#sending.add(card);
     this.#next();
     await card.send();
@@ -64,5 +75,6 @@ export class Queue {
 
   #show() {
     byId("queue-section").hidden = this.#cards.length === 0;
+    this.#changed();
   }
 }

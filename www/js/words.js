@@ -46,13 +46,17 @@ export function day(time) {
   return Number.isNaN(date.getTime()) ? "" : date.toLocaleDateString(undefined, { dateStyle: "medium" });
 }
 
+/** How long and how large the picture is, as far as that is known. */
+export function shape({ durationMs, width, height }) {
+  const parts = [];
+  if (durationMs) parts.push(clock(durationMs));
+  if (width && height) parts.push(`${width} × ${height}`);
+  return parts.join(" · ");
+}
+
 /** What a finished video is, in one line. */
 export function facts(video) {
-  const parts = [];
-  if (video.durationMs) parts.push(clock(video.durationMs));
-  if (video.width && video.height) parts.push(`${video.width} × ${video.height}`);
-  parts.push(bytes(video.size));
-  return parts.join(" · ");
+  return [shape(video), bytes(video.size)].filter(Boolean).join(" · ");
 }
 
 const LATER = "Try again in a little while.";
@@ -64,6 +68,8 @@ const PROBLEMS = {
   file_empty: ["This file is empty.", "Look at it on your device, then choose it again."],
   file_too_large: ["This file is larger than this page takes.", "Export it smaller or cut it into pieces."],
   file_unreadable: ["The file can't be read any more.", "If it was moved, renamed or is on a removed drive, choose it again."],
+  file_changed: ["The file was changed while it was being sent.", "Once nothing writes to it any more, choose it again."],
+  not_a_video: ["This file isn't a video.", "Choose one that plays on your device; most kinds are taken."],
   bad_video_id: ["The name for this video isn't allowed.", START_OVER],
   video_exists: ["This video has been stored before.", "Look for it under the earlier videos."],
   unauthorized: ["You have to sign in first.", "Try again with an access token."],
@@ -83,12 +89,15 @@ const PROBLEMS = {
   body_too_large: ["The server can't take this page's request.", "Reload the page."],
   throttled: ["Too much is going on right now.", LATER],
   network: ["The server can't be reached.", "Look at your connection, then try again."],
+  stalled: ["The connection has gone silent.", "What arrived is kept. Look at your connection, then try again."],
   unavailable: ["The server has a passing trouble.", LATER],
   refused: ["The server refuses the request.", NOT_YOU],
   bad_answer: ["The server's answer makes no sense.", LATER],
   token_unavailable: ["The access token can't be had.", "Reload the page and sign in again."],
   not_loaded: ["A piece of this page is missing.", "Look at your connection, then try again."],
   storage_refused: ["The storage refused the file.", NOT_YOU],
+  no_space: ["The storage is full.", "What arrived is kept. Tell whoever runs this page, then try again."],
+  clocks_differ: ["The clocks of server and storage differ.", NOT_YOU],
   storage_unavailable: ["The storage can't be reached.", LATER],
   transcoder_unavailable: ["The converter can't be reached.", LATER],
   transcoder_refused: ["The converter doesn't take this file.", "Export it as MP4 (H.264) and send that."],
@@ -99,7 +108,7 @@ const PROBLEMS = {
 };
 
 // The same file would fail the same way.
-const OF_THE_FILE = ["file_empty", "file_too_large", "video_exists", "transcoder_refused", "conversion_failed"];
+const OF_THE_FILE = ["file_empty", "file_too_large", "not_a_video", "video_exists", "transcoder_refused", "conversion_failed"];
 
 /**
  * An error of the API or of the uploader as `{ what, next, again }`: two sentences, and whether trying again

@@ -6,11 +6,12 @@
 
 import { build } from "esbuild";
 import { randomFillSync } from "node:crypto";
-import { existsSync, ftruncateSync, mkdirSync, openSync, readFileSync, readdirSync, statSync, writeFileSync, writeSync, closeSync } from "node:fs";
+import { existsSync, ftruncateSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync, writeSync, closeSync } from "node:fs";
 import { createServer } from "node:http";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { launch } from "./browser.mjs";
+import { processes, renderer, sum } from "./processes.mjs";
 
 const MIB = 2 ** 20;
 const [sink, line, control, uploader, folder, result] = process.argv.slice(2);
@@ -83,42 +84,6 @@ async function take(setting, contestant) {
 
 async function look() {
   return (await fetch(`${sink}/inspect`)).json();
-}
-
-/** All processes of a browser: CPU time in seconds, peak memory in bytes. */
-function processes(browser) {
-  const all = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      const status = readFileSync(`/proc/${pid}/status`, "latin1");
-      const peak = /VmHWM:\s+(\d+) kB/.exec(status);
-      return [{
-        pid: Number(pid),
-        parent: Number(fields[1]),
-        cpu: (Number(fields[11]) + Number(fields[12])) / 100,
-        peak: peak ? Number(peak[1]) * 1024 : 0,
-        isRenderer: readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("--type=renderer"),
-      }];
-    } catch {
-      return []; // It has ended meanwhile.
-    }
-  });
-  const ours = new Set([browser]);
-  for (let grown = true; grown; ) {
-    const more = all.filter(({ pid, parent }) => ours.has(parent) && !ours.has(pid));
-    for (const { pid } of more) ours.add(pid);
-    grown = more.length > 0;
-  }
-  return all.filter(({ pid }) => ours.has(pid));
-}
-
-function sum(list, field) {
-  return list.reduce((total, item) => total + item[field], 0);
-}
-
-function renderer(list) {
-  return Math.max(0, ...list.filter(({ isRenderer }) => isRenderer).map(({ peak }) => peak));
 }
 
 /** A file of random bytes, or one that is all holes; made once. */

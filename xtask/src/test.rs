@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything, one step after the other; ends with `N passed, M failed`.
 
 use crate::tools::{self, Outcome};
-use crate::{sim, up, wasm_tests};
+use crate::{server, sim, up, wasm_tests};
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ fn tested(program: &str) -> Outcome<PathBuf> {
 }
 
 /// Real browsers against the whole system.
-fn end_to_end(tally: &mut Tally, site: &Path, server: &Path, proxy: &Path) {
+fn end_to_end(tally: &mut Tally, site: &Path, local: &Path, proxy: &Path) {
     let folder = tools::root().join("tests/e2e");
     // Named one by one: some versions of Node take a folder here, others a pattern.
     let mut tests: Vec<_> = std::fs::read_dir(&folder)
@@ -59,6 +59,8 @@ fn end_to_end(tally: &mut Tally, site: &Path, server: &Path, proxy: &Path) {
         .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
         .collect();
     tests.sort();
+    // It takes what is too large for a disk.
+    let Some(sink) = tally.step("the draining server", server::sink(false)) else { return };
     tally.count(
         "end to end",
         Command::new("node")
@@ -66,8 +68,9 @@ fn end_to_end(tally: &mut Tally, site: &Path, server: &Path, proxy: &Path) {
             .args(tests)
             .current_dir(tools::root())
             .env("GRELOUPIS_SITE", site)
-            .env("GRELOUPIS_LOCAL", server)
-            .env("GRELOUPIS_PROXY", proxy),
+            .env("GRELOUPIS_LOCAL", local)
+            .env("GRELOUPIS_PROXY", proxy)
+            .env("GRELOUPIS_SINK", &sink.url),
     );
 }
 

@@ -301,7 +301,11 @@ impl Driver {
             content_type: self.mime.map_or_else(|| self.file.content_type(), String::from),
             last_modified: self.file.last_modified(),
             video_id: self.settings.video_id.clone(),
-            part_size: Some(self.settings.part_size.unwrap_or_else(|| pace::part_size(size, SPEED.get().max(clock::guessed_speed())))),
+            part_size: Some(
+                self.settings
+                    .part_size
+                    .unwrap_or_else(|| pace::part_size(size, SPEED.get().max(clock::guessed_speed()))),
+            ),
         }
     }
 

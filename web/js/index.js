@@ -231,18 +231,18 @@ class Upload {
     if (globalThis.document && file.size > 0 && !abandon) this.#picture(file);
   }
 
-  #order(order, value) {
+  #order(order, value, transfer = []) {
     if (order === "pause") this.#paused = value;
-    this.#port?.postMessage({ id: this.#id, order, value });
+    this.#port?.postMessage({ id: this.#id, order, value }, transfer);
   }
 
   /** A picture of the video, as soon as it is known to be one. */
   async #picture(file) {
     for await (const { type } of this) {
       if (type !== "media") continue;
-      const { poster } = await import("./poster.js");
-      const image = await poster(file);
-      if (image && !this.#over) this.#tell({ type: "poster", image });
+      const { still } = await import("./poster.js");
+      const picture = await still(file);
+      if (picture) this.#order("draw", picture, [picture.frame]);
       return;
     }
   }

@@ -1,4 +1,5 @@
-// A picture of a video that is still on the reader's disk, drawn by the browser itself.
+// A still of a video that is on the reader's disk, decoded by the browser itself. Drawing it takes longer than a
+// page may be still: that is the worker's.
 
 /** As large as a card needs it, in pixels. */
 const WIDTH = 640;
@@ -6,8 +7,8 @@ const WIDTH = 640;
 const AT = 1;
 const PATIENCE_MS = 10_000;
 
-/** A JPEG of the video, or nothing where the browser can't play it. */
-export async function poster(file) {
+/** A frame with the size to draw it in; nothing where the browser can't play the video. */
+export async function still(file) {
   const video = Object.assign(document.createElement("video"), { muted: true, preload: "auto", playsInline: true });
   const url = URL.createObjectURL(file);
   try {
@@ -24,12 +25,11 @@ export async function poster(file) {
     video.currentTime = Math.min(AT, video.duration / 2 || 0);
     await there;
     const { videoWidth, videoHeight } = video;
-    if (!videoWidth) return undefined;
     const scale = Math.min(1, WIDTH / videoWidth);
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [videoWidth * scale, videoHeight * scale];
-    canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
-    return await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.8));
+    // Without `rotation`, frames of phone videos lie on their side; bitmaps don't, but take the page's time.
+    const upright = globalThis.VideoFrame && "rotation" in VideoFrame.prototype;
+    const frame = upright ? new VideoFrame(video) : await createImageBitmap(video);
+    return { frame, width: Math.ceil(videoWidth * scale), height: Math.ceil(videoHeight * scale) };
   } catch {
     return undefined;
   } finally {

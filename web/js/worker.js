@@ -76,10 +76,24 @@ class Upload {
       this.#asked.delete(ask);
       return failed ? reject?.() : resolve?.(token);
     }
+    if (order === "draw") return this.#draw(value);
     if (!this.#run) return this.#orders.push([order, value]);
     // Another tab does it: it is told so, and everything it does is told here.
     if (this.#channel && this.#following && order !== "online") this.#channel.postMessage({ order, value });
     this.#run[order](value);
+  }
+
+  /** Makes a picture of a frame. Where that can't be done there is none. */
+  async #draw({ frame, width, height }) {
+    try {
+      const canvas = new OffscreenCanvas(width, height);
+      canvas.getContext("2d").drawImage(frame, 0, 0, width, height);
+      this.#post({ event: { type: "poster", image: await canvas.convertToBlob({ type: "image/jpeg", quality: 0.8 }) } });
+    } catch {
+      // The page does without.
+    } finally {
+      frame.close();
+    }
   }
 
   // ---- What the engine asks for

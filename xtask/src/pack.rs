@@ -12,16 +12,6 @@ const FACE: [&str; 4] = ["index.js", "store.js", "poster.js", "worker.js"];
 /// What the engine is made of besides.
 const ENGINE: [&str; 2] = ["engine.js", "uploader.wasm"];
 
-/// What rustc makes of the wasm target today; wasm-opt must be told, or it refuses the module.
-const WASM_FEATURES: [&str; 6] = [
-    "--enable-bulk-memory",
-    "--enable-multivalue",
-    "--enable-mutable-globals",
-    "--enable-nontrapping-float-to-int",
-    "--enable-reference-types",
-    "--enable-sign-ext",
-];
-
 /// Builds and packs; answers the folder with the package's files.
 pub fn pack() -> Outcome<PathBuf> {
     let npm = tools::root().join("target/npm");
@@ -52,7 +42,7 @@ pub fn pack() -> Outcome<PathBuf> {
     Ok(package)
 }
 
-/// Compiles, makes the glue, and optimizes: leaves `package/uploader.wasm` and `glue/engine.js`.
+/// Compiles, makes the glue, and shrinks both: leaves `package/uploader.wasm` and `glue/engine.js`.
 pub fn build_wasm(npm: &Path, features: &[&str]) -> Outcome {
     tools::wasm_target()?;
     tools::npm_ci()?;
@@ -77,12 +67,9 @@ pub fn build_wasm(npm: &Path, features: &[&str]) -> Outcome {
     )?;
     tools::run(
         Command::new("node")
-            .arg(tools::root().join("node_modules/binaryen/bin/wasm-opt"))
+            .arg(tools::root().join("web/shrink.mjs"))
             .arg(glue.join("engine_bg.wasm"))
-            // Functions stay apart: what looks alike compresses better than what is merged.
-            .args(["-Oz", "-ocimfs", "0", "--strip-debug", "--strip-producers"])
-            .args(WASM_FEATURES)
-            .arg("-o")
+            .arg(glue.join("engine.js"))
             .arg(package.join("uploader.wasm")),
     )
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What is written by hand.
-const FACE: [&str; 4] = ["index.js", "store.js", "poster.js", "worker.js"];
+const FACE: [&str; 5] = ["index.js", "store.js", "poster.js", "worker.js", "browser.js"];
 /// What the engine is made of besides.
 const ENGINE: [&str; 2] = ["engine.js", "uploader.wasm"];
 

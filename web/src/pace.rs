@@ -4,7 +4,7 @@
 use wire::{MAX_PART_SIZE, MAX_PARTS_PER_CALL, MIB};
 
 /// What a browser opens to one host over HTTP/1.1, the only one S3 speaks.
-const CONNECTIONS: usize = 6;
+pub const CONNECTIONS: usize = 6;
 /// The same where one connection carries many requests.
 const STREAMS: usize = 16;
 /// To begin with on a short way, where a few fill it; a long one wants all from the start.
@@ -60,12 +60,18 @@ pub struct Pace {
     lost_at: Option<u64>,
     /// Bytes a millisecond over the last span; 0 before there was one.
     speed: f64,
+    /// Of late, a part had so many bytes and so many milliseconds in which nothing of it moved.
+    part: f64,
+    idle: f64,
 }
 
 #[derive(Debug, Default)]
 struct Span {
     since: Option<u64>,
     bytes: u64,
+    /// Those of which it is known how many milliseconds they took, added up over all parts.
+    timed: u64,
+    ms: u64,
     /// All the while as many were in flight as may be: else the number isn't what limits.
     full: bool,
 }
@@ -91,6 +97,8 @@ impl Pace {
             rest: FIRST_REST,
             lost_at: None,
             speed: 0.0,
+            part: 0.0,
+            idle: 0.0,
         }
     }
 
@@ -138,8 +146,9 @@ impl Pace {
         }
     }
 
-    /// `bytes` more were handed to the network, with `busy` parts in flight.
-    pub fn moved(&mut self, bytes: u64, busy: usize, now: u64) {
+    /// `bytes` more of a part were handed to the network, with `busy` parts in flight; they took so many
+    /// milliseconds, or 0 if that isn't known.
+    pub fn moved(&mut self, bytes: u64, took_ms: u64, busy: usize, now: u64) {
         let span = &mut self.span;
         let since = *span.since.get_or_insert(now);
         if now < since {
@@ -150,6 +159,9 @@ impl Pace {
         }
         span.full &= busy >= self.at_once;
         span.bytes += bytes;
+        if took_ms > 0 {
+            (span.timed, span.ms) = (span.timed + bytes, span.ms + took_ms);
+        }
         let ms = now - since;
         if ms >= 2 * LONGEST_SPAN_MS && self.speed > 0.0 {
             // Nothing moved for most of it: that tells of a break, not of the line.
@@ -157,12 +169,32 @@ impl Pace {
             return;
         }
         if (ms >= SPAN_MS && span.bytes >= SPAN_BYTES) || ms >= LONGEST_SPAN_MS {
-            let (speed, full) = (span.bytes as f64 / ms as f64, span.full);
-            self.span = Span { since: Some(now), ..Span::default() };
-            self.speed = speed;
-            if full && !self.fixed {
-                self.weigh(speed, now);
+            let span = std::mem::replace(span, Span { since: Some(now), ..Span::default() });
+            self.speed = span.bytes as f64 / ms as f64;
+            if span.full && !self.fixed {
+                self.weigh(self.goodput(&span), now);
             }
+        }
+    }
+
+    /// What this number at once brings in the long run. Parts that began together end together, so the bytes of
+    /// a short span tell more of when that was than of the line.
+    fn goodput(&self, span: &Span) -> f64 {
+        if span.timed == 0 || self.part <= 0.0 {
+            return self.speed;
+        }
+        let moving = self.part * span.ms as f64 / span.timed as f64;
+        self.at_once as f64 * self.part / (moving + self.idle)
+    }
+
+    /// A part of so many bytes has landed; for so many milliseconds nothing of it moved.
+    pub fn landed(&mut self, bytes: u64, idle_ms: u64) {
+        let (bytes, idle) = (bytes as f64, idle_ms as f64);
+        if self.part > 0.0 {
+            self.part += (bytes - self.part) / 8.0;
+            self.idle += (idle - self.idle) / 8.0;
+        } else {
+            (self.part, self.idle) = (bytes, idle);
         }
     }
 
@@ -237,7 +269,12 @@ mod tests {
     fn settles(mut pace: Pace, goodput: impl Fn(usize) -> f64) -> (usize, Vec<usize>) {
         let mut been = vec![pace.at_once()];
         for now in (0..60_000).step_by(20) {
-            pace.moved((goodput(pace.at_once()) * 20.0) as u64, pace.at_once(), now);
+            pace.moved(
+                (goodput(pace.at_once()) * 20.0) as u64,
+                20 * pace.at_once() as u64,
+                pace.at_once(),
+                now,
+            );
             if been.last() != Some(&pace.at_once()) {
                 been.push(pace.at_once());
             }
@@ -289,13 +326,13 @@ mod tests {
         let mut pace = Pace::new(None);
         pace.opened_in(100);
         for now in (0..600_000).step_by(20) {
-            pace.moved(pace.at_once() as u64 * 20_000, pace.at_once(), now);
+            pace.moved(pace.at_once() as u64 * 20_000, 0, pace.at_once(), now);
         }
         for now in [600_000, 603_000] {
             pace.lost(now);
         }
         for now in (603_000..612_000).step_by(20) {
-            pace.moved(pace.at_once() as u64 * 20_000, pace.at_once(), now);
+            pace.moved(pace.at_once() as u64 * 20_000, 0, pace.at_once(), now);
         }
         assert!(pace.at_once() >= 3, "{}", pace.at_once());
     }
@@ -304,11 +341,11 @@ mod tests {
     fn a_break_is_no_slow_line() {
         let mut pace = Pace::new(Some(4));
         for now in (0..20_000).step_by(20) {
-            pace.moved(200_000, 4, now);
+            pace.moved(200_000, 0, 4, now);
         }
         let before = pace.silence_ms();
         for now in (9_000_000..9_010_000).step_by(20) {
-            pace.moved(200_000, 4, now);
+            pace.moved(200_000, 0, 4, now);
             assert_eq!(pace.silence_ms(), before);
         }
     }
@@ -327,7 +364,7 @@ mod tests {
     fn what_is_not_full_tells_nothing() {
         let mut pace = Pace::new(None);
         for now in (0..60_000).step_by(20) {
-            pace.moved(1 << 20, 2, now);
+            pace.moved(1 << 20, 0, 2, now);
         }
         assert_eq!(pace.at_once(), 3);
     }
@@ -337,7 +374,7 @@ mod tests {
         let silence = |bytes_per_ms: f64| {
             let mut pace = Pace::new(Some(4));
             for now in (0..20_000).step_by(20) {
-                pace.moved((bytes_per_ms * 20.0) as u64, 4, now);
+                pace.moved((bytes_per_ms * 20.0) as u64, 0, 4, now);
             }
             pace.silence_ms()
         };

@@ -7,6 +7,7 @@ pub use slot::{Receipt, Ticket, Verdict};
 
 use crate::crc;
 use crate::machine::{Listing, Moment, SavedPart};
+use crate::pace::CONNECTIONS;
 use slot::{Slot, State};
 use std::collections::VecDeque;
 use wire::{CompletedPart, PartPlan, StoredPart, UploadState};
@@ -16,9 +17,6 @@ const START_MS: u64 = 60_000;
 /// … unless there are more than a browser has connections for. Then some wait in its own queue, and only if
 /// nothing at all has moved for so long, in milliseconds, is something wrong.
 const QUEUED_MS: u64 = 120_000;
-const CONNECTIONS: usize = 6;
-/// No more wait there, as their URLs grow old meanwhile.
-const MOST_QUEUED: usize = 6;
 /// However slow the line is and often a part has stalled, a silence this long, in milliseconds, is one.
 const LONGEST_SILENCE_MS: u64 = 300_000;
 /// After a sleep or a change of network, connections are believed for so long, in milliseconds.
@@ -113,10 +111,10 @@ impl Parts {
         self.flying.len() + self.landed
     }
 
-    /// Whether enough have been handed to the browser that it hasn't begun to send.
+    /// Whether enough have been handed to the browser that it hasn't begun to send: their URLs grow old there.
     pub fn queue_is_full(&self) -> bool {
         let slots = self.flying.iter().filter_map(|part| self.slots.get(index(*part)?));
-        slots.filter(|slot| matches!(slot.state, State::Flying { moved_at: None, .. })).count() >= MOST_QUEUED
+        slots.filter(|slot| matches!(slot.state, State::Flying { moved_at: None, .. })).count() >= CONNECTIONS
     }
 
     pub fn all_stored(&self) -> bool {
@@ -131,7 +129,7 @@ impl Parts {
         let ticket = self.ticket(part, at)?.clone();
         let hashing = self.hashing;
         let slot = self.slot(part)?;
-        slot.state = State::Flying { begun_at: at.now, moved_at: None, bytes: 0 };
+        slot.state = State::Flying { begun_at: at.now, moved_at: None, bytes: 0, moving_ms: 0 };
         if slot.crc.is_none() && hashing && !self.unhashed.contains(&part) {
             self.unhashed.push_back(part);
         }
@@ -171,25 +169,40 @@ impl Parts {
         useful
     }
 
-    /// Forgets the URL of a part, and of all others that were signed no later: they end together.
-    pub fn unsign(&mut self, part: u32) {
-        let Some((_, born)) = self.slot(part).and_then(|slot| slot.ticket.take()) else { return };
+    /// Forgets the URL of a part that was refused, and all others that are by now as old as it was when it was
+    /// used.
+    pub fn unsign(&mut self, part: u32, now: u64) {
+        let Some(slot) = self.slot(part) else { return };
+        let begun = if let State::Flying { begun_at, .. } = slot.state { begun_at } else { now };
+        let Some((_, born)) = slot.ticket.take() else { return };
+        let age = begun.saturating_sub(born.now);
         for slot in &mut self.slots {
-            if slot.ticket.as_ref().is_some_and(|(_, other)| other.now <= born.now) {
+            if slot.ticket.as_ref().is_some_and(|(_, other)| now.saturating_sub(other.now) >= age) {
                 slot.ticket = None;
             }
         }
     }
 
-    /// A part has handed so many bytes to the network; how many of them are new.
-    pub fn moved(&mut self, part: u32, now_moved: u64, now: u64) -> u64 {
-        let Some(Slot { state: State::Flying { moved_at, bytes, .. }, .. }) = self.slot(part) else {
-            return 0;
+    /// A part has handed so many bytes to the network; how many of them are new, and how many milliseconds
+    /// they took, if that is known.
+    pub fn moved(&mut self, part: u32, now_moved: u64, now: u64) -> (u64, u64) {
+        let Some(Slot { state: State::Flying { moved_at, bytes, moving_ms, .. }, .. }) = self.slot(part)
+        else {
+            return (0, 0);
         };
         let new = now_moved.saturating_sub(*bytes);
-        (*bytes, *moved_at) = (now_moved.max(*bytes), Some(now));
+        let ms = if new > 0 { moved_at.map_or(0, |before| now.saturating_sub(before)) } else { 0 };
+        (*bytes, *moved_at, *moving_ms) = (now_moved.max(*bytes), Some(now), *moving_ms + ms);
         self.moved_at = self.moved_at.max(now);
-        new
+        (new, ms)
+    }
+
+    /// How long a part in flight has not been moving so far, in milliseconds.
+    pub fn idle_ms(&self, part: u32, now: u64) -> Option<u64> {
+        match self.slots.get(index(part)?)?.state {
+            State::Flying { begun_at, moving_ms, .. } => Some(now.saturating_sub(begun_at + moving_ms)),
+            _ => None,
+        }
     }
 
     /// A part in flight that has been silent for too long: `silence_ms` at most, less if it hasn't moved

@@ -2,6 +2,7 @@
 
 mod bench;
 mod pack;
+mod sim;
 mod site;
 mod test;
 mod tools;
@@ -16,6 +17,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test                                               everything: format, lints, tests, browsers
   bench [upload | s3 | crc]                          against peers, side by side
   pack                                               the npm package, under target/npm/
+  sim --seeds N [--seed S] | --seed S                simulated uploads under random faults; one seed, retold
 ";
 
 fn main() -> ExitCode {
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         ["test"] => test::test(),
         ["bench", rest @ ..] => bench::bench(rest),
         ["pack"] => pack::pack().map(drop),
+        ["sim", rest @ ..] => sim::sim(rest),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything, one step after the other; ends with `N passed, M failed`.
 
 use crate::tools::{self, Outcome};
-use crate::{up, wasm_tests};
+use crate::{sim, up, wasm_tests};
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -27,6 +27,8 @@ pub fn test() -> Outcome {
         "native tests",
         tools::cargo().args(["test", "--workspace", "--no-fail-fast"]).env("GRELOUPIS_PYTHON", &python),
     );
+    eprintln!("\n== simulation");
+    tally.step("simulation", sim::sim(&["--seeds", "20000"]));
     wasm_tests::wasm_tests(&mut tally);
     if let (Some(site), Some(server)) =
         (tally.step("the page", up::build_site()), tally.step("the server", tested_server()))

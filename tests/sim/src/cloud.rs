@@ -208,6 +208,11 @@ impl Cloud {
         Some(Signed { upload: next()? as usize, part: next()? as u32, expires: next()? })
     }
 
+    /// The object of that key.
+    pub fn object(&self, key: &str) -> Option<&Object> {
+        self.objects.iter().find(|object| object.key.to_string() == key)
+    }
+
     pub fn is_open(&self, token: &str) -> bool {
         self.index(token).is_some_and(|index| self.uploads[index].state == State::Open)
     }

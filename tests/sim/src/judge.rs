@@ -13,6 +13,8 @@ use wire::{PartPlan, StoredPart, UploadState};
 pub enum Rule {
     /// Every run ends.
     Ends,
+    /// Once nothing goes wrong any more, it ends soon.
+    Prompt,
     /// It sleeps when there is nothing to do.
     NotBusy,
     /// `stored` is said only of the file's own bytes.

@@ -7,6 +7,7 @@
 pub mod cloud;
 pub mod dice;
 pub mod engine;
+pub mod heap;
 pub mod judge;
 pub mod line;
 pub mod mutants;

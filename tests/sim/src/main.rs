@@ -112,6 +112,13 @@ fn many(first: u64, seeds: u64) -> std::io::Result<bool> {
     for (seed, violation) in totals.failed.iter().take(MOST_NAMED) {
         writeln!(out, "FAILED seed {seed}: {violation}\n       cargo xtask sim --seed {seed}")?;
     }
+    let mut rules = BTreeMap::<_, u64>::new();
+    for (_, violation) in &totals.failed {
+        *rules.entry(violation.split(':').next().unwrap_or_default()).or_default() += 1;
+    }
+    for (rule, count) in rules {
+        writeln!(out, "{count:>10} broke {rule}")?;
+    }
     writeln!(out, "{} seeds failed", totals.failed.len())?;
     Ok(totals.failed.is_empty())
 }

@@ -290,6 +290,15 @@ impl Weather {
         self.deeds.push((at, deed));
     }
 
+    /// How long a whole upload takes here at least, in milliseconds.
+    pub fn ideal_ms(&self) -> u64 {
+        let connections = self.at_once.map_or(3, |n| u64::from(n.min(6)));
+        let one_part = self.part_size.min(self.size) / self.each.min(self.bandwidth);
+        // A preflight, the way there, the way back.
+        let ways = self.size / self.part_size * self.latency_ms * 5 / connections;
+        self.size / self.bandwidth.min(self.each * connections) + one_part + ways + self.size / self.hash_rate
+    }
+
     /// Whether the client's clocks tell how much time has passed.
     pub fn sane_clocks(&self) -> bool {
         self.habits.tells_life && !self.deeds.iter().any(|(_, deed)| matches!(deed, Deed::SetClock { .. }))
@@ -299,14 +308,15 @@ impl Weather {
         self.deeds.iter().any(|(_, deed)| is(deed))
     }
 
-    /// Somebody refuses often enough, or for long enough, that giving up for now is no fault. A line that
-    /// fails, however long, is no such thing.
+    /// Somebody refuses often enough, or for long enough, that giving up for now is no fault. A line that is
+    /// away, however long, is no such thing; one that lets no part through while the edge answers is.
     pub fn may_tire(&self) -> bool {
         let Odds { slow_down, store_error, store_refusal, store_denial, edge_error, edge_throttle, .. } =
             self.odds;
         let Odds { edge_expired, edge_garbage, flip, .. } = self.odds;
         let refusals = [slow_down, store_error, store_refusal, store_denial, edge_error, edge_throttle];
         refusals.iter().chain(&[edge_expired, edge_garbage, flip]).any(|odds| *odds > 0)
+            || self.odds.reset + self.odds.hang + self.odds.unheard > 400
             || self.store_limit < usize::MAX
             || self.does(|deed| {
                 matches!(

@@ -10,7 +10,7 @@ fn every_mutant_is_caught() {
         let caught = (0..2_000).find_map(|seed| Some((seed, sim::run(seed, *make).err()?)));
         match caught {
             Some((seed, violation)) if violation.rule == *rule => {
-                println!("{name}: seed {seed}, {violation}");
+                eprintln!("{name}: seed {seed}, {violation}");
             }
             other => missed.push(format!("{name}: {other:?}, not {rule:?}")),
         }

@@ -109,3 +109,55 @@ impl Call {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(target_arch = "wasm32"))]
+mod tests {
+    use super::*;
+
+    fn at(now: u64) -> Moment {
+        Moment { now, wall: 5 * now, chance: 0.0 }
+    }
+
+    #[test]
+    fn is_made_once_and_again_after_its_wait() {
+        let mut call = Call::idle();
+        assert!(!call.take(at(0)));
+        call.want();
+        call.want();
+        assert!(call.take(at(1)) && !call.take(at(2)));
+        call.want();
+        assert!(!call.take(at(3)), "it is under way");
+        assert_eq!((call.failed(), call.failed()), (1, 2));
+        call.wait(100);
+        assert_eq!((call.waits(), call.ends(None)), (Some(100), None));
+        assert!(!call.take(at(99)) && call.take(at(100)));
+        assert_eq!(call.asked_at(), Some(at(100)));
+        call.answered();
+        assert_eq!(call.failed(), 1);
+    }
+
+    #[test]
+    fn patience_ends_earlier_after_a_doubt() {
+        let mut call = Call::due(PATIENCE_MS);
+        assert!(call.take(at(1_000)));
+        assert_eq!(call.ends(None), Some(61_000));
+        assert_eq!(call.ends(Some(999)), Some(61_000), "that was before");
+        assert_eq!(call.ends(Some(2_000)), Some(12_000));
+        assert_eq!(call.ends(Some(60_000)), Some(61_000));
+    }
+
+    #[test]
+    fn a_wait_is_shortened_never_lengthened_and_forgotten_only_when_it_is_over() {
+        let mut call = Call::idle();
+        call.wait(50);
+        call.hurry(70);
+        assert_eq!(call.waits(), Some(50));
+        call.hurry(20);
+        call.rest(19);
+        assert_eq!(call.waits(), Some(20));
+        call.rest(20);
+        assert_eq!(call.waits(), None);
+        assert!(!call.take(at(99)));
+    }
+}

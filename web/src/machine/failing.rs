@@ -19,7 +19,7 @@ impl Machine {
             (Task::Hash(_), Phase::Sending { .. }) => return self.abort(failure),
             (Task::Put(part), Phase::Sending { parts, .. }) => {
                 if matches!(failure.kind, Kind::Expired | Kind::Clock) {
-                    parts.unsign(part);
+                    parts.unsign(part, at.now);
                 }
                 if failure.kind == Kind::Damaged {
                     parts.doubt(part);

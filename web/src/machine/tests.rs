@@ -1,6 +1,7 @@
 //! The machine against a hand-made world: commands are looked at, events made up. Whole uploads with every
 //! fault in any order are the affair of `tests/sim`.
 
+mod anything;
 mod calls;
 mod failures;
 mod resuming;
@@ -9,9 +10,9 @@ mod waiting;
 
 use super::*;
 use crate::crc::{crc64, to_base64};
-use crate::error::Kind;
-use crate::parts::Receipt;
-use wire::{MIB, StoredPart};
+use crate::error::{Kind, codes};
+use crate::parts::{Receipt, Ticket};
+use wire::{MIB, StoredPart, UploadState};
 
 const SECOND: u64 = 1_000;
 const HOUR: u64 = 3_600 * SECOND;

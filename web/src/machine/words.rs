@@ -31,7 +31,8 @@ pub enum Command {
     Abort,
     /// Drop what is under way for this task: it has stalled. Nothing of it is reported any more.
     CutOff(Task),
-    /// Drop everything under way: it belongs to an upload that is over.
+    /// Drop everything under way, reads of the file too: the upload is over, or how it stands has to be asked
+    /// first. Nothing of it is reported any more.
     DropAll,
     /// Write down what a later page load will need.
     Keep(Note),

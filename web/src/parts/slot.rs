@@ -47,6 +47,8 @@ pub enum State {
         /// When it last moved; absent while it waits in the browser's queue.
         moved_at: Option<u64>,
         bytes: u64,
+        /// How long it has been moving, in milliseconds: neither before its first bytes nor after its last.
+        moving_ms: u64,
     },
     /// Taken by the storage; what it should have been isn't known yet.
     Landed(Receipt),

@@ -79,6 +79,23 @@ fn urls_of_an_unknown_life_are_used_until_they_are_refused() {
 }
 
 #[test]
+fn urls_of_an_unknown_life_learn_from_each_other() {
+    let mut world = World::paced(9, None, Some(1));
+    let unknown = |part| Ticket { life_ms: None, ..ticket(part) };
+    world.commands();
+    world.tell(Event::Opened(Session { tickets: vec![unknown(1), unknown(2)], ..world.session() }));
+    world.commands();
+    world.pass(70 * SECOND);
+    world.tell(Event::Signed([3, 4].map(unknown).into()));
+    world.land(1);
+    assert_eq!(puts(&world.acts()), [2]);
+    world.pass(70 * SECOND);
+    // It was 70 s old when it was used, and so are those of the second call by now.
+    world.fail(Task::Put(2), Kind::Expired);
+    assert!(puts(&world.acts()).is_empty());
+}
+
+#[test]
 fn an_answer_without_the_urls_asked_for_is_a_failure() {
     let mut world = World::open(40);
     world.commands();
@@ -182,7 +199,7 @@ fn a_storage_out_of_reach_is_given_up_once_the_edge_says_often_that_all_is_well(
         }
     };
     assert_eq!(outcome.unwrap_err().kind, Kind::Network);
-    assert_eq!(lists, 3);
+    assert_eq!(lists, 5);
 }
 
 #[test]

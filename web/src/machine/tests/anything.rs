@@ -1,0 +1,115 @@
+//! Whatever is said to it, in whatever order: it never panics, never spins, and wakes only for what it can do.
+
+use super::*;
+use proptest::prelude::*;
+
+fn kinds() -> impl Strategy<Value = Kind> {
+    use Kind::*;
+    let all = [Network, Stalled, Throttled, Server, Expired, Clock, Damaged, NoSpace, Changed, Gone, Final];
+    proptest::sample::select(all.to_vec())
+}
+
+fn tasks() -> impl Strategy<Value = Task> {
+    prop_oneof![
+        Just(Task::Open),
+        Just(Task::Sign),
+        (0..7u32).prop_map(Task::Hash),
+        (0..7u32).prop_map(Task::Put),
+        Just(Task::List),
+        Just(Task::Complete),
+        Just(Task::Abort),
+    ]
+}
+
+fn receipts() -> impl Strategy<Value = Receipt> {
+    (0..7u32, any::<bool>(), any::<bool>()).prop_map(|(part, etag, checksum)| Receipt {
+        etag: receipt(part).etag.filter(|_| etag),
+        checksum: receipt(part).checksum.filter(|_| checksum),
+    })
+}
+
+fn tickets() -> impl Strategy<Value = Vec<Ticket>> {
+    let one = (0..9u32, proptest::option::of(0..100_000u64))
+        .prop_map(|(part, life_ms)| Ticket { life_ms, ..ticket(part) });
+    proptest::collection::vec(one, 0..6)
+}
+
+fn listings() -> impl Strategy<Value = Listing> {
+    let states = [UploadState::Open, UploadState::Open, UploadState::Completed, UploadState::Aborted];
+    (proptest::sample::select(states.to_vec()), proptest::collection::vec(0..9u32, 0..6))
+        .prop_map(|(state, parts)| Listing { state, parts: parts.into_iter().map(listed).collect() })
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    let session = |tickets| Session { tickets, ..World::new(6, None).session() };
+    let stored = |size: u64, crc| World::new(6, None).stored(crc).size.wrapping_sub(size);
+    prop_oneof![
+        tickets().prop_map(move |tickets| Event::Opened(session(tickets))),
+        tickets().prop_map(Event::Signed),
+        (0..9u32, 0..9u32)
+            .prop_map(|(part, of)| Event::Hashed { part, crc: crc_of(if of < 7 { part } else { of }) }),
+        (0..9u32, any::<u64>()).prop_map(|(part, bytes)| Event::Moved { part, bytes }),
+        (0..9u32, receipts(), any::<bool>()).prop_map(|(part, receipt, multiplexed)| Event::Landed {
+            part,
+            receipt,
+            multiplexed
+        }),
+        listings().prop_map(Event::Listed),
+        (0..2u64).prop_map(move |size| {
+            let whole = World::new(6, None);
+            Event::Completed(Stored { size: stored(size, None), ..whole.stored(Some(whole.whole())) })
+        }),
+        Just(Event::Aborted),
+        (tasks(), kinds()).prop_map(|(task, kind)| Event::Failed { task, failure: failure(kind) }),
+        (tasks(), kinds()).prop_map(|(task, kind)| Event::Failed { task, failure: failure(kind) }),
+        any::<bool>().prop_map(Event::Online),
+        any::<bool>().prop_map(Event::Paused),
+        Just(Event::Canceled),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #[test]
+    fn may_be_said(
+        saved_parts in proptest::option::of(proptest::collection::vec(0..9u32, 0..6)),
+        at_once in proptest::option::of(any::<u32>()),
+        steps in proptest::collection::vec((events(), 0..40_000u64, 0..40_000u64, any::<bool>()), 1..80),
+    ) {
+        let saved = saved_parts.map(|parts| Saved {
+            part_size: PART,
+            checksum: true,
+            parts: parts.into_iter().map(saved).collect(),
+            canceled: false,
+        });
+        let mut world = World::paced(6, saved, at_once);
+        let (mut reported, mut over) = (0, false);
+        // Mostly answers to what was asked, or little would ever happen.
+        let mut asked = Vec::new();
+        for (event, now, wall, answers) in steps {
+            for command in world.commands() {
+                prop_assert!(!over, "{command:?} after the end");
+                over |= matches!(command, Command::Finish(_));
+                asked.push(command);
+                prop_assert!(asked.len() < 5_000);
+            }
+            prop_assert!(world.machine.wakeup().is_none_or(|wake| wake > world.now && !over));
+            if let Some(report) = world.machine.report(world.now) {
+                prop_assert!(report.sent >= reported && report.sent <= report.total);
+                reported = report.sent;
+            }
+            (world.now, world.wall) = (world.now + now, (world.wall + wall).saturating_sub(20_000));
+            let answer = match asked.pop() {
+                Some(Command::Open) if answers => Some(Event::Opened(world.session())),
+                Some(Command::Sign(parts)) if answers => Some(Event::Signed(parts.into_iter().map(ticket).collect())),
+                Some(Command::Hash(part)) => Some(Event::Hashed { part, crc: crc_of(part) }),
+                Some(Command::Put(Ticket { part, .. })) if answers => {
+                    Some(Event::Landed { part, receipt: receipt(part), multiplexed: false })
+                }
+                _ => None,
+            };
+            let may_cancel = !matches!(event, Event::Canceled | Event::Failed { .. }) || !answers;
+            world.tell(answer.unwrap_or(if may_cancel { event } else { Event::Online(true) }));
+        }
+    }
+}

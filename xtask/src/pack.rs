@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What is written by hand.
-const FACE: [&str; 5] = ["index.js", "store.js", "poster.js", "worker.js", "browser.js"];
-/// What the engine is made of besides.
-const ENGINE: [&str; 2] = ["engine.js", "uploader.wasm"];
+const FACE: [&str; 3] = ["index.js", "store.js", "poster.js"];
+/// The engine: what stands around it with the glue in one file, so that a page waits for one answer less.
+const ENGINE: [&str; 2] = ["worker.js", "uploader.wasm"];
+/// What becomes part of `worker.js`.
+const BUNDLED: [&str; 2] = ["worker.js", "browser.js"];
 
 /// Builds and packs; answers the folder with the package's files.
 pub fn pack() -> Outcome<PathBuf> {
@@ -30,10 +32,15 @@ pub fn pack() -> Outcome<PathBuf> {
         fs::copy(&from, package.join(to))
             .map_err(|error| format!("{} can't be copied: {error}", from.display()))?;
     }
-    minify(&npm.join("glue/engine.js"), &package.join("engine.js"))?;
     for file in FACE {
-        minify(&web.join("js").join(file), &package.join(file))?;
+        minify(&web.join("js").join(file), &package.join(file), &[])?;
     }
+    for file in BUNDLED {
+        let (from, to) = (web.join("js").join(file), npm.join("glue").join(file));
+        fs::copy(&from, to).map_err(|error| format!("{} can't be copied: {error}", from.display()))?;
+    }
+    let bundled = ["--bundle", "--external:./store.js"];
+    minify(&npm.join("glue/worker.js"), &package.join("worker.js"), &bundled)?;
     write_manifest(&web.join("package.json"), &package.join("package.json"))?;
     weigh(&package, &web)?;
     tools::output_of(
@@ -81,10 +88,11 @@ fn remapped_paths() -> String {
 }
 
 /// Takes comments and long names out, as not every page has a bundler that does.
-fn minify(from: &Path, to: &Path) -> Outcome {
+fn minify(from: &Path, to: &Path, options: &[&str]) -> Outcome {
     tools::run(
         Command::new(tools::root().join("node_modules/.bin/esbuild"))
             .args(["--minify", "--format=esm", "--target=es2022", "--log-level=warning"])
+            .args(options)
             .arg(format!("--outfile={}", to.display()))
             .arg(from),
     )

@@ -23,9 +23,8 @@ impl Json for Parsed {
     fn items(&self) -> Option<Vec<Self>> {
         Some(self.0.as_array()?.iter().cloned().map(Self).collect())
     }
-    fn pairs(&self) -> Vec<(String, Self)> {
-        let fields = self.0.as_object().into_iter().flatten();
-        fields.map(|(name, value)| (name.clone(), Self(value.clone()))).collect()
+    fn written(&self) -> String {
+        self.0.to_string()
     }
     fn parse_time(text: &str) -> Option<u64> {
         Some(text.len() as u64)

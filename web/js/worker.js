@@ -1,6 +1,7 @@
 // What stands around the engine: runs in a worker, or on the page's thread where there can be none. Passes
 // messages on, keeps what a later page load needs, and sees to it that one file is sent by one tab only.
 
+import { Browser } from "./browser.js";
 import init, { Run } from "./engine.js";
 import * as store from "./store.js";
 
@@ -43,11 +44,10 @@ export function serve(port) {
 }
 
 /** One upload, as the engine's host: see `web/src/host.rs`. */
-class Upload {
+class Upload extends Browser {
   #options;
   #post;
   #over;
-  #run;
   #orders = [];
   #asked = new Map();
   #id;
@@ -57,14 +57,17 @@ class Upload {
   #notes = Promise.resolve();
 
   constructor(options, post, over) {
+    super();
     this.#options = options;
+    this.file = options.file;
     this.#post = post;
     this.#over = over;
   }
 
   start() {
-    const { file, endpoint, videoId, partSize, concurrency, checks, anyFile } = this.#options;
-    this.#run = new Run(file, endpoint, videoId, partSize, concurrency, checks, anyFile, this);
+    // The browser's guess of the line, in bytes a millisecond; never above ten megabits a second.
+    const speed = (globalThis.navigator?.connection?.downlink ?? 0) * 125;
+    this.run = new Run({ ...this.#options, speed }, this);
     for (const [order, value] of this.#orders.splice(0)) this.order(order, value);
   }
 
@@ -77,10 +80,10 @@ class Upload {
       return failed ? reject?.() : resolve?.(token);
     }
     if (order === "draw") return this.#draw(value);
-    if (!this.#run) return this.#orders.push([order, value]);
+    if (!this.run) return this.#orders.push([order, value]);
     // Another tab does it: it is told so, and everything it does is told here.
     if (this.#channel && this.#following && order !== "online") this.#channel.postMessage({ order, value });
-    this.#run[order](value);
+    this.run[order](value);
   }
 
   /** Makes a picture of a frame. Where that can't be done there is none. */
@@ -109,7 +112,7 @@ class Upload {
     if (event.type === "failed" || event.type === "ready") {
       this.#over();
       // Not from within a call of its own.
-      setTimeout(() => this.#run?.free());
+      setTimeout(() => this.run?.free());
     }
   }
 
@@ -119,10 +122,6 @@ class Upload {
       this.#asked.set(ask, { resolve, reject });
       this.#post({ ask });
     });
-  }
-
-  multiplexes(url) {
-    return performance.getEntriesByName(url).some(({ nextHopProtocol }) => /^h[23]/.test(nextHopProtocol));
   }
 
   async claim(fingerprint) {
@@ -208,7 +207,7 @@ class Upload {
     if (this.#following) {
       if (["state", "progress", "retry", "failed"].includes(event?.type)) this.#post({ event });
       // A good end is known from what it has written down.
-      if (event?.type === "failed") this.#run.cancel();
+      if (event?.type === "failed") this.run.cancel();
     } else if (hello) {
       for (const event of this.#told) this.#channel.postMessage({ event });
     } else if (order) {

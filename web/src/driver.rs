@@ -3,19 +3,19 @@
 
 use crate::answers;
 use crate::client::{self, Client};
-use crate::clock::{self, moment, sleep};
+use crate::clock::{self, moment};
 use crate::error::{Failure, Kind, codes};
 use crate::file::File;
 use crate::flights::{Flights, Inbox};
-use crate::host::{Claim, Host};
-use crate::machine::{Command, Event, Machine, Saved, Stage, Stored, Task};
+use crate::host::{self, Asked, Claim, Host};
+use crate::machine::{Command, Event, Machine, Note, Saved, Stage, Stored, Task};
 use crate::pace::{self, Pace};
 use crate::parts::{Receipt, Ticket};
-use crate::xhr::{self, Body, Request};
+use crate::values::{number, object};
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::ops::Range;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 use wasm_bindgen::JsValue;
@@ -33,6 +33,8 @@ pub struct Settings {
     pub checks: bool,
     /// Whether to send what is no video, too.
     pub any_file: bool,
+    /// A guess of the line, in bytes a millisecond; 0 for none.
+    pub speed: f64,
 }
 
 thread_local! {
@@ -41,7 +43,8 @@ thread_local! {
 }
 
 type Working = Pin<Box<dyn Future<Output = Result<Event, Failure>>>>;
-type Timer = Pin<Box<dyn Future<Output = ()>>>;
+/// Looking at the file before sending it, or at the video after that.
+type Looking = Pin<Box<dyn Future<Output = Result<JsValue, Failure>>>>;
 
 /// One upload from the first look at the file to the video's being ready.
 pub struct Driver {
@@ -57,9 +60,7 @@ pub struct Driver {
     /// Everything under way; dropping one stops it.
     flights: Flights<Task, Event>,
     /// Runs out at that time.
-    timer: Option<(u64, Timer)>,
-    /// The way to the storage carries many requests at once.
-    multiplexed: Rc<Cell<bool>>,
+    timer: Option<(u64, Asked)>,
 }
 
 impl Driver {
@@ -70,7 +71,6 @@ impl Driver {
             upload: String::new(),
             flights: Flights::default(),
             timer: None,
-            multiplexed: Rc::default(),
             file,
             settings,
             host,
@@ -90,8 +90,7 @@ impl Driver {
 
     async fn run_to_end(&mut self) -> Result<(), Failure> {
         let mut early = Vec::new();
-        let claim = self.prepare(&mut early).await?;
-        let stored = match claim {
+        let stored = match self.prepare(&mut early).await? {
             Claim::Stored(stored) => stored,
             Claim::Open { upload, saved } => {
                 self.upload = upload;
@@ -102,44 +101,37 @@ impl Driver {
         self.host.write_stored(&stored);
         self.host.uploaded(&stored);
         self.host.state(if stored.verified { "uploaded" } else { "unverified" });
-        let (client, host) = (self.client.clone(), self.host.clone());
-        let video = self.unless_canceled(crate::watching::watch(&client, &host, &stored.video_id)).await;
+        let watching = crate::watching::watch(self.client.clone(), stored.video_id);
+        let video = self.unless_canceled(Box::pin(watching), &mut Vec::new()).await;
         // Whatever came of it: it is known now, and needs no remembering.
-        self.host.write(&crate::machine::Note::Over);
-        self.host.ready(&video??);
+        self.host.write(&Note::Over);
+        self.host.ready(&video?);
         Ok(())
     }
 
     /// Looks at the file and takes it for this upload; what comes in meanwhile is for later.
     async fn prepare(&mut self, early: &mut Vec<Event>) -> Result<Claim, Failure> {
         let (file, host, any_file) = (self.file.clone(), self.host.clone(), self.settings.any_file);
-        let mime = Cell::new(None);
-        let work = async {
+        let mime = Rc::new(Cell::new(None));
+        let seen = mime.clone();
+        let looking = async move {
             if file.size() > 0 {
                 match file.look().await? {
                     Some(media) => {
-                        mime.set(Some(media.mime));
+                        seen.set(Some(media.mime));
                         host.media(&media);
                     }
                     None if any_file => {}
                     None => return Err(Failure::not_a_video()),
                 }
             }
-            host.claimed(&file.fingerprint().await?).await
+            let claim = host.ask("claim", file.fingerprint().await?.into());
+            // Fails only if another tab has canceled it meanwhile.
+            claim.await.ok_or_else(Failure::canceled)
         };
-        let mut work = pin!(work);
-        let claim = poll_fn(|context| {
-            while let Poll::Ready(event) = self.inbox.poll(context) {
-                if matches!(event, Event::Canceled) {
-                    return Poll::Ready(Err(Failure::canceled()));
-                }
-                early.push(event);
-            }
-            work.as_mut().poll(context)
-        })
-        .await;
+        let found = self.unless_canceled(Box::pin(looking), early).await?;
         self.mime = mime.get();
-        claim
+        Ok(host::read(&found).unwrap_or(Claim::Nothing))
     }
 
     async fn send(&mut self, saved: Option<Saved>, early: Vec<Event>) -> Result<Stored, Failure> {
@@ -178,14 +170,14 @@ impl Driver {
     /// The next thing that happens; nothing when it is time to wake up.
     async fn next(&mut self) -> Option<Event> {
         poll_fn(|context| {
-            if let Poll::Ready(event) = self.inbox.poll(context) {
+            if let Some(event) = self.inbox.take() {
                 return Poll::Ready(Some(event));
             }
             if let Poll::Ready(event) = self.flights.poll_next(context) {
                 return Poll::Ready(Some(event));
             }
             if let Some((_, timer)) = &mut self.timer
-                && timer.as_mut().poll(context).is_ready()
+                && Pin::new(timer).poll(context).is_ready()
             {
                 self.timer = None;
                 return Poll::Ready(None);
@@ -200,7 +192,7 @@ impl Driver {
         let Some(wakeup) = wakeup else { return };
         if self.timer.as_ref().is_none_or(|(end, _)| *end > wakeup) {
             let ms = wakeup.saturating_sub(clock::now()).clamp(1, 60_000) as u32;
-            self.timer = Some((wakeup, Box::pin(sleep(ms))));
+            self.timer = Some((wakeup, self.host.ask("wait", ms.into())));
         }
     }
 
@@ -258,20 +250,35 @@ impl Driver {
         read: fn(&JsValue) -> Option<Event>,
     ) {
         let call = self.client.call(method, path, body, None);
-        let asked = async move { read(&client::parse(&call.await?)?).ok_or_else(Failure::bad_answer) };
+        let asked = async move { read(&call.await?.json()).ok_or_else(Failure::bad_answer) };
         self.fly(task, Box::pin(asked));
     }
 
     fn put(&mut self, range: Range<u64>, ticket: Ticket) {
-        let (part, inbox) = (ticket.part, self.inbox.clone());
-        let told = Box::new(move |bytes| inbox.put(Event::Moved { part, bytes }));
-        let (file, host, multiplexed) = (self.file.clone(), self.host.clone(), self.multiplexed.clone());
+        let (file, part, start) = (self.file.clone(), ticket.part, range.start);
+        let sending = self.host.send(object(&[
+            ("method", "PUT".into()),
+            ("url", ticket.url.into()),
+            ("signed", ticket.headers.into()),
+            ("part", part.into()),
+            ("start", number(range.start)),
+            ("end", number(range.end)),
+        ]));
         let landed = async move {
-            let receipt = put(&file, range, &ticket, told).await?;
-            if !multiplexed.get() {
-                multiplexed.set(host.multiplexes(&ticket.url));
+            let answer = match sending.await {
+                // A browser calls it a failure of the network, too, when it can't read what it is to send.
+                Err(failure) if failure.kind == Kind::Network => {
+                    file.probe(start).await?;
+                    return Err(failure);
+                }
+                other => other?,
+            };
+            if !answer.is_ok() {
+                return Err(Failure::from_store(answer.status, &answer.text()).after(answer.wish_ms()));
             }
-            Ok(Event::Landed { part, receipt, multiplexed: multiplexed.get() })
+            let receipt =
+                Receipt { etag: answer.header("etag"), checksum: answer.header("x-amz-checksum-crc64nvme") };
+            Ok(Event::Landed { part, receipt, multiplexed: answer.multiplexed() })
         };
         self.fly(Task::Put(part), Box::pin(landed));
     }
@@ -304,44 +311,22 @@ impl Driver {
             part_size: Some(
                 self.settings
                     .part_size
-                    .unwrap_or_else(|| pace::part_size(size, SPEED.get().max(clock::guessed_speed()))),
+                    .unwrap_or_else(|| pace::part_size(size, SPEED.get().max(self.settings.speed))),
             ),
         }
     }
 
-    async fn unless_canceled<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Failure> {
-        let mut work = pin!(work);
+    /// What comes in meanwhile is kept in `early`.
+    async fn unless_canceled(&mut self, mut work: Looking, early: &mut Vec<Event>) -> Result<JsValue, Failure> {
         poll_fn(|context| {
-            while let Poll::Ready(event) = self.inbox.poll(context) {
+            while let Some(event) = self.inbox.take() {
                 if matches!(event, Event::Canceled) {
                     return Poll::Ready(Err(Failure::canceled()));
                 }
+                early.push(event);
             }
-            work.as_mut().poll(context).map(Ok)
+            work.as_mut().poll(context)
         })
         .await
     }
-}
-
-async fn put(
-    file: &File,
-    range: Range<u64>,
-    ticket: &Ticket,
-    told: Box<dyn FnMut(u64)>,
-) -> Result<Receipt, Failure> {
-    let slice = file.slice(range.clone())?;
-    let request =
-        Request { method: "PUT", url: &ticket.url, headers: &ticket.headers, body: Body::Blob(&slice) };
-    let answer = match xhr::send(request, Some(told)).await {
-        // A browser calls it a failure of the network, too, when it can't read what it is to send.
-        Err(failure) if failure.kind == Kind::Network => {
-            file.probe(range.start).await?;
-            return Err(failure);
-        }
-        other => other?,
-    };
-    if !answer.is_ok() {
-        return Err(Failure::from_store(answer.status, &answer.text).after(answer.wish_ms()));
-    }
-    Ok(Receipt { etag: answer.header("etag"), checksum: answer.header("x-amz-checksum-crc64nvme") })
 }

@@ -1,61 +1,77 @@
 //! What JavaScript sees of this crate: one class, no logic.
 
+use crate::answers::Json;
 use crate::client::Client;
 use crate::driver::{Driver, Settings};
 use crate::file::File;
-use crate::flights::Inbox;
-use crate::host::Host;
+use crate::flights::{Inbox, Work};
+use crate::host::{Host, Surroundings};
 use crate::machine::Event;
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen_futures::spawn_local;
-use web_sys::Blob;
 
-/// A running upload. Dropping it doesn't stop the upload.
+/// A running upload. Dropping it drops everything that is under way.
 #[wasm_bindgen]
-pub struct Run(Inbox<Event>);
+pub struct Run {
+    inbox: Inbox<Event>,
+    host: Host,
+    work: Work,
+}
 
 #[wasm_bindgen]
 impl Run {
-    /// Starts to send `file`. `endpoint` is an absolute URL; `part_size` is in bytes. The face has checked
-    /// all of them.
+    /// Starts to send `order.file`. `endpoint` is an absolute URL; `partSize`, `concurrency` and `videoId` may be
+    /// absent; `checks` and `anyFile` are booleans. The face has checked all of them.
     #[wasm_bindgen(constructor)]
-    #[allow(clippy::too_many_arguments, reason = "plain arguments need no glue to be read from an object")]
-    pub fn new(
-        file: Blob,
-        endpoint: String,
-        video_id: Option<String>,
-        part_size: Option<f64>,
-        concurrency: Option<u32>,
-        checks: bool,
-        any_file: bool,
-        host: Host,
-    ) -> Run {
-        let inbox = Inbox::default();
+    pub fn new(order: &JsValue, surroundings: Surroundings) -> Run {
+        let (inbox, host) = (Inbox::default(), Host::new(surroundings));
+        let truth = |name| order.get(name).and_then(|field| field.truth()).unwrap_or(false);
         let settings = Settings {
-            video_id,
-            part_size: part_size.map(|bytes| bytes as u64),
-            at_once: concurrency,
-            checks,
-            any_file,
+            video_id: order.text_at("videoId"),
+            part_size: order.count_at("partSize"),
+            at_once: order.count_at("concurrency").map(|count| count as u32),
+            checks: truth("checks"),
+            any_file: truth("anyFile"),
+            speed: order.get("speed").and_then(|speed| speed.as_f64()).unwrap_or(0.0),
         };
-        let client = Client::new(endpoint, host.clone());
-        spawn_local(Driver::new(File::new(file), settings, client, host, inbox.clone()).run());
-        Run(inbox)
+        let file = File::new(order.get("file").unwrap_or_default(), host.clone());
+        let client = Client { endpoint: order.text_at("endpoint").unwrap_or_default(), host: host.clone() };
+        let work = Work::new(Driver::new(file, settings, client, host.clone(), inbox.clone()).run());
+        work.go_on();
+        Run { inbox, host, work }
+    }
+
+    /// What the host was asked for under that number has ended, well or not.
+    pub fn heard(&self, number: u32, well: bool, outcome: JsValue) {
+        self.host.heard(number, well.then_some(outcome));
+        self.work.go_on();
+    }
+
+    /// So many bytes of a part were handed to the network.
+    pub fn moved(&self, part: u32, bytes: f64) {
+        self.put(Event::Moved { part, bytes: bytes as u64 });
     }
 
     /// Stops the upload and aborts it in the storage; after its end, stops watching the conversion.
     pub fn cancel(&self) {
-        self.0.put(Event::Canceled);
+        self.put(Event::Canceled);
     }
 
     /// Begins nothing new, or goes on.
     pub fn pause(&self, paused: bool) {
-        self.0.put(Event::Paused(paused));
+        self.put(Event::Paused(paused));
     }
 
     /// What the browser thinks of the network.
     pub fn online(&self, online: bool) {
-        self.0.put(Event::Online(online));
+        self.put(Event::Online(online));
+    }
+}
+
+impl Run {
+    fn put(&self, event: Event) {
+        self.inbox.put(event);
+        self.work.go_on();
     }
 }
 

@@ -1,62 +1,54 @@
 //! Reading the picked file: its name and size, slices of it, and their checksums. Never holds more than a
 //! piece of it, whatever the size of a part.
 
-use crate::clock;
+use crate::answers::Json;
 use crate::container::{Look, Media};
 use crate::crc::{self, Crc64};
 use crate::error::Failure;
-use js_sys::{ArrayBuffer, Function, Reflect, Uint8Array};
+use crate::host::Host;
+use crate::values::{number, object};
+use js_sys::Uint8Array;
 use std::ops::Range;
 use std::pin::Pin;
-use wasm_bindgen::JsCast;
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{Blob, ReadableStreamByobReader, ReadableStreamGetReaderOptions, ReadableStreamReaderMode};
+use wasm_bindgen::{JsCast, JsValue};
 
-/// Read at a time where one buffer serves all reads, in bytes: stays in the processor's cache.
+/// Taken into this memory at a time, in bytes: stays in the processor's cache.
 const SIP: u32 = 1 << 18;
-/// Read at a time elsewhere, in bytes: hashed in a millisecond, so that the page stays alive.
-const PIECE: u64 = 1 << 20;
 
 /// The fingerprint's samples: so many bytes, from so many places besides the first.
 const SAMPLE: u64 = 1 << 16;
 const SAMPLES: u64 = 8;
 
-/// Hashed at a stretch, in milliseconds; a page may be still for 50 without anyone noticing.
-const WORK_MS: u64 = 20;
-
-/// The file to send.
+/// The file to send; its bytes are read by the host.
 #[derive(Clone)]
-pub struct File(Blob);
+pub struct File {
+    file: JsValue,
+    host: Host,
+}
 
 impl File {
-    pub fn new(blob: Blob) -> Self {
-        Self(blob)
+    pub fn new(file: JsValue, host: Host) -> Self {
+        Self { file, host }
     }
 
     /// In bytes.
     pub fn size(&self) -> u64 {
-        self.0.size() as u64
+        self.file.count_at("size").unwrap_or(0)
     }
 
     /// The browser's guess, from the name.
     pub fn content_type(&self) -> String {
-        self.0.type_()
+        self.file.text_at("type").unwrap_or_default()
     }
 
     /// A bare `Blob` has no name.
     pub fn name(&self) -> String {
-        self.0.dyn_ref::<web_sys::File>().map(web_sys::File::name).unwrap_or_default()
+        self.file.text_at("name").unwrap_or_default()
     }
 
     /// The last change, in milliseconds since 1970.
     pub fn last_modified(&self) -> Option<u64> {
-        self.0.dyn_ref::<web_sys::File>().map(|file| file.last_modified() as u64)
-    }
-
-    /// A range of it, without a media type, so that sending it adds no header.
-    pub fn slice(&self, range: Range<u64>) -> Result<Blob, Failure> {
-        // Positions are below 2^53, so they are exact as floats.
-        self.0.slice_with_f64_and_f64(range.start as f64, range.end as f64).map_err(|_| Failure::unreadable())
+        self.file.count_at("lastModified")
     }
 
     /// Fails if the file isn't the one any more that was picked.
@@ -84,68 +76,42 @@ impl File {
         for sample in samples {
             hash.take(&sample.await?);
         }
-        let number = |n: u64| crc::to_base64(n);
-        Ok([number(size), number(self.last_modified().unwrap_or(0)), number(hash.crc.value())].concat())
+        let text = |n: u64| crc::to_base64(n);
+        Ok([text(size), text(self.last_modified().unwrap_or(0)), text(hash.crc.value())].concat())
     }
 
     /// Boxed, so that all who read share one piece of code.
-    fn read(&self, range: Range<u64>) -> Pin<Box<dyn Future<Output = Result<Uint8Array, Failure>>>> {
-        let asked = self.slice(range).map(|slice| slice.array_buffer());
-        Box::pin(async move {
-            let read = JsFuture::from(asked?).await;
-            Ok(Uint8Array::new(&read.map_err(|_| Failure::unreadable())?))
-        })
+    fn read(&self, range: Range<u64>) -> Reading {
+        reading(&self.host, "read", about(range))
     }
 
     /// CRC64NVME of a range.
     pub async fn crc(&self, range: Range<u64>) -> Result<u64, Failure> {
         let mut hash = Hash::default();
-        let slice = self.slice(range.clone())?;
-        match byte_reader(&slice) {
-            Some(reader) => read_all(&reader, &mut hash).await?,
-            None => {
-                for start in range.clone().step_by(PIECE as usize) {
-                    hash.take(&self.read(start..(start + PIECE).min(range.end)).await?);
-                }
+        let bytes = range.end - range.start;
+        // A browser forgets what nobody holds, even while it is read: so they are held here.
+        let pieces = reading(&self.host, "pieces", about(range)).await?;
+        loop {
+            let piece = reading(&self.host, "next", pieces.clone().into()).await?;
+            if piece.is_undefined() {
+                break;
             }
+            hash.take(&piece);
         }
         // A file that was cut short gives fewer bytes, without an error.
-        if hash.bytes == range.end - range.start { Ok(hash.crc.value()) } else { Err(Failure::unreadable()) }
+        if hash.bytes == bytes { Ok(hash.crc.value()) } else { Err(Failure::unreadable()) }
     }
 }
 
-/// A reader into buffers of ours; nothing where the browser has none for files.
-fn byte_reader(slice: &Blob) -> Option<ReadableStreamByobReader> {
-    let options = ReadableStreamGetReaderOptions::new();
-    options.set_mode(ReadableStreamReaderMode::Byob);
-    // As a call of its own, as it throws where bytes can't be read so.
-    let stream = slice.stream();
-    let get = Reflect::get(&stream, &"getReader".into()).ok()?.dyn_into::<Function>().ok()?;
-    get.call1(&stream, &options).ok()?.dyn_into().ok()
+type Reading = Pin<Box<dyn Future<Output = Result<Uint8Array, Failure>>>>;
+
+fn reading(host: &Host, what: &str, about: JsValue) -> Reading {
+    let asked = host.ask(what, about);
+    Box::pin(async move { asked.await.map(JsCast::unchecked_into).ok_or_else(Failure::unreadable) })
 }
 
-/// Reads to the end. The caller holds the reader meanwhile: a browser forgets a stream that nobody holds,
-/// even one that is being read, and the read would never end.
-async fn read_all(reader: &ReadableStreamByobReader, hash: &mut Hash) -> Result<(), Failure> {
-    let mut buffer = ArrayBuffer::new(SIP);
-    let mut since = clock::now();
-    loop {
-        // The view takes the buffer away and the answer brings it back.
-        let read = reader.read_with_array_buffer_view(&Uint8Array::new(&buffer));
-        let read = JsFuture::from(read).await.map_err(|_| Failure::unreadable())?;
-        let field = |name: &str| Reflect::get(&read, &name.into()).map_err(|_| Failure::unreadable());
-        if field("done")?.is_truthy() {
-            return Ok(());
-        }
-        let bytes: Uint8Array = field("value")?.dyn_into().map_err(|_| Failure::unreadable())?;
-        hash.take(&bytes);
-        buffer = bytes.buffer();
-        // Bytes that are there already come without a pause in which the page could do anything else.
-        if clock::now().saturating_sub(since) > WORK_MS {
-            clock::breathe().await;
-            since = clock::now();
-        }
-    }
+fn about(range: Range<u64>) -> JsValue {
+    object(&[("start", number(range.start)), ("end", number(range.end))])
 }
 
 /// A checksum of bytes that JavaScript holds.

@@ -3,7 +3,7 @@
 //! futures-util and futures-channel do the same for many more and weigh eight kilobytes; an upload has some
 //! twenty futures, so polling all of them whenever one stirs costs nothing.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -49,17 +49,11 @@ impl<K: PartialEq, T> Flights<K, T> {
 }
 
 /// What comes in from anywhere on the same thread, in its order.
-pub struct Inbox<T>(Rc<RefCell<Mail<T>>>);
-
-struct Mail<T> {
-    /// Few, so taking the first one out of a plain list costs nothing.
-    letters: Vec<T>,
-    waiting: Option<Waker>,
-}
+pub struct Inbox<T>(Rc<RefCell<Vec<T>>>);
 
 impl<T> Default for Inbox<T> {
     fn default() -> Self {
-        Self(Rc::new(RefCell::new(Mail { letters: Vec::new(), waiting: None })))
+        Self(Rc::default())
     }
 }
 
@@ -71,23 +65,39 @@ impl<T> Clone for Inbox<T> {
 
 impl<T> Inbox<T> {
     pub fn put(&self, letter: T) {
-        let mut mail = self.0.borrow_mut();
-        mail.letters.push(letter);
-        let waiting = mail.waiting.take();
-        // Waking may poll right away.
-        drop(mail);
-        if let Some(waker) = waiting {
-            waker.wake();
-        }
+        self.0.borrow_mut().push(letter);
     }
 
-    pub fn poll(&self, context: &mut Context<'_>) -> Poll<T> {
-        let mut mail = self.0.borrow_mut();
-        if !mail.letters.is_empty() {
-            return Poll::Ready(mail.letters.remove(0));
+    /// The oldest letter. They are few, so taking the first one out of a plain list costs nothing.
+    pub fn take(&self) -> Option<T> {
+        let mut letters = self.0.borrow_mut();
+        if letters.is_empty() { None } else { Some(letters.remove(0)) }
+    }
+}
+
+/// Work that is looked at whenever anything has stirred. So nothing in it needs to wake anyone.
+pub struct Work {
+    work: RefCell<Option<Flight<()>>>,
+    stirred: Cell<bool>,
+}
+
+impl Work {
+    pub fn new(work: impl Future<Output = ()> + 'static) -> Self {
+        Self { work: RefCell::new(Some(Box::pin(work))), stirred: Cell::new(false) }
+    }
+
+    /// Goes on as far as it can. What stirs meanwhile counts, too.
+    pub fn go_on(&self) {
+        self.stirred.set(true);
+        // Called from within itself, it is under way already.
+        let Ok(mut work) = self.work.try_borrow_mut() else { return };
+        while self.stirred.take() {
+            if let Some(going) = &mut *work
+                && going.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+            {
+                *work = None;
+            }
         }
-        mail.waiting = Some(context.waker().clone());
-        Poll::Pending
     }
 }
 
@@ -95,19 +105,7 @@ impl<T> Inbox<T> {
 #[cfg(not(target_arch = "wasm32"))]
 mod tests {
     use super::*;
-    use std::future::{pending, ready};
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU32, Ordering};
-    use std::task::Wake;
-
-    #[derive(Default)]
-    struct Woken(AtomicU32);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
+    use std::future::{pending, poll_fn, ready};
 
     #[test]
     fn each_outcome_comes_once_and_what_is_cut_off_never() {
@@ -128,18 +126,39 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_wakes_who_waits_and_letters_keep_their_order() {
-        let woken = Arc::new(Woken::default());
-        let waker = Waker::from(woken.clone());
-        let mut context = Context::from_waker(&waker);
+    fn letters_keep_their_order() {
         let inbox = Inbox::default();
-        assert_eq!(inbox.poll(&mut context), Poll::Pending);
         inbox.clone().put(1);
         inbox.put(2);
-        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
-        assert_eq!(
-            [(); 3].map(|()| inbox.poll(&mut context)),
-            [Poll::Ready(1), Poll::Ready(2), Poll::Pending]
-        );
+        assert_eq!([(); 3].map(|()| inbox.take()), [Some(1), Some(2), None]);
+    }
+
+    #[test]
+    fn work_goes_on_whenever_something_stirs_even_from_within() {
+        let inbox = Inbox::default();
+        let (letters, looks) = (inbox.clone(), Rc::new(Cell::new(0)));
+        let (counted, itself) = (looks.clone(), Rc::new(RefCell::new(Rc::new(Work::new(pending())))));
+        let within = itself.clone();
+        let work = Rc::new(Work::new(poll_fn(move |_| {
+            counted.set(counted.get() + 1);
+            match letters.take() {
+                // One more letter, and word of it, in the middle of the work.
+                Some(1) => {
+                    letters.put(2);
+                    within.borrow().go_on();
+                    Poll::Pending
+                }
+                Some(2) => Poll::Ready(()),
+                _ => Poll::Pending,
+            }
+        })));
+        *itself.borrow_mut() = work.clone();
+        work.go_on();
+        assert_eq!(looks.get(), 1);
+        inbox.put(1);
+        work.go_on();
+        assert_eq!(looks.get(), 3);
+        work.go_on();
+        assert_eq!(looks.get(), 3, "it is over");
     }
 }

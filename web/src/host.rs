@@ -2,71 +2,179 @@
 //! later page load needs. Everything said is a plain object that can be cloned, so that it can cross threads.
 
 use crate::answers::Json;
-use crate::client::object;
 use crate::container::Media;
 use crate::crc;
 use crate::error::Failure;
 use crate::machine::{Note, Saved, SavedPart, Stored, Task};
 use crate::progress::Report;
-use js_sys::{Promise, Reflect};
+use crate::values::{number, object, set};
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen_futures::JsFuture;
 
 #[wasm_bindgen]
 extern "C" {
-    /// One upload's surroundings.
+    /// One upload's surroundings in JavaScript.
     #[derive(Clone)]
-    pub type Host;
+    pub type Surroundings;
 
     /// Takes one event.
     #[wasm_bindgen(method)]
-    fn tell(this: &Host, event: &JsValue);
-
-    /// The bearer token to use now, or nothing.
-    #[wasm_bindgen(method, catch)]
-    fn token(this: &Host) -> Result<Promise, JsValue>;
-
-    /// Takes the file of this fingerprint for this upload alone; what an earlier page load wrote down of it.
-    /// Resolves when no other tab sends it.
-    #[wasm_bindgen(method)]
-    fn claim(this: &Host, fingerprint: &str) -> Promise;
+    fn tell(this: &Surroundings, event: &JsValue);
 
     /// Writes something down.
     #[wasm_bindgen(method)]
-    fn keep(this: &Host, note: &JsValue);
+    fn keep(this: &Surroundings, note: &JsValue);
 
-    /// Whether the connection of a request to this URL carries many at once.
+    /// Begins to do something; its outcome is given to [`Host::heard`] under the same number. `what` is
+    ///
+    /// - `wait`, for so many milliseconds;
+    /// - `send`, a request;
+    /// - `read`, the bytes of a range of the file, and `pieces`, the same to be had one by one with `next`;
+    /// - `token`, the bearer token to use now, or nothing;
+    /// - `claim`, the file of this fingerprint for this upload alone, when no other tab sends it: what an
+    ///   earlier page load wrote down of it. Fails only if another tab has canceled it meanwhile.
     #[wasm_bindgen(method)]
-    pub fn multiplexes(this: &Host, url: &str) -> bool;
+    fn begin(this: &Surroundings, number: u32, what: &str, about: JsValue);
+
+    /// Ends it early; nothing is heard of it.
+    #[wasm_bindgen(method)]
+    fn stop(this: &Surroundings, number: u32);
+}
+
+/// The surroundings, and what has been heard from them.
+#[derive(Clone)]
+pub struct Host {
+    surroundings: Surroundings,
+    outcomes: Rc<RefCell<Outcomes>>,
+}
+
+#[derive(Default)]
+struct Outcomes {
+    last: u32,
+    /// Few, and soon taken; absent if it failed.
+    heard: Vec<(u32, Option<JsValue>)>,
+}
+
+/// Something that the surroundings are about to do; dropping it stops it.
+pub struct Asked {
+    host: Host,
+    number: u32,
+    over: bool,
+}
+
+impl Future for Asked {
+    /// Absent if it failed.
+    type Output = Option<JsValue>;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        let heard = self.host.take(self.number);
+        self.over = heard.is_some();
+        heard.map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        // It may have been heard of and not been taken.
+        if !self.over && self.host.take(self.number).is_none() {
+            self.host.surroundings.stop(self.number);
+        }
+    }
+}
+
+/// The answer to a request, whatever its status.
+pub struct Answer {
+    pub status: u16,
+    whole: JsValue,
+}
+
+/// A request under way. Boxed, so that all who wait for one share one piece of code.
+pub type Answering = Pin<Box<dyn Future<Output = Result<Answer, Failure>>>>;
+
+impl Answer {
+    pub fn is_ok(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    pub fn text(&self) -> String {
+        self.whole.text_at("text").unwrap_or_default()
+    }
+
+    /// Undefined where there is none.
+    pub fn json(&self) -> JsValue {
+        self.whole.get("json").unwrap_or_default()
+    }
+
+    /// A header; absent where CORS hides it.
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.whole.get("headers")?.text_at(name)
+    }
+
+    /// The wait asked for by `Retry-After`, in milliseconds; 0 for none. A date there is not looked at.
+    pub fn wish_ms(&self) -> u32 {
+        (self.whole.count_at("retryAfter").unwrap_or(0) as u32).saturating_mul(1_000)
+    }
+
+    /// Its connection carries many requests at once.
+    pub fn multiplexed(&self) -> bool {
+        self.whole.get("multiplexed").is_some_and(|field| field.is_truthy())
+    }
 }
 
 /// What an earlier page load has left of an upload.
 pub enum Claim {
     Nothing,
     /// It is under way.
-    Open {
-        upload: String,
-        saved: Saved,
-    },
+    Open { upload: String, saved: Saved },
     /// It is stored, and perhaps still being converted.
     Stored(Stored),
 }
 
 impl Host {
-    pub async fn bearer(&self) -> Result<Option<String>, Failure> {
-        let given = self.token().map_err(|_| Failure::no_token())?;
-        let token = JsFuture::from(given).await.map_err(|_| Failure::no_token())?;
-        if token.is_null_or_undefined() {
-            return Ok(None);
-        }
-        token.as_string().map(Some).ok_or_else(Failure::no_token)
+    pub fn new(surroundings: Surroundings) -> Self {
+        Self { surroundings, outcomes: Rc::default() }
     }
 
-    pub async fn claimed(&self, fingerprint: &str) -> Result<Claim, Failure> {
-        // Refused only if another tab has canceled it meanwhile.
-        let found = JsFuture::from(self.claim(fingerprint)).await.map_err(|_| Failure::canceled())?;
-        Ok(read(&found).unwrap_or(Claim::Nothing))
+    /// See [`Surroundings::begin`].
+    pub fn ask(&self, what: &str, about: JsValue) -> Asked {
+        let mut outcomes = self.outcomes.borrow_mut();
+        outcomes.last += 1;
+        let number = outcomes.last;
+        drop(outcomes);
+        self.surroundings.begin(number, what, about);
+        Asked { host: self.clone(), number, over: false }
+    }
+
+    /// Takes the outcome of what was asked for under that number.
+    pub fn heard(&self, number: u32, outcome: Option<JsValue>) {
+        self.outcomes.borrow_mut().heard.push((number, outcome));
+    }
+
+    fn take(&self, number: u32) -> Option<Option<JsValue>> {
+        let heard = &mut self.outcomes.borrow_mut().heard;
+        let place = heard.iter().position(|(other, _)| *other == number)?;
+        Some(heard.swap_remove(place).1)
+    }
+
+    pub async fn sleep(&self, ms: u32) {
+        self.ask("wait", ms.into()).await;
+    }
+
+    /// Sends a request, as `web/js/browser.js` takes it.
+    pub fn send(&self, request: JsValue) -> Answering {
+        let asked = self.ask("send", request);
+        Box::pin(async move {
+            // Fails before sending for a URL or header that isn't one, and after it for JSON that isn't any.
+            let whole = asked.await.ok_or_else(Failure::bad_answer)?;
+            match whole.count_at("status") {
+                Some(status @ 1..) => Ok(Answer { status: status as u16, whole }),
+                _ => Err(Failure::network()),
+            }
+        })
     }
 
     pub fn write(&self, note: &Note) {
@@ -74,9 +182,9 @@ impl Host {
             Note::Opened { upload, video_id, part_size, checksum, expires_at } => object(&[
                 ("upload", upload.as_str().into()),
                 ("videoId", video_id.as_str().into()),
-                ("partSize", (*part_size as f64).into()),
+                ("partSize", number(*part_size)),
                 ("checksum", (*checksum).into()),
-                ("expiresAt", expires_at.map(|end| end as f64).into()),
+                ("expiresAt", expires_at.map(number).into()),
             ]),
             Note::Part(SavedPart { part, etag, crc }) => object(&[
                 ("part", (*part).into()),
@@ -86,12 +194,12 @@ impl Host {
             Note::Canceled => object(&[("canceled", true.into())]),
             Note::Over => object(&[("over", true.into())]),
         };
-        self.keep(&note);
+        self.surroundings.keep(&note);
     }
 
     /// The file is stored; to be kept until the video is ready.
     pub fn write_stored(&self, stored: &Stored) {
-        self.keep(&object(&[("stored", stored_object(stored))]));
+        self.surroundings.keep(&object(&[("stored", stored_object(stored))]));
     }
 
     pub fn state(&self, state: &str) {
@@ -104,7 +212,7 @@ impl Host {
             "media",
             &[
                 ("mime", media.mime.into()),
-                ("durationMs", media.duration_ms.map(|ms| ms as f64).into()),
+                ("durationMs", media.duration_ms.map(number).into()),
                 ("width", media.width.into()),
                 ("height", media.height.into()),
                 ("rotation", media.rotation.into()),
@@ -118,8 +226,8 @@ impl Host {
         self.say(
             "progress",
             &[
-                ("sent", (report.sent as f64).into()),
-                ("total", (report.total as f64).into()),
+                ("sent", number(report.sent)),
+                ("total", number(report.total)),
                 ("bytesPerSecond", report.bytes_per_second.into()),
                 ("etaSeconds", report.eta_seconds.into()),
             ],
@@ -161,8 +269,8 @@ impl Host {
 
     fn say(&self, kind: &str, fields: &[(&str, JsValue)]) {
         let event = object(fields);
-        let _ = Reflect::set(&event, &"type".into(), &kind.into());
-        self.tell(&event);
+        set(&event, "type", &kind.into());
+        self.surroundings.tell(&event);
     }
 }
 
@@ -170,14 +278,14 @@ fn stored_object(stored: &Stored) -> JsValue {
     object(&[
         ("videoId", stored.video_id.as_str().into()),
         ("key", stored.key.as_str().into()),
-        ("size", (stored.size as f64).into()),
+        ("size", number(stored.size)),
         ("checksum", stored.checksum.as_deref().into()),
         ("verified", stored.verified.into()),
     ])
 }
 
 /// What [`Host::write`] and [`Host::write_stored`] have written, put together again.
-fn read(found: &JsValue) -> Option<Claim> {
+pub fn read(found: &JsValue) -> Option<Claim> {
     if let Some(stored) = found.get("stored") {
         let verified = stored.get("verified")?.truth()?;
         return Some(Claim::Stored(Stored { verified, ..crate::answers::completed(&stored)? }));

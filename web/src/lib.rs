@@ -27,14 +27,14 @@ mod file;
 #[cfg(target_arch = "wasm32")]
 mod host;
 #[cfg(target_arch = "wasm32")]
-mod watching;
+mod values;
 #[cfg(target_arch = "wasm32")]
-mod xhr;
+mod watching;
 
 #[cfg(target_arch = "wasm32")]
 pub use exports::*;
 #[cfg(target_arch = "wasm32")]
-pub use host::Host;
+pub use host::Surroundings;
 
 /// Small, as every page downloads it.
 #[cfg(target_arch = "wasm32")]

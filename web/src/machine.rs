@@ -17,7 +17,6 @@ use crate::pace::Pace;
 use crate::parts::Parts;
 use crate::progress::{Progress, Report};
 use call::{COMPLETION_MS, Call, PATIENCE_MS};
-use std::collections::VecDeque;
 use wire::{CompleteUpload, PartPlan};
 
 /// The wall clock running ahead of the other by this much, in milliseconds, tells of a sleep.
@@ -40,7 +39,7 @@ pub struct Machine {
     progress: Progress,
     phase: Phase,
     /// Decided and not yet fetched.
-    commands: VecDeque<Command>,
+    commands: Vec<Command>,
     /// So long nothing new is begun, as the browser says that it is offline.
     offline_until: Option<u64>,
     paused: bool,
@@ -110,7 +109,7 @@ impl Machine {
             budget,
             progress: Progress::new(size),
             phase,
-            commands: VecDeque::new(),
+            commands: Vec::new(),
             offline_until: None,
             paused: false,
             ahead: None,
@@ -124,7 +123,7 @@ impl Machine {
     pub fn poll(&mut self, at: Moment) -> Option<Command> {
         self.look_at_clocks(at);
         self.end_silences(at);
-        self.commands.pop_front().or_else(|| self.begin(at))
+        if self.commands.is_empty() { self.begin(at) } else { Some(self.commands.remove(0)) }
     }
 
     fn begin(&mut self, at: Moment) -> Option<Command> {

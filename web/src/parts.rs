@@ -9,7 +9,6 @@ use crate::crc;
 use crate::machine::{Listing, Moment, SavedPart};
 use crate::pace::CONNECTIONS;
 use slot::{Slot, State};
-use std::collections::VecDeque;
 use wire::{CompletedPart, PartPlan, StoredPart, UploadState};
 
 /// A part may take so long, in milliseconds, until it begins to move …
@@ -28,15 +27,16 @@ pub struct Parts {
     plan: PartPlan,
     hashing: bool,
     slots: Vec<Slot>,
-    queue: VecDeque<u32>,
+    /// At most ten thousand, so moving all of them costs nothing.
+    queue: Vec<u32>,
     /// Failed, and not yet back in the queue.
     waiting: Vec<u32>,
     flying: Vec<u32>,
     /// Sent before they were hashed, the one being hashed first: one at a time, as reading two places of a
     /// file at once is slower than one after the other.
-    unhashed: VecDeque<u32>,
+    unhashed: Vec<u32>,
     /// Stored by an earlier page load, and to be compared with the file.
-    claimed: VecDeque<u32>,
+    claimed: Vec<u32>,
     landed: usize,
     stored: u32,
     /// When anything last moved.
@@ -53,8 +53,8 @@ impl Parts {
             queue: (1..=plan.part_count()).collect(),
             waiting: Vec::new(),
             flying: Vec::new(),
-            unhashed: VecDeque::new(),
-            claimed: VecDeque::new(),
+            unhashed: Vec::new(),
+            claimed: Vec::new(),
             landed: 0,
             stored: 0,
             moved_at: 0,
@@ -88,7 +88,7 @@ impl Parts {
             let Some(receipt) = receipt else { continue };
             if hashing {
                 slot.state = State::Claimed(receipt);
-                parts.claimed.push_back(part);
+                parts.claimed.push(part);
             } else {
                 slot.state = State::Stored(receipt);
                 parts.stored += 1;
@@ -125,13 +125,13 @@ impl Parts {
     pub fn take(&mut self, at: Moment) -> Option<Ticket> {
         let near = self.queue.iter().take(wire::MAX_PARTS_PER_CALL);
         let place = near.copied().position(|part| self.ticket(part, at).is_some())?;
-        let part = self.queue.remove(place)?;
+        let part = self.queue.remove(place);
         let ticket = self.ticket(part, at)?.clone();
         let hashing = self.hashing;
         let slot = self.slot(part)?;
         slot.state = State::Flying { begun_at: at.now, moved_at: None, bytes: 0, moving_ms: 0 };
         if slot.crc.is_none() && hashing && !self.unhashed.contains(&part) {
-            self.unhashed.push_back(part);
+            self.unhashed.push(part);
         }
         self.flying.push(part);
         self.moved_at = self.moved_at.max(at.now);
@@ -140,7 +140,7 @@ impl Parts {
 
     /// The part to hash now; the same one until it is.
     pub fn next_to_hash(&self) -> Option<u32> {
-        self.unhashed.front().or(self.claimed.front()).copied()
+        self.unhashed.first().or(self.claimed.first()).copied()
     }
 
     /// The parts to get signed: none while the first `enough` of the queue have a URL that lasts, else those
@@ -266,7 +266,7 @@ impl Parts {
             return Verdict::Stored;
         }
         slot.state = State::Todo;
-        self.queue.push_back(part);
+        self.queue.push(part);
         Verdict::Open
     }
 
@@ -313,7 +313,7 @@ impl Parts {
             if let Some(slot) = self.slot(*part) {
                 slot.state = State::Todo;
             }
-            self.queue.push_front(*part);
+            self.queue.insert(0, *part);
         }
         self.flying.clear();
         self.landed = 0;
@@ -329,7 +329,7 @@ impl Parts {
     /// Reads a part's bytes from the file once more: they may have changed.
     pub fn doubt(&mut self, part: u32) {
         if self.hashing && !self.unhashed.contains(&part) {
-            self.unhashed.push_back(part);
+            self.unhashed.push(part);
         }
     }
 
@@ -359,7 +359,7 @@ impl Parts {
                 Some(slot) if slot.until().is_some_and(|until| until > now) => self.waiting.push(part),
                 Some(slot) => {
                     slot.state = State::Todo;
-                    self.queue.push_front(part);
+                    self.queue.insert(0, part);
                 }
                 None => {}
             }
@@ -402,7 +402,7 @@ impl Parts {
         for part in &wrong {
             self.failed(*part, false);
             self.doubt(*part);
-            self.queue.push_back(*part);
+            self.queue.push(*part);
         }
         wrong
     }

@@ -1,6 +1,5 @@
 //! What has been sent, how fast, how much longer. Pure: times are handed in.
 
-use std::collections::VecDeque;
 
 /// Speed is told over this much of the past, in milliseconds.
 const SPAN_MS: u64 = 5_000;
@@ -17,7 +16,7 @@ pub struct Progress {
     moved: u64,
     sent: u64,
     /// Time and bytes of past reports, the oldest first.
-    past: VecDeque<(u64, u64)>,
+    past: Vec<(u64, u64)>,
 }
 
 /// One look at an upload's progress.
@@ -67,17 +66,17 @@ impl Progress {
 
     /// A report, if one is due at `now`, in milliseconds. The last one, of everything sent, always is.
     pub fn report(&mut self, now: u64) -> Option<Report> {
-        let last = self.past.back().copied();
+        let last = self.past.last().copied();
         let ended = self.moved >= self.total && last.is_some_and(|(_, sent)| sent < self.total);
         if last.is_some_and(|(then, _)| now < then + EVERY_MS) && !ended {
             return None;
         }
         self.sent = self.sent.max(self.moved).min(self.total);
-        self.past.push_back((now, self.sent));
-        while self.past.len() > 2 && self.past.front().is_some_and(|(then, _)| then + SPAN_MS < now) {
-            self.past.pop_front();
+        self.past.push((now, self.sent));
+        while self.past.len() > 2 && self.past.first().is_some_and(|(then, _)| then + SPAN_MS < now) {
+            self.past.remove(0);
         }
-        let (since, before) = self.past.front().copied().unwrap_or((now, self.sent));
+        let (since, before) = self.past.first().copied().unwrap_or((now, self.sent));
         let seconds = now.saturating_sub(since) as f64 / 1_000.0;
         let speed = if seconds > 0.0 { (self.sent - before) as f64 / seconds } else { 0.0 };
         let left = (self.total - self.sent) as f64;

@@ -1,20 +1,19 @@
 //! Watches a video until it is converted. How often to look is said in `watch.rs`.
 
 use crate::client::{Client, Look};
-use crate::clock::sleep;
 use crate::error::{Failure, Kind, codes};
-use crate::host::Host;
 use crate::{backoff, watch};
 use js_sys::Math;
 use wasm_bindgen::JsValue;
 use wire::VideoStatus;
 
 /// Waits for the end; answers the whole `Video`.
-pub async fn watch(client: &Client, host: &Host, video_id: &str) -> Result<JsValue, Failure> {
+pub async fn watch(client: Client, video_id: String) -> Result<JsValue, Failure> {
+    let host = client.host.clone();
     let (mut wait, mut failures, mut percent, mut seen) = (0, 0, None, None);
     loop {
         wait = watch::next_ms(wait, false);
-        match client.video(video_id, seen.clone()).await {
+        match client.video(&video_id, seen.as_deref()).await {
             Ok(Look::Same) => failures = 0,
             Ok(Look::Video { glance, whole, etag }) => {
                 (failures, seen) = (0, etag);
@@ -52,6 +51,6 @@ pub async fn watch(client: &Client, host: &Host, video_id: &str) -> Result<JsVal
                 wait = wait.max(backoff::wait_ms(failure.kind, failures, failure.wish_ms, Math::random()));
             }
         }
-        sleep(wait).await;
+        host.sleep(wait).await;
     }
 }

@@ -4,13 +4,13 @@
 #![cfg(target_arch = "wasm32")]
 
 use futures_channel::oneshot;
-use js_sys::{Array, Function, Reflect, Uint8Array};
+use js_sys::{Array, Function, Object, Reflect, Uint8Array};
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+use web::{Run, Surroundings};
 use web::crc::{crc64, to_base64};
-use web::{Host, Run};
 use web_sys::Blob;
 
 wasm_bindgen_test_configure!(run_in_browser);
@@ -20,20 +20,40 @@ const MIB: usize = 1 << 20;
 
 #[wasm_bindgen(inline_js = r"
 export const getText = async (url) => (await fetch(url)).text();
-export const makeHost = (tell, token, found) => ({
+export const surround = (browser, file, tell, token, found) => Object.assign(browser, {
+  file,
   tell,
   token: async () => token(),
   claim: async () => found,
   keep: (note) => tell({ type: 'note', ...note }),
-  multiplexes: () => false,
 });
+export const introduce = (browser, run) => (browser.run = run);
 ")]
 extern "C" {
-    #[wasm_bindgen(js_name = makeHost)]
-    fn make_host(tell: &JsValue, token: &Function, found: &JsValue) -> Host;
+    fn surround(browser: Browser, file: &Blob, tell: &JsValue, token: &Function, found: &JsValue) -> Surroundings;
+
+    /// As the face knows it.
+    #[derive(Clone)]
+    type Running;
+
+    fn introduce(browser: &Surroundings, run: Run) -> Running;
+
+    #[wasm_bindgen(method)]
+    fn cancel(this: &Running);
+
+    #[wasm_bindgen(method)]
+    fn pause(this: &Running, paused: bool);
 
     #[wasm_bindgen(js_name = getText, catch)]
     async fn get_text(url: &str) -> Result<JsValue, JsValue>;
+}
+
+#[wasm_bindgen(module = "/js/browser.js")]
+extern "C" {
+    type Browser;
+
+    #[wasm_bindgen(constructor)]
+    fn new() -> Browser;
 }
 
 /// Bytes of which no two pieces are alike.
@@ -52,7 +72,7 @@ fn blob(bytes: &[u8]) -> Blob {
 
 /// An upload under way, and all that it has told.
 struct Sent {
-    run: Run,
+    run: Running,
     told: Rc<RefCell<Vec<JsValue>>>,
     end: oneshot::Receiver<JsValue>,
     _tell: Closure<dyn FnMut(JsValue)>,
@@ -106,16 +126,23 @@ fn start(setting: Setting) -> Sent {
     });
     let name = || format!("{}-{}", setting.faults.replace(',', "-"), (js_sys::Math::random() * 1e9) as u32);
     let video = setting.video.clone().unwrap_or_else(name);
-    let run = Run::new(
-        blob(&bytes(setting.size)),
-        format!("{SINK}/{}/api", setting.faults),
-        Some(video.clone()),
-        Some((5 * MIB) as f64),
-        setting.at_once,
-        setting.checks,
-        setting.any_file,
-        make_host(tell.as_ref(), &Function::new_no_args(setting.token), &setting.found),
-    );
+    let file = blob(&bytes(setting.size));
+    let order = Object::new();
+    let endpoint = format!("{SINK}/{}/api", setting.faults);
+    for (name, value) in [
+        ("file", file.clone().into()),
+        ("endpoint", endpoint.into()),
+        ("videoId", video.as_str().into()),
+        ("partSize", ((5 * MIB) as f64).into()),
+        ("concurrency", setting.at_once.into()),
+        ("checks", setting.checks.into()),
+        ("anyFile", setting.any_file.into()),
+    ] {
+        Reflect::set(&order, &name.into(), &value).unwrap();
+    }
+    let token = Function::new_no_args(setting.token);
+    let surroundings = surround(Browser::new(), &file, tell.as_ref(), &token, &setting.found);
+    let run = introduce(&surroundings, Run::new(&order, surroundings.clone()));
     Sent { run, told, end, _tell: tell, video }
 }
 
@@ -409,8 +436,7 @@ async fn pausing_begins_nothing_new() {
 #[wasm_bindgen_test]
 async fn what_an_earlier_page_load_has_stored_is_not_sent_again() {
     // The first one is left alone in the middle, as a tab that is closed leaves it.
-    let first =
-        start(Setting { faults: "slow-down", at_once: Some(1), until: "retry", ..Setting::default() });
+    let first = start(Setting { faults: "slow-down", at_once: Some(1), until: "retry", ..Setting::default() });
     let video = first.video.clone();
     first.end.await.unwrap();
     first.run.pause(true);
@@ -419,8 +445,7 @@ async fn what_an_earlier_page_load_has_stored_is_not_sent_again() {
         r#"{{"upload":"{video}","partSize":{},"checksum":true,"parts":[]}}"#,
         5 * MIB
     ));
-    let setting =
-        Setting { faults: "slow-down", found: found.unwrap(), video: Some(video), ..Setting::default() };
+    let setting = Setting { faults: "slow-down", found: found.unwrap(), video: Some(video), ..Setting::default() };
     let outcome = start(setting).outcome().await;
     outcome.is_stored(SIZE);
     assert_eq!(number(&outcome.seen, "calls.list"), 1.0);
@@ -442,8 +467,9 @@ async fn one_that_was_canceled_is_aborted_at_last() {
     first.end.await.unwrap();
     first.run.pause(true);
     first._tell.forget();
-    let found =
-        format!(r#"{{"upload":"{video}","partSize":5242880,"checksum":true,"parts":[],"canceled":true}}"#);
+    let found = format!(
+        r#"{{"upload":"{video}","partSize":5242880,"checksum":true,"parts":[],"canceled":true}}"#
+    );
     let found = js_sys::JSON::parse(&found).unwrap();
     let outcome = start(Setting { found, video: Some(video), ..Setting::default() }).outcome().await;
     outcome.is_failed("canceled");
@@ -456,8 +482,7 @@ async fn one_that_is_stored_is_only_watched() {
     let outcome = whole.outcome().await;
     let found = js_sys::Object::new();
     Reflect::set(&found, &"stored".into(), &outcome.stored()).unwrap();
-    let setting =
-        Setting { size: 9, found: found.into(), video: Some(video), until: "ready", ..Setting::default() };
+    let setting = Setting { size: 9, found: found.into(), video: Some(video), until: "ready", ..Setting::default() };
     let again = start(setting).outcome().await;
     assert_eq!((&*text(&again.last, "type"), again.puts()), ("ready", 1.0));
 }

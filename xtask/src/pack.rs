@@ -8,19 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What is written by hand.
-const FACE: [&str; 4] = ["index.js", "store.js", "poster.js", "worker.js"];
-/// What the engine is made of besides.
-const ENGINE: [&str; 2] = ["engine.js", "uploader.wasm"];
-
-/// What rustc makes of the wasm target today; wasm-opt must be told, or it refuses the module.
-const WASM_FEATURES: [&str; 6] = [
-    "--enable-bulk-memory",
-    "--enable-multivalue",
-    "--enable-mutable-globals",
-    "--enable-nontrapping-float-to-int",
-    "--enable-reference-types",
-    "--enable-sign-ext",
-];
+const FACE: [&str; 3] = ["index.js", "store.js", "poster.js"];
+/// The engine: what stands around it with the glue in one file, so that a page waits for one answer less.
+const ENGINE: [&str; 2] = ["worker.js", "uploader.wasm"];
+/// What becomes part of `worker.js`.
+const BUNDLED: [&str; 2] = ["worker.js", "browser.js"];
 
 /// Builds and packs; answers the folder with the package's files.
 pub fn pack() -> Outcome<PathBuf> {
@@ -40,10 +32,15 @@ pub fn pack() -> Outcome<PathBuf> {
         fs::copy(&from, package.join(to))
             .map_err(|error| format!("{} can't be copied: {error}", from.display()))?;
     }
-    minify(&npm.join("glue/engine.js"), &package.join("engine.js"))?;
     for file in FACE {
-        minify(&web.join("js").join(file), &package.join(file))?;
+        minify(&web.join("js").join(file), &package.join(file), &[])?;
     }
+    for file in BUNDLED {
+        let (from, to) = (web.join("js").join(file), npm.join("glue").join(file));
+        fs::copy(&from, to).map_err(|error| format!("{} can't be copied: {error}", from.display()))?;
+    }
+    let bundled = ["--bundle", "--external:./store.js"];
+    minify(&npm.join("glue/worker.js"), &package.join("worker.js"), &bundled)?;
     write_manifest(&web.join("package.json"), &package.join("package.json"))?;
     weigh(&package, &web)?;
     tools::output_of(
@@ -52,7 +49,7 @@ pub fn pack() -> Outcome<PathBuf> {
     Ok(package)
 }
 
-/// Compiles, makes the glue, and optimizes: leaves `package/uploader.wasm` and `glue/engine.js`.
+/// Compiles, makes the glue, and shrinks both: leaves `package/uploader.wasm` and `glue/engine.js`.
 pub fn build_wasm(npm: &Path, features: &[&str]) -> Outcome {
     tools::wasm_target()?;
     tools::npm_ci()?;
@@ -77,12 +74,9 @@ pub fn build_wasm(npm: &Path, features: &[&str]) -> Outcome {
     )?;
     tools::run(
         Command::new("node")
-            .arg(tools::root().join("node_modules/binaryen/bin/wasm-opt"))
+            .arg(tools::root().join("web/shrink.mjs"))
             .arg(glue.join("engine_bg.wasm"))
-            // Functions stay apart: what looks alike compresses better than what is merged.
-            .args(["-Oz", "-ocimfs", "0", "--strip-debug", "--strip-producers"])
-            .args(WASM_FEATURES)
-            .arg("-o")
+            .arg(glue.join("engine.js"))
             .arg(package.join("uploader.wasm")),
     )
 }
@@ -94,10 +88,11 @@ fn remapped_paths() -> String {
 }
 
 /// Takes comments and long names out, as not every page has a bundler that does.
-fn minify(from: &Path, to: &Path) -> Outcome {
+fn minify(from: &Path, to: &Path, options: &[&str]) -> Outcome {
     tools::run(
         Command::new(tools::root().join("node_modules/.bin/esbuild"))
             .args(["--minify", "--format=esm", "--target=es2022", "--log-level=warning"])
+            .args(options)
             .arg(format!("--outfile={}", to.display()))
             .arg(from),
     )

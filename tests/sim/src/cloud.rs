@@ -274,7 +274,7 @@ impl Cloud {
         Ticket {
             part,
             url: format!("{upload}/{part}/{}", t + self.habits.url_life_ms),
-            headers: Vec::new(),
+            headers: String::new(),
             life_ms: self.habits.tells_life.then_some(self.habits.url_life_ms),
         }
     }

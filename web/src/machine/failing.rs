@@ -47,7 +47,7 @@ impl Machine {
         }
         let ms = backoff::wait_ms(failure.kind, tries, failure.wish_ms, at.chance);
         self.again(task, at.now + u64::from(ms));
-        self.commands.push_back(Command::Tell { task, tries, ms, why: failure.clone() });
+        self.commands.push(Command::Tell { task, tries, ms, why: failure.clone() });
         self.count(task, failure, at);
     }
 
@@ -116,14 +116,14 @@ impl Machine {
         }
         self.drop_flights();
         self.progress.start_over();
-        self.commands.push_back(Command::Keep(Note::Over));
+        self.commands.push(Command::Keep(Note::Over));
         self.phase = Phase::Opening { call: Call::due(PATIENCE_MS) };
     }
 
     /// What is under way is of no use any more.
     fn drop_flights(&mut self) {
         self.commands.retain(|command| matches!(command, Command::Keep(_) | Command::Tell { .. }));
-        self.commands.push_back(Command::DropAll);
+        self.commands.push(Command::DropAll);
     }
 
     /// What may pass is kept for a later try; of the rest nothing stays.
@@ -158,7 +158,7 @@ impl Machine {
     /// Cuts off whatever has been silent for too long.
     pub(super) fn end_silences(&mut self, at: Moment) {
         while let Some(task) = self.silent(at.now) {
-            self.commands.push_back(Command::CutOff(task));
+            self.commands.push(Command::CutOff(task));
             self.failed(task, Failure::stalled(), at);
         }
     }

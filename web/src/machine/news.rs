@@ -13,7 +13,7 @@ impl Machine {
             _ => return,
         };
         self.store_checks = session.checksum;
-        self.commands.push_back(Command::Keep(Note::Opened {
+        self.commands.push(Command::Keep(Note::Opened {
             upload: session.upload,
             video_id: session.video_id,
             part_size: session.part_size,
@@ -75,7 +75,7 @@ impl Machine {
             Verdict::Stored => {
                 self.progress.moved(part, parts.plan().len(part));
                 if let Some(saved) = parts.saved(part) {
-                    self.commands.push_back(Command::Keep(Note::Part(saved)));
+                    self.commands.push(Command::Keep(Note::Part(saved)));
                 }
                 self.well();
                 self.finish_sending();
@@ -188,12 +188,12 @@ impl Machine {
         self.phase = Phase::Aborting { because, call: Call::due(PATIENCE_MS) };
         // What was decided before is void, but what is written down stays true.
         self.commands.retain(|command| matches!(command, Command::Keep(_)));
-        self.commands.push_back(Command::Keep(Note::Canceled));
+        self.commands.push(Command::Keep(Note::Canceled));
     }
 
     /// The end, with nothing left of it to come back to.
     pub(super) fn finish(&mut self, outcome: Result<Stored, Failure>) {
-        self.commands.push_back(Command::Keep(Note::Over));
+        self.commands.push(Command::Keep(Note::Over));
         self.leave(outcome);
     }
 
@@ -201,7 +201,7 @@ impl Machine {
     pub(super) fn leave(&mut self, outcome: Result<Stored, Failure>) {
         self.phase = Phase::Over;
         self.commands.retain(|command| matches!(command, Command::Keep(_)));
-        self.commands.push_back(Command::Finish(outcome));
+        self.commands.push(Command::Finish(outcome));
     }
 
     /// Something went well for good.

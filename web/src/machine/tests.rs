@@ -28,7 +28,7 @@ fn receipt(part: u32) -> Receipt {
 }
 
 fn ticket(part: u32) -> Ticket {
-    Ticket { part, url: format!("https://store.test/{part}"), headers: Vec::new(), life_ms: Some(HOUR) }
+    Ticket { part, url: format!("https://store.test/{part}"), headers: String::new(), life_ms: Some(HOUR) }
 }
 
 /// What the storage lists.

@@ -12,8 +12,8 @@ const MARGIN_MS: u64 = 15_000;
 pub struct Ticket {
     pub part: u32,
     pub url: String,
-    /// Headers that must go with the `PUT`.
-    pub headers: Vec<(String, String)>,
+    /// Headers that must go with the `PUT`, as JSON: an object of texts.
+    pub headers: String,
     /// How long it may be used from its signing on, in milliseconds; absent if unknown. A span, not a time:
     /// the server's clock and ours need not agree.
     pub life_ms: Option<u64>,

@@ -1,0 +1,88 @@
+//! JavaScript's values: reading and making plain objects.
+
+use crate::answers::Json;
+use js_sys::Date;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+
+#[wasm_bindgen]
+extern "C" {
+    /// Anything that has fields.
+    type Fields;
+
+    #[wasm_bindgen(js_name = Object, constructor)]
+    fn new() -> Fields;
+
+    #[wasm_bindgen(method, structural, indexing_getter)]
+    fn field(this: &Fields, name: &str) -> JsValue;
+
+    #[wasm_bindgen(method, structural, indexing_setter)]
+    fn set_field(this: &Fields, name: &str, value: &JsValue);
+
+    #[wasm_bindgen(method, structural, indexing_getter)]
+    fn item(this: &Fields, place: u32) -> JsValue;
+
+    #[wasm_bindgen(js_namespace = JSON)]
+    fn stringify(value: &JsValue) -> String;
+}
+
+/// A plain object of those fields that have a value.
+pub fn object(fields: &[(&str, JsValue)]) -> JsValue {
+    let object = Fields::new();
+    for (name, value) in fields {
+        if !value.is_undefined() {
+            object.set_field(name, value);
+        }
+    }
+    object.into()
+}
+
+/// Gives an object one more field.
+pub fn set(object: &JsValue, name: &str, value: &JsValue) {
+    object.unchecked_ref::<Fields>().set_field(name, value);
+}
+
+/// Of a number that a float holds exactly.
+pub fn number(count: u64) -> JsValue {
+    JsValue::from_f64(count as f64)
+}
+
+impl Json for JsValue {
+    fn get(&self, name: &str) -> Option<Self> {
+        // They alone have no fields, not even missing ones.
+        if self.is_null_or_undefined() {
+            return None;
+        }
+        let field = self.unchecked_ref::<Fields>().field(name);
+        (!field.is_null_or_undefined()).then_some(field)
+    }
+
+    fn text(&self) -> Option<String> {
+        self.as_string()
+    }
+
+    fn count(&self) -> Option<u64> {
+        let number = self.as_f64()?;
+        let count = number as u64;
+        (count as f64 == number && count < 1 << 53).then_some(count)
+    }
+
+    fn truth(&self) -> Option<bool> {
+        self.as_bool()
+    }
+
+    fn items(&self) -> Option<Vec<Self>> {
+        let count = self.count_at("length")? as u32;
+        let items = self.unchecked_ref::<Fields>();
+        Some((0..count).map(|place| items.item(place)).collect())
+    }
+
+    fn written(&self) -> String {
+        stringify(self)
+    }
+
+    fn parse_time(text: &str) -> Option<u64> {
+        let time = Date::parse(text);
+        (time > 0.0).then_some(time as u64)
+    }
+}

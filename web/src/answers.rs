@@ -4,6 +4,7 @@
 //! Requests go through `wire`'s own serializers. Its deserializers would more than double this part of the
 //! download, so answers are read by hand; the tests below read back each type of `wire`.
 
+use crate::lists::all;
 use crate::machine::{Listing, Session, Stored};
 use crate::parts::Ticket;
 use wire::{StoredPart, UploadState, VideoStatus};
@@ -73,7 +74,7 @@ pub fn opened(json: &impl Json) -> Option<Session> {
 
 /// [`wire::SignedParts`].
 pub fn signed(json: &impl Json) -> Option<Vec<Ticket>> {
-    json.items_at("parts")?.iter().map(ticket).collect()
+    all(json.items_at("parts")?.iter().map(ticket))
 }
 
 fn ticket<J: Json>(json: &J) -> Option<Ticket> {
@@ -113,7 +114,7 @@ pub fn listed(json: &impl Json) -> Option<Listing> {
         "aborted" => UploadState::Aborted,
         _ => return None,
     };
-    let parts = json.items_at("parts")?.iter().map(stored_part).collect::<Option<_>>()?;
+    let parts = all(json.items_at("parts")?.iter().map(stored_part))?;
     Some(Listing { state, parts })
 }
 

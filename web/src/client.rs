@@ -42,7 +42,7 @@ impl Client {
 
     /// Makes a call; answers what isn't an error. `seen`: only if it has another tag.
     pub fn call(&self, method: &'static str, path: &[&str], body: JsValue, seen: Option<&str>) -> Answering {
-        let url = JsValue::from(self.endpoint.clone() + &path.concat());
+        let url = JsValue::from(path.iter().fold(self.endpoint.clone(), |url, piece| url + piece));
         let seen = JsValue::from(seen);
         let host = self.host.clone();
         Box::pin(async move {

@@ -77,7 +77,7 @@ impl File {
             hash.take(&sample.await?);
         }
         let text = |n: u64| crc::to_base64(n);
-        Ok([text(size), text(self.last_modified().unwrap_or(0)), text(hash.crc.value())].concat())
+        Ok(text(size) + &text(self.last_modified().unwrap_or(0)) + &text(hash.crc.value()))
     }
 
     /// Boxed, so that all who read share one piece of code.

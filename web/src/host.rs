@@ -5,6 +5,7 @@ use crate::answers::Json;
 use crate::container::Media;
 use crate::crc;
 use crate::error::Failure;
+use crate::lists::list_of;
 use crate::machine::{Note, Saved, SavedPart, Stored, Task};
 use crate::progress::Report;
 use crate::values::{number, object, set};
@@ -300,7 +301,7 @@ pub fn read(found: &JsValue) -> Option<Claim> {
     let saved = Saved {
         part_size: found.count_at("partSize")?,
         checksum: found.get("checksum")?.truth()?,
-        parts: found.items_at("parts")?.iter().filter_map(part).collect(),
+        parts: list_of(found.items_at("parts")?.iter().filter_map(part)),
         canceled: found.get("canceled").is_some(),
     };
     Some(Claim::Open { upload: found.text_at("upload")?, saved })

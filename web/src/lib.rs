@@ -8,6 +8,7 @@ pub mod container;
 pub mod crc;
 pub mod error;
 pub mod flights;
+mod lists;
 pub mod machine;
 pub mod pace;
 pub mod parts;

@@ -6,6 +6,7 @@ mod slot;
 pub use slot::{Receipt, Ticket, Verdict};
 
 use crate::crc;
+use crate::lists::{all, list_of};
 use crate::machine::{Listing, Moment, SavedPart};
 use crate::pace::CONNECTIONS;
 use slot::{Slot, State};
@@ -49,8 +50,8 @@ impl Parts {
         Self {
             plan,
             hashing,
-            slots: (0..plan.part_count()).map(|_| Slot::default()).collect(),
-            queue: (1..=plan.part_count()).collect(),
+            slots: list_of((0..plan.part_count()).map(|_| Slot::default())),
+            queue: list_of(1..=plan.part_count()),
             waiting: Vec::new(),
             flying: Vec::new(),
             unhashed: Vec::new(),
@@ -65,14 +66,14 @@ impl Parts {
     /// stored parts count once their CRC is found to be the file's; what can't be compared is sent again.
     pub fn resumed(plan: PartPlan, hashing: bool, listing: Listing, saved: Vec<SavedPart>) -> Self {
         let mut parts = Self::new(plan, hashing);
-        let mut etags: Vec<Option<SavedPart>> = vec![None; parts.slots.len()];
+        let mut etags: Vec<Option<SavedPart>> = list_of(parts.slots.iter().map(|_| None));
         for part in saved {
             if let Some(place) = index(part.part).and_then(|index| etags.get_mut(index)) {
                 *place = Some(part);
             }
         }
         let whole = listing.state == UploadState::Completed;
-        let mut receipts: Vec<Option<Receipt>> = vec![None; parts.slots.len()];
+        let mut receipts: Vec<Option<Receipt>> = list_of(parts.slots.iter().map(|_| None));
         for theirs in listing.parts {
             let Some(place) = index(theirs.part_number) else { continue };
             let (Some(slot), Some(saved)) = (receipts.get_mut(place), etags.get(place)) else { continue };
@@ -82,7 +83,9 @@ impl Parts {
         }
         if whole {
             // An object has no parts to list; it is compared as a whole when it is asked for.
-            receipts.fill(Some(Receipt { etag: Some(String::new()), checksum: None }));
+            for receipt in &mut receipts {
+                *receipt = Some(Receipt { etag: Some(String::new()), checksum: None });
+            }
         }
         for ((part, slot), receipt) in (1..).zip(&mut parts.slots).zip(receipts) {
             let Some(receipt) = receipt else { continue };
@@ -94,11 +97,9 @@ impl Parts {
                 parts.stored += 1;
             }
         }
-        parts.queue = (1..)
-            .zip(&parts.slots)
-            .filter(|(_, slot)| matches!(slot.state, State::Todo))
-            .map(|(part, _)| part)
-            .collect();
+        let mut queue = std::mem::take(&mut parts.queue);
+        queue.retain(|part| parts.slot(*part).is_some_and(|slot| matches!(slot.state, State::Todo)));
+        parts.queue = queue;
         parts
     }
 
@@ -150,7 +151,7 @@ impl Parts {
         if !self.queue.iter().take(enough).any(|part| lacks(&part)) {
             return Vec::new();
         }
-        self.queue.iter().take(ahead).filter(lacks).copied().collect()
+        list_of(self.queue.iter().take(ahead).filter(lacks).copied())
     }
 
     /// Keeps signed URLs that were asked for at `asked`; says whether any of them is of use.
@@ -308,7 +309,7 @@ impl Parts {
     /// All that is under way is dropped, and comes again; answers which parts that are.
     pub fn ground(&mut self) -> Vec<u32> {
         let grounded: Vec<u32> =
-            (1..=self.plan.part_count()).filter(|part| self.is_under_way(*part)).collect();
+            list_of((1..=self.plan.part_count()).filter(|part| self.is_under_way(*part)));
         for part in grounded.iter().rev() {
             if let Some(slot) = self.slot(*part) {
                 slot.state = State::Todo;
@@ -380,7 +381,7 @@ impl Parts {
     /// once their bytes are read anew; answers which ones.
     pub fn listed(&mut self, list: Vec<StoredPart>) -> Vec<u32> {
         let plan = self.plan;
-        let mut theirs: Vec<Option<StoredPart>> = vec![None; self.slots.len()];
+        let mut theirs: Vec<Option<StoredPart>> = list_of(self.slots.iter().map(|_| None));
         for part in list {
             if let Some(place) = index(part.part_number).and_then(|index| theirs.get_mut(index)) {
                 *place = Some(part);
@@ -417,7 +418,7 @@ impl Parts {
                 checksum: receipt.checksum.clone(),
             })
         };
-        (1..).zip(&self.slots).filter_map(part).collect()
+        list_of((1..).zip(&self.slots).filter_map(part))
     }
 
     /// What is known of a part that a later page load will want to know.
@@ -429,13 +430,12 @@ impl Parts {
 
     /// The same of all parts.
     pub fn all_saved(&self) -> Vec<SavedPart> {
-        (1..=self.plan.part_count()).filter_map(|part| self.saved(part)).collect()
+        list_of((1..=self.plan.part_count()).filter_map(|part| self.saved(part)))
     }
 
     /// The whole file's CRC64NVME; absent until all parts are hashed.
     pub fn checksum(&self) -> Option<u64> {
-        let pieces: Option<Vec<(u64, u64)>> =
-            (1..).zip(&self.slots).map(|(part, slot)| Some((slot.crc?, self.plan.len(part)))).collect();
+        let pieces = all((1..).zip(&self.slots).map(|(part, slot)| Some((slot.crc?, self.plan.len(part)))));
         Some(crc::combine(pieces?))
     }
 

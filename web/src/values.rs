@@ -1,6 +1,7 @@
 //! JavaScript's values: reading and making plain objects.
 
 use crate::answers::Json;
+use crate::lists::list_of;
 use js_sys::Date;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
@@ -8,9 +9,10 @@ use wasm_bindgen::{JsCast, JsValue};
 #[wasm_bindgen]
 extern "C" {
     /// Anything that has fields.
+    #[wasm_bindgen(js_name = Object)]
     type Fields;
 
-    #[wasm_bindgen(js_name = Object, constructor)]
+    #[wasm_bindgen(constructor, js_class = "Object")]
     fn new() -> Fields;
 
     #[wasm_bindgen(method, structural, indexing_getter)]
@@ -74,7 +76,7 @@ impl Json for JsValue {
     fn items(&self) -> Option<Vec<Self>> {
         let count = self.count_at("length")? as u32;
         let items = self.unchecked_ref::<Fields>();
-        Some((0..count).map(|place| items.item(place)).collect())
+        Some(list_of((0..count).map(|place| items.item(place))))
     }
 
     fn written(&self) -> String {

@@ -8,7 +8,7 @@ import binaryen from "binaryen";
 
 const [made, glue, shrunk] = process.argv.slice(2);
 
-/** What rustc makes of the wasm target today; wasm-opt must be told, or it refuses the module. */
+/** What rustc makes of the wasm target today; binaryen must be told, or it refuses the module or uses newer ones. */
 const FEATURES = ["bulk-memory", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
 
 /** How the standard library words a panic. Nobody would read the words; and nothing else here formats anything. */
@@ -21,7 +21,8 @@ const WORDING = [
 function withoutWords(wasm) {
   binaryen.setDebugInfo(true);
   const module = binaryen.readBinary(wasm);
-  module.setFeatures(binaryen.Features.All);
+  const { BulkMemory, Multivalue, MutableGlobals, NontrappingFPToInt, ReferenceTypes, SignExt } = binaryen.Features;
+  module.setFeatures(BulkMemory | Multivalue | MutableGlobals | NontrappingFPToInt | ReferenceTypes | SignExt);
   for (let at = 0; at < module.getNumFunctions(); at++) {
     const { name } = binaryen.getFunctionInfo(module.getFunctionByIndex(at));
     if (WORDING.every((part) => part.test(name))) binaryen.Function(module.getFunction(name)).body = module.unreachable();

@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { folder, make } from "./support.mjs";
+import { folder, make } from "./files.mjs";
 
 const HORIZON = 0.56;
 // Both count from 0: down the sky to the horizon, and from there to the shore.

@@ -54,7 +54,8 @@ where
     R: std::fmt::Debug,
 {
     move |error| match error.code() {
-        Some("BadRequestException") => {
+        // The latter is what Probe says of a file that it can't make sense of.
+        Some("BadRequestException" | "UnprocessableEntityException") => {
             TranscoderError::Refused(error.message().unwrap_or("MediaConvert refuses the request.").into())
         }
         Some("TooManyRequestsException") => TranscoderError::Throttled,

@@ -42,6 +42,9 @@ pub struct Machine {
     commands: Vec<Command>,
     /// So long nothing new is begun, as the browser says that it is offline.
     offline_until: Option<u64>,
+    /// The browser says so still. An answer that was on its way already doesn't make it wrong; the next failure
+    /// decides.
+    offline: bool,
     paused: bool,
     /// How far the wall clock is ahead of the other.
     ahead: Option<u64>,
@@ -111,6 +114,7 @@ impl Machine {
             phase,
             commands: Vec::new(),
             offline_until: None,
+            offline: false,
             paused: false,
             ahead: None,
             doubted: None,

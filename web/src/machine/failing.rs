@@ -53,10 +53,8 @@ impl Machine {
 
     /// Weighs a failure that may pass.
     fn count(&mut self, task: Task, failure: Failure, at: Moment) {
-        if matches!(failure.kind, Kind::Network | Kind::Stalled)
-            && let Some(until) = &mut self.offline_until
-        {
-            *until = at.now + OFFLINE_TRY_MS;
+        if matches!(failure.kind, Kind::Network | Kind::Stalled) && self.offline {
+            self.offline_until = Some(at.now + OFFLINE_TRY_MS);
             return;
         }
         match (self.budget.failed(failure.kind, at.now, self.pace.most()), task, failure.kind) {
@@ -189,6 +187,7 @@ impl Machine {
     }
 
     pub(super) fn online(&mut self, online: bool, at: Moment) {
+        self.offline = !online;
         if online {
             self.offline_until = None;
             self.doubt(at);

@@ -143,6 +143,22 @@ fn a_browser_that_is_wrong_about_being_offline_hinders_little() {
 }
 
 #[test]
+fn an_answer_that_was_on_its_way_does_not_end_being_offline() {
+    let mut world = World::open(9);
+    world.commands();
+    world.tell(Event::Online(false));
+    world.land(1);
+    assert_eq!(puts(&world.commands()), [4]);
+    for part in 2..=4 {
+        world.fail(Task::Put(part), Kind::Network);
+    }
+    assert_eq!(world.machine.stage(), Stage::Waiting);
+    assert_eq!(world.acts(), []);
+    world.tell(Event::Online(true));
+    assert_eq!(world.machine.stage(), Stage::Uploading);
+}
+
+#[test]
 fn a_night_without_network_is_slept_through_however_it_fails() {
     for kind in [Kind::Network, Kind::Stalled] {
         let mut world = World::open(3);

@@ -50,7 +50,9 @@ impl Client {
             let token = host.ask("token", JsValue::UNDEFINED).await;
             let bearer = match token {
                 Some(none) if none.is_null_or_undefined() => None,
-                some => Some("Bearer ".to_owned() + &*some.and_then(|token| token.as_string()).ok_or_else(no_token)?),
+                some => Some(
+                    "Bearer ".to_owned() + &*some.and_then(|token| token.as_string()).ok_or_else(no_token)?,
+                ),
             };
             let json = if body.is_undefined() { None } else { Some("application/json") };
             let headers = object(&[
@@ -58,7 +60,8 @@ impl Client {
                 ("content-type", json.into()),
                 ("if-none-match", seen),
             ]);
-            let request = object(&[("method", method.into()), ("url", url), ("headers", headers), ("json", body)]);
+            let request =
+                object(&[("method", method.into()), ("url", url), ("headers", headers), ("json", body)]);
             let answer = host.send(request).await?;
             if answer.is_ok() || answer.status == 304 {
                 return Ok(answer);

@@ -305,7 +305,11 @@ impl Driver {
     }
 
     /// What comes in meanwhile is kept in `early`.
-    async fn unless_canceled(&mut self, mut work: Looking, early: &mut Vec<Event>) -> Result<JsValue, Failure> {
+    async fn unless_canceled(
+        &mut self,
+        mut work: Looking,
+        early: &mut Vec<Event>,
+    ) -> Result<JsValue, Failure> {
         poll_fn(|context| {
             while let Some(event) = self.inbox.take() {
                 if matches!(event, Event::Canceled) {

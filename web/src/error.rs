@@ -200,7 +200,7 @@ impl Failure {
     /// Any one of that kind.
     #[cfg(test)]
     pub fn of_kind(kind: Kind) -> Self {
-        Self::new(kind, codes::INTERNAL, "")
+        Self::new(kind, codes::STORAGE_UNAVAILABLE, "")
     }
 
     fn new(kind: Kind, code: &'static str, sentence: impl Into<Cow<'static, str>>) -> Self {
@@ -240,7 +240,7 @@ mod tests {
         let said =
             |code: &str, retryable| Problem { code: code.into(), detail: "A sentence.".into(), retryable };
         for (status, problem, kind, code, sentence) in [
-            (0, Problem::default(), Kind::Network, "network", Failure::network().sentence),
+            (0, Problem::default(), Kind::Network, "network", Failure::network().sentence.clone()),
             (401, said("unauthorized", false), Kind::Expired, "unauthorized", "A sentence.".into()),
             (404, said("upload_gone", false), Kind::Gone, "upload_gone", "A sentence.".into()),
             (401, said("upload_expired", false), Kind::Expired, "upload_expired", "A sentence.".into()),

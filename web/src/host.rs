@@ -130,7 +130,10 @@ impl Answer {
 pub enum Claim {
     Nothing,
     /// It is under way.
-    Open { upload: String, saved: Saved },
+    Open {
+        upload: String,
+        saved: Saved,
+    },
     /// It is stored, and perhaps still being converted.
     Stored(Stored),
 }

@@ -1,6 +1,5 @@
 //! What has been sent, how fast, how much longer. Pure: times are handed in.
 
-
 /// Speed is told over this much of the past, in milliseconds.
 const SPAN_MS: u64 = 5_000;
 /// Reports come no oftener than this, in milliseconds: nobody reads faster.

@@ -9,8 +9,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
-use web::{Run, Surroundings};
 use web::crc::{crc64, to_base64};
+use web::{Run, Surroundings};
 use web_sys::Blob;
 
 wasm_bindgen_test_configure!(run_in_browser);
@@ -30,7 +30,13 @@ export const surround = (browser, file, tell, token, found) => Object.assign(bro
 export const introduce = (browser, run) => (browser.run = run);
 ")]
 extern "C" {
-    fn surround(browser: Browser, file: &Blob, tell: &JsValue, token: &Function, found: &JsValue) -> Surroundings;
+    fn surround(
+        browser: Browser,
+        file: &Blob,
+        tell: &JsValue,
+        token: &Function,
+        found: &JsValue,
+    ) -> Surroundings;
 
     /// As the face knows it.
     #[derive(Clone)]
@@ -436,7 +442,8 @@ async fn pausing_begins_nothing_new() {
 #[wasm_bindgen_test]
 async fn what_an_earlier_page_load_has_stored_is_not_sent_again() {
     // The first one is left alone in the middle, as a tab that is closed leaves it.
-    let first = start(Setting { faults: "slow-down", at_once: Some(1), until: "retry", ..Setting::default() });
+    let first =
+        start(Setting { faults: "slow-down", at_once: Some(1), until: "retry", ..Setting::default() });
     let video = first.video.clone();
     first.end.await.unwrap();
     first.run.pause(true);
@@ -445,7 +452,8 @@ async fn what_an_earlier_page_load_has_stored_is_not_sent_again() {
         r#"{{"upload":"{video}","partSize":{},"checksum":true,"parts":[]}}"#,
         5 * MIB
     ));
-    let setting = Setting { faults: "slow-down", found: found.unwrap(), video: Some(video), ..Setting::default() };
+    let setting =
+        Setting { faults: "slow-down", found: found.unwrap(), video: Some(video), ..Setting::default() };
     let outcome = start(setting).outcome().await;
     outcome.is_stored(SIZE);
     assert_eq!(number(&outcome.seen, "calls.list"), 1.0);
@@ -467,9 +475,8 @@ async fn one_that_was_canceled_is_aborted_at_last() {
     first.end.await.unwrap();
     first.run.pause(true);
     first._tell.forget();
-    let found = format!(
-        r#"{{"upload":"{video}","partSize":5242880,"checksum":true,"parts":[],"canceled":true}}"#
-    );
+    let found =
+        format!(r#"{{"upload":"{video}","partSize":5242880,"checksum":true,"parts":[],"canceled":true}}"#);
     let found = js_sys::JSON::parse(&found).unwrap();
     let outcome = start(Setting { found, video: Some(video), ..Setting::default() }).outcome().await;
     outcome.is_failed("canceled");
@@ -482,7 +489,8 @@ async fn one_that_is_stored_is_only_watched() {
     let outcome = whole.outcome().await;
     let found = js_sys::Object::new();
     Reflect::set(&found, &"stored".into(), &outcome.stored()).unwrap();
-    let setting = Setting { size: 9, found: found.into(), video: Some(video), until: "ready", ..Setting::default() };
+    let setting =
+        Setting { size: 9, found: found.into(), video: Some(video), until: "ready", ..Setting::default() };
     let again = start(setting).outcome().await;
     assert_eq!((&*text(&again.last, "type"), again.puts()), ("ready", 1.0));
 }

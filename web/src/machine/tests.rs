@@ -77,7 +77,7 @@ impl World {
         let mut world = Self::new(parts, None);
         assert_eq!(world.commands(), [Command::Open]);
         world.tell(Event::Opened(world.session()));
-        assert!(matches!(world.machine.commands.pop_front(), Some(Command::Keep(Note::Opened { .. }))));
+        assert!(matches!(world.machine.commands.remove(0), Command::Keep(Note::Opened { .. })));
         world
     }
 

@@ -8,8 +8,8 @@ import binaryen from "binaryen";
 
 const [made, glue, shrunk] = process.argv.slice(2);
 
-/** What rustc makes of the wasm target today; binaryen must be told, or it refuses the module or uses newer ones. */
-const FEATURES = ["bulk-memory", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
+/** What rustc makes of the wasm target today: more than these, and browsers of today would refuse the module. */
+const FEATURES = ["BulkMemory", "BulkMemoryOpt", "Multivalue", "MutableGlobals", "NontrappingFPToInt", "ReferenceTypes", "SignExt"];
 
 /** How the standard library words a panic. Nobody would read the words; and nothing else here formats anything. */
 const WORDING = [
@@ -21,8 +21,7 @@ const WORDING = [
 function withoutWords(wasm) {
   binaryen.setDebugInfo(true);
   const module = binaryen.readBinary(wasm);
-  const { BulkMemory, Multivalue, MutableGlobals, NontrappingFPToInt, ReferenceTypes, SignExt } = binaryen.Features;
-  module.setFeatures(BulkMemory | Multivalue | MutableGlobals | NontrappingFPToInt | ReferenceTypes | SignExt);
+  module.setFeatures(FEATURES.reduce((all, feature) => all | binaryen.Features[feature], binaryen.Features.MVP));
   for (let at = 0; at < module.getNumFunctions(); at++) {
     const { name } = binaryen.getFunctionInfo(module.getFunctionByIndex(at));
     if (WORDING.every((part) => part.test(name))) binaryen.Function(module.getFunction(name)).body = module.unreachable();
@@ -37,8 +36,7 @@ function optimize(wasm) {
     ...["--flatten", "--rereloop", "-Oz", "-Oz"],
     // Functions stay apart: what looks alike compresses better than what is merged.
     ...["--one-caller-inline-max-function-size", "0"],
-    ...["--minify-imports-and-exports-and-modules", "--strip-debug", "--strip-producers"],
-    ...FEATURES.map((feature) => `--enable-${feature}`),
+    ...["--minify-imports-and-exports-and-modules", "--strip-debug", "--strip-producers", "--strip-target-features"],
   ];
   const names = execFileSync(process.execPath, [tool, "-", ...options, "-o", shrunk], { input: wasm, encoding: "utf8" });
   return JSON.parse(names);
@@ -53,5 +51,9 @@ function renamed(text, { imports, exports }) {
     .replace(/(?<=wasm\.)\w+|\b__wb\w+(?=: function)/g, (name) => short.get(name) ?? name);
 }
 
-const names = optimize(withoutWords(readFileSync(made)));
-writeFileSync(glue, renamed(readFileSync(glue, "utf8"), names));
+const text = renamed(readFileSync(glue, "utf8"), optimize(withoutWords(readFileSync(made))));
+// What can't be compiled, or doesn't fit the glue, must not get any further.
+for (const { name } of WebAssembly.Module.imports(await WebAssembly.compile(readFileSync(shrunk)))) {
+  if (!text.includes(` ${name}: function`)) throw new Error(`The glue lacks what the wasm calls ${name}.`);
+}
+writeFileSync(glue, text);

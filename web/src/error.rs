@@ -206,9 +206,7 @@ impl Failure {
     /// Any one of that kind.
     #[cfg(test)]
     pub fn of_kind(kind: Kind) -> Self {
-        let mut failure = Self::from_store(500, "");
-        failure.0.kind = kind;
-        failure
+        Self::new(kind, codes::STORAGE_UNAVAILABLE, "")
     }
 
     fn new(kind: Kind, code: &'static str, sentence: impl Into<Cow<'static, str>>) -> Self {

@@ -227,8 +227,8 @@ impl Machine {
         let (ends, waits) = match &self.phase {
             Phase::Sending { parts, sign, .. } => {
                 let ends = parts.first_end(self.pace.silence_ms(), self.doubted);
-                let waits = parts.waits().into_iter().chain(sign.waits()).min();
-                (ends.into_iter().chain(sign.ends(self.doubted)).min(), waits)
+                let waits = earlier(parts.waits(), sign.waits());
+                (earlier(ends, sign.ends(self.doubted)), waits)
             }
             Phase::Opening { call }
             | Phase::Leaving { call }
@@ -245,7 +245,7 @@ impl Machine {
             Some(until) => Some(until),
             None => waits,
         };
-        ends.into_iter().chain(waits).min()
+        earlier(ends, waits)
     }
 
     pub fn stage(&self) -> Stage {
@@ -292,6 +292,14 @@ impl Machine {
     /// The most parts that may be in flight.
     pub fn most_at_once(&self) -> usize {
         self.pace.most()
+    }
+}
+
+/// The earlier of two times, either of which may never come.
+fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        _ => one.or(other),
     }
 }
 

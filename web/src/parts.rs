@@ -247,15 +247,15 @@ impl Parts {
             Some(slot) if matches!(slot.state, State::Flying { .. }) => slot.state = State::Landed(receipt),
             _ => return Verdict::Open,
         }
-        self.flying.retain(|other| *other != part);
+        strike(&mut self.flying, part);
         self.landed += 1;
         self.judge(part)
     }
 
     /// A part's CRC64NVME, as read from the file.
     pub fn hashed(&mut self, part: u32, crc: u64) -> Verdict {
-        self.unhashed.retain(|other| *other != part);
-        self.claimed.retain(|other| *other != part);
+        strike(&mut self.unhashed, part);
+        strike(&mut self.claimed, part);
         let Some(slot) = self.slot(part) else { return Verdict::Open };
         if slot.crc.replace(crc).is_some_and(|before| before != crc) {
             return Verdict::Changed;
@@ -298,7 +298,7 @@ impl Parts {
         }
         let tries = slot.tries;
         match std::mem::replace(&mut slot.state, State::Todo) {
-            State::Flying { .. } => self.flying.retain(|other| *other != part),
+            State::Flying { .. } => strike(&mut self.flying, part),
             State::Landed(_) => self.landed -= 1,
             State::Stored(_) => self.stored -= 1,
             State::Todo | State::Waiting { .. } | State::Claimed(_) => {}
@@ -455,6 +455,11 @@ pub fn patience_ends(since: u64, patience_ms: u64, doubted: Option<u64>) -> u64 
         Some(doubted) if doubted >= since => (doubted + DOUBT_MS).min(since + patience_ms),
         _ => since + patience_ms,
     }
+}
+
+/// Takes a part out of a list.
+fn strike(list: &mut Vec<u32>, part: u32) {
+    list.retain(|other| *other != part);
 }
 
 /// Part numbers are S3's, from 1.

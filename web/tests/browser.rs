@@ -2,6 +2,7 @@
 //! `cargo xtask test`, which starts the server (`tests/sink`) and names it in `GRELOUPIS_SINK`.
 
 #![cfg(target_arch = "wasm32")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy takes for other code")]
 
 use futures_channel::oneshot;
 use js_sys::{Array, Function, Object, Reflect, Uint8Array};
@@ -123,10 +124,10 @@ fn start(setting: Setting) -> Sent {
     let memory = told.clone();
     let tell = Closure::new(move |event: JsValue| {
         let kind = text(&event, "type");
-        if kind == setting.until || kind == "failed" {
-            if let Some(ended) = ended.take() {
-                let _ = ended.send(event.clone());
-            }
+        if (kind == setting.until || kind == "failed")
+            && let Some(ended) = ended.take()
+        {
+            let _ = ended.send(event.clone());
         }
         memory.borrow_mut().push(event);
     });

@@ -187,7 +187,7 @@ impl Machine {
     pub(super) fn abort(&mut self, because: Failure) {
         self.phase = Phase::Aborting { because, call: Call::due(PATIENCE_MS) };
         // What was decided before is void, but what is written down stays true.
-        self.commands.retain(|command| matches!(command, Command::Keep(_)));
+        self.only_notes();
         self.commands.push(Command::Keep(Note::Canceled));
     }
 
@@ -200,8 +200,12 @@ impl Machine {
     /// The end; what is written down stays, for a later page load.
     pub(super) fn leave(&mut self, outcome: Result<Stored, Failure>) {
         self.phase = Phase::Over;
-        self.commands.retain(|command| matches!(command, Command::Keep(_)));
+        self.only_notes();
         self.commands.push(Command::Finish(outcome));
+    }
+
+    fn only_notes(&mut self) {
+        self.commands.retain(|command| matches!(command, Command::Keep(_)));
     }
 
     /// Something went well for good.

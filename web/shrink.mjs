@@ -33,7 +33,7 @@ function withoutWords(wasm) {
 function optimize(wasm) {
   const tool = join(dirname(createRequire(import.meta.url).resolve("binaryen/package.json")), "bin/wasm-opt");
   const options = [
-    ...["--flatten", "--rereloop", "-Oz", "-Oz"],
+    ...["-Oz", "-Oz"],
     // Functions stay apart: what looks alike compresses better than what is merged.
     ...["--one-caller-inline-max-function-size", "0"],
     ...["--minify-imports-and-exports-and-modules", "--strip-debug", "--strip-producers", "--strip-target-features"],

@@ -248,7 +248,7 @@ fn audius_9888_progress_does_not_jump_back_on_a_repetition() {
 
     let mut machine = Machine::new(9, true, Pace::new(None), None);
     let at = |now| Moment { now, wall: now, chance: 0.0 };
-    let ticket = Ticket { part: 1, url: "u".into(), headers: "{}".into(), life_ms: None };
+    let ticket = Ticket { part: 1, url: "u".into(), headers: String::new(), life_ms: None };
     assert_eq!(machine.poll(at(0)), Some(Command::Open));
     let session = Session {
         upload: "t".into(),

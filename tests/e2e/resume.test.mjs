@@ -8,7 +8,7 @@ import * as e2e from "./support.mjs";
 
 const NAME = "bulky.mp4";
 /** Slow enough that there is time for everything, in bytes a second. */
-const SLOW = 12_000_000;
+const SLOW = 5_000_000;
 
 let browser;
 let system;

@@ -1,9 +1,7 @@
 // What the engine has done for it in a browser: requests, reads and waits. Each has a number, by which the engine
 // hears of its end. Knows nothing of uploads.
 
-/** Read at a time where one buffer serves all reads, in bytes: stays in the processor's cache. */
-const SIP = 2 ** 18;
-/** Read at a time elsewhere, in bytes: hashed in a millisecond, so that the page stays alive. */
+/** Read at a time, in bytes: hashed in a millisecond, so that the page stays alive. */
 const PIECE = 2 ** 20;
 /** Read and hashed at a stretch, in milliseconds; a page may be still for 50 without anyone noticing. */
 const WORK_MS = 20;
@@ -16,6 +14,8 @@ export class Browser {
   run;
   file;
   #begun = new Map();
+  /** The file as it is read at present: its reader, the position, and one buffer for all reads. */
+  #stream;
 
   /** Does one thing; the engine hears of its end, never right away, and not at all once it has it stopped. */
   begin(number, what, about) {
@@ -66,29 +66,40 @@ export class Browser {
 
   /** The same piece by piece, to be had with `next`; what it gives is good until the next one. */
   async *pieces({ start, end }) {
-    const slice = this.file.slice(start, end);
-    let reader;
-    try {
-      reader = slice.stream().getReader({ mode: "byob" });
-    } catch {
+    const stream = this.#stream?.at === start ? this.#stream : this.#open(start);
+    // Whoever stops in the middle leaves no stream behind of which nobody knows where it is.
+    this.#stream = undefined;
+    if (!stream) {
       // Files can't be read so everywhere.
       for (; start < end; start += PIECE) yield this.read({ start, end: Math.min(start + PIECE, end) });
       return;
     }
-    let buffer = new ArrayBuffer(SIP);
     let since = performance.now();
-    for (;;) {
-      // The view takes the buffer away and the answer brings it back; full, where the browser knows `min`: it has
-      // less to say, then, and less to clean up.
-      const { done, value } = await reader.read(new Uint8Array(buffer), { min: SIP });
-      if (value?.length) yield value;
-      if (done) return;
-      buffer = value.buffer;
+    for (stream.at = start; stream.at < end; ) {
+      // The view takes the buffer away and the answer brings it back; full, where the browser knows `min`.
+      const wanted = Math.min(PIECE, end - stream.at);
+      const { value } = await stream.reader.read(new Uint8Array(stream.buffer, 0, wanted), { min: wanted });
+      if (!value?.length) return;
+      stream.at += value.length;
+      yield value;
+      stream.buffer = value.buffer;
       // Bytes that are there already come without a pause in which the page could do anything else.
       if (performance.now() - since > WORK_MS) {
         await (globalThis.scheduler?.yield?.() ?? wait(0));
         since = performance.now();
       }
+    }
+    if (end < this.file.size) this.#stream = stream;
+  }
+
+  /** A stream of the file from `start` to its end, nothing where there can be none. Parts are mostly read in their
+      order, and one stream for all of them costs the browser less than one for each. */
+  #open(start) {
+    try {
+      const reader = this.file.slice(start).stream().getReader({ mode: "byob" });
+      return { reader, buffer: new ArrayBuffer(PIECE) };
+    } catch {
+      return undefined;
     }
   }
 

@@ -40,8 +40,8 @@ const FIRST_SILENCE_MS: u64 = 60_000;
 /// … and however slow it is.
 const LONGEST_SILENCE_MS: u64 = 300_000;
 
-/// Files are cut into about this many parts, as far as the bounds below allow …
-const PARTS_WANTED: u64 = 16;
+/// Files are cut into about this many parts, two for each connection, as far as the bounds below allow …
+const PARTS_WANTED: u64 = 2 * CONNECTIONS as u64;
 /// … or, on a line known to be fast, into one for each connection: every further one waits for its answers.
 const FAST_PARTS_WANTED: u64 = CONNECTIONS as u64;
 /// Bytes a millisecond from which on a line is fast: a lost part of the largest size is made up for in seconds.
@@ -399,7 +399,7 @@ mod tests {
     #[test]
     fn part_sizes_follow_the_file() {
         let sizes = [1, 128 * MIB, 256 * MIB, 300 * MIB, 1 << 40].map(|size| part_size(size, 0.0));
-        assert_eq!(sizes, [8 * MIB, 8 * MIB, 16 * MIB, 19 * MIB, 32 * MIB]);
+        assert_eq!(sizes, [8 * MIB, 11 * MIB, 22 * MIB, 25 * MIB, 32 * MIB]);
         let fast = [1, 128 * MIB, 256 * MIB, 1 << 40].map(|size| part_size(size, FAST));
         assert_eq!(fast, [8 * MIB, 22 * MIB, 43 * MIB, 64 * MIB]);
         for size in sizes {

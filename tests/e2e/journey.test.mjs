@@ -17,12 +17,21 @@ after(async () => {
   await system?.stop();
 });
 
+/** Where parts are sent to from now on. */
+function originsOfParts(page) {
+  const origins = new Set();
+  page.on("request", (request) => request.method() === "PUT" && origins.add(new URL(request.url()).origin));
+  return origins;
+}
+
 /** Drops a file, waits for its video, and judges all that doesn't depend on what the file is. */
 async function journey(path, name, { prepare } = {}) {
   const page = await e2e.openPage(browser, system.url, { prepare });
+  const origins = originsOfParts(page);
   await e2e.drop(page, [{ path }]);
   const card = e2e.cardOf(page, name);
   await e2e.reaches(card, "ready");
+  assert.deepEqual([...origins], [new URL(system.url).origin], "the page's own, so that no part needs a preflight");
 
   const video = await system.api(`/videos/${await e2e.videoIdOf(card)}`);
   assert.equal(video.status, "ready");
@@ -98,8 +107,7 @@ test("parts go to the storage's own origin where nothing stands in front of it",
   const apart = await e2e.System.start({ UPLOAD_BASE_URL: "" }, await e2e.carefulSite());
   try {
     const page = await e2e.openPage(browser, apart.url);
-    const origins = new Set();
-    page.on("request", (request) => request.method() === "PUT" && origins.add(new URL(request.url()).origin));
+    const origins = originsOfParts(page);
     const path = await e2e.bulkyClip();
     await e2e.drop(page, [{ path }]);
     const card = e2e.cardOf(page, "bulky.mp4");

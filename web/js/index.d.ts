@@ -36,7 +36,7 @@ export interface UploadOptions {
   signal?: AbortSignal;
   /** 1–64 of `A-Z a-z 0-9 _ -`. Default: the edge makes one. */
   videoId?: string;
-  /** In bytes: a whole number of MiB from 5 MiB to 5 GiB. Default: chosen by the file's size, 8–32 MiB. */
+  /** In bytes: a whole number of MiB from 5 MiB to 5 GiB. Default: chosen by the file's size and the line, 8–64 MiB. */
   partSize?: number;
   /** Parts in flight at once, 1–100. Default: `"auto"`. */
   concurrency?: number | "auto";

@@ -65,9 +65,7 @@ class Upload extends Browser {
   }
 
   start() {
-    // The browser's guess of the line, in bytes a millisecond; never above ten megabits a second.
-    const speed = (globalThis.navigator?.connection?.downlink ?? 0) * 125;
-    this.run = new Run({ ...this.#options, speed }, this);
+    this.run = new Run(this.#options, this);
     for (const [order, value] of this.#orders.splice(0)) this.order(order, value);
   }
 

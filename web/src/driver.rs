@@ -33,8 +33,6 @@ pub struct Settings {
     pub checks: bool,
     /// Whether to send what is no video, too.
     pub any_file: bool,
-    /// A guess of the line, in bytes a millisecond; 0 for none.
-    pub speed: f64,
 }
 
 thread_local! {
@@ -308,11 +306,7 @@ impl Driver {
             content_type: self.mime.map_or_else(|| self.file.content_type(), String::from),
             last_modified: self.file.last_modified(),
             video_id: self.settings.video_id.clone(),
-            part_size: Some(
-                self.settings
-                    .part_size
-                    .unwrap_or_else(|| pace::part_size(size, SPEED.get().max(self.settings.speed))),
-            ),
+            part_size: Some(self.settings.part_size.unwrap_or_else(|| pace::part_size(size, SPEED.get()))),
         }
     }
 

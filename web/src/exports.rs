@@ -32,7 +32,6 @@ impl Run {
             at_once: order.count_at("concurrency").map(|count| count as u32),
             checks: truth("checks"),
             any_file: truth("anyFile"),
-            speed: order.get("speed").and_then(|speed| speed.as_f64()).unwrap_or(0.0),
         };
         let file = File::new(order.get("file").unwrap_or_default(), host.clone());
         let client = Client { endpoint: order.text_at("endpoint").unwrap_or_default(), host: host.clone() };

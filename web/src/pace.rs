@@ -45,7 +45,7 @@ const PARTS_WANTED: u64 = 2 * CONNECTIONS as u64;
 /// … or, on a line known to be fast, into one for each connection: every further one waits for its answers.
 const FAST_PARTS_WANTED: u64 = CONNECTIONS as u64;
 /// Bytes a millisecond from which on a line is fast: a lost part of the largest size is made up for in seconds.
-const FAST: f64 = 1_250.0;
+const FAST: f64 = 12_500.0;
 /// Smaller parts spend more on requests, each with its preflight, than they save when one is sent again.
 const SMALLEST_WISH: u64 = 8 * MIB;
 /// Larger parts gain nothing, and each one lost costs that much.
@@ -260,8 +260,8 @@ impl Pace {
     }
 }
 
-/// The part size to ask for, in bytes, for a file of `size` bytes; `speed` is that of an earlier upload or the
-/// browser's guess, in bytes a millisecond, 0 if nothing is known.
+/// The part size to ask for, in bytes, for a file of `size` bytes; `speed` is that of an earlier upload, in
+/// bytes a millisecond, 0 if nothing is known.
 pub fn part_size(size: u64, speed: f64) -> u64 {
     let (wanted, largest) =
         if speed >= FAST { (FAST_PARTS_WANTED, LARGEST_FAST_WISH) } else { (PARTS_WANTED, LARGEST_WISH) };

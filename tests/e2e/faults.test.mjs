@@ -6,11 +6,9 @@
 //     node --test --test-name-pattern='answer lost' tests/e2e/faults.test.mjs
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Chromium, Firefox } from "./browsers.mjs";
 import * as proxied from "./proxied.mjs";
-import { Table } from "./table.mjs";
+import { suite } from "./rows.mjs";
 
 const { MIB } = proxied;
 
@@ -83,25 +81,8 @@ async function bandwidthSteps(tab, lane) {
   await lane.proxy.line({ bandwidth: 40_000_000 });
 }
 
-const table = new Table("faults");
-let pages;
-let lanes;
-let file;
-
-before(async () => {
-  file = await proxied.file();
-  pages = await proxied.barePages();
-  lanes = await proxied.Lanes.start(AT_ONCE, pages);
-});
-
-after(async () => {
-  await lanes?.stop();
-  await proxied.removePages(pages);
-  await table.publish();
-});
-
 /** One upload under one fault; says what it cost. */
-async function run(row, browser, lane) {
+async function run(row, browser, lane, file) {
   const profile = await browser.profile();
   let tab;
   try {
@@ -120,15 +101,4 @@ async function run(row, browser, lane) {
   }
 }
 
-for (const Browser of [Chromium, Firefox]) {
-  describe(Browser.name, { concurrency: AT_ONCE }, () => {
-    let browser;
-    before(async () => (browser = await Browser.start()));
-    after(() => browser?.close());
-
-    for (const row of ROWS) {
-      if (row.only && row.only !== Browser.name) continue;
-      test(row.name, () => lanes.with((lane) => table.row(row.name, Browser.name, () => run(row, browser, lane))));
-    }
-  });
-}
+suite("faults", ROWS, AT_ONCE, run);

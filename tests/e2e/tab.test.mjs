@@ -2,11 +2,9 @@
 // What the storage has is not sent a second time.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import { Chromium, Firefox } from "./browsers.mjs";
 import * as proxied from "./proxied.mjs";
+import { suite } from "./rows.mjs";
 import * as e2e from "./support.mjs";
-import { Table } from "./table.mjs";
 
 const PATIENCE = 90_000;
 const AT_ONCE = 2;
@@ -21,23 +19,6 @@ const ROWS = [
   { name: "the page is loaded anew at 60 %", from: 8, bytes: 1_000_000, end: (tab) => tab.reload(), stays: true },
 ];
 
-const table = new Table("resume");
-let pages;
-let lanes;
-let file;
-
-before(async () => {
-  file = await proxied.file();
-  pages = await proxied.barePages();
-  lanes = await proxied.Lanes.start(AT_ONCE, pages);
-});
-
-after(async () => {
-  await lanes?.stop();
-  await proxied.removePages(pages);
-  await table.publish();
-});
-
 /** Waits until all parts before `from` are stored and every other one that has begun stands still. */
 function standsStill(lane, { from, bytes }) {
   return e2e.until(async () => {
@@ -48,7 +29,7 @@ function standsStill(lane, { from, bytes }) {
   });
 }
 
-async function run(row, browser, lane) {
+async function run(row, browser, lane, file) {
   const profile = await browser.lasting();
   try {
     let tab = await profile.open(lane.page);
@@ -69,14 +50,4 @@ async function run(row, browser, lane) {
   }
 }
 
-for (const Browser of [Chromium, Firefox]) {
-  describe(Browser.name, { concurrency: AT_ONCE }, () => {
-    let browser;
-    before(async () => (browser = await Browser.start()));
-    after(() => browser?.close());
-
-    for (const row of ROWS) {
-      test(row.name, () => lanes.with((lane) => table.row(row.name, Browser.name, () => run(row, browser, lane))));
-    }
-  });
-}
+suite("resume", ROWS, AT_ONCE, run);

@@ -12,7 +12,7 @@ pub async fn take(app: &App, event: JobEvent) -> Result<(), ApiError> {
     let JobEvent { job_id, video_id, news } = event;
     let change = match news {
         JobNews::Progress(percent) => Change::Progress { job_id, percent },
-        JobNews::Complete(groups) => match outputs(&app.config.destination_bucket, &groups) {
+        JobNews::Complete(groups) => match outputs(&app.config.conversion.destination_bucket, &groups) {
             Some(outputs) => {
                 let duration_ms =
                     groups.iter().flat_map(|group| &group.output_details).find_map(|o| o.duration_in_ms);

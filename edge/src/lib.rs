@@ -88,6 +88,7 @@ impl App {
             CatalogConfig::Sqlite(path) => {
                 Sqlite::open(path).map_err(|error| ConfigError(format!("CATALOG is wrong: {}", error.0)))?
             }
+            CatalogConfig::DynamoDb(_) => return Err(ConfigError("CATALOG is wrong: not yet".into())),
         };
         Ok(Self(Arc::new(Parts {
             tokens: Tokens::new(config.upload_token_secret.expose()),
@@ -100,8 +101,8 @@ impl App {
             ),
             transcoder: Transcoder::new(
                 aws_sdk_mediaconvert::Client::new(aws.mediaconvert),
-                &config.media_convert_role,
-                &config.application,
+                &config.conversion.media_convert_role,
+                &config.conversion.application,
             ),
             catalog: Box::new(catalog),
             config,

@@ -101,7 +101,7 @@ async fn edge_behind(hop_url: &str, stack: &Stack, data: &Path) -> Api {
     });
     let job = JobTemplate::parse(include_str!("../../job.json")).unwrap();
     let (s3, mediaconvert) = (sdk(hop_url), sdk(&stack.mediaconvert));
-    let aws = Aws { s3: &s3, s3_path_style: true, mediaconvert: &mediaconvert };
+    let aws = Aws { s3: &s3, s3_path_style: true, mediaconvert: &mediaconvert, dynamodb: &s3 };
     let app = App::new(config.unwrap(), job, &aws).unwrap();
     Api::new(&serve(Router::new().nest("/api", app.router())).await)
 }

@@ -26,6 +26,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/2017-08-29/jobs", post(create_job).get(list_jobs))
         .route("/2017-08-29/jobs/{id}", get(get_job).delete(cancel_job))
+        .route("/2017-08-29/search", get(list_jobs))
         .route("/2017-08-29/endpoints", post(describe_endpoints))
         .route("/2017-08-29/probe", post(probe_file))
         .fallback(unknown_call)
@@ -64,7 +65,7 @@ async fn get_job(State(shared): Service, Path(id): Path<String>) -> Result<Json<
     Ok(Json(json!({"job": job})))
 }
 
-/// `ListJobs`: newest first unless asked otherwise.
+/// `ListJobs` and `SearchJobs`: newest first unless asked otherwise.
 async fn list_jobs(State(shared): Service, uri: Uri) -> Result<Json<Value>, ApiError> {
     let (jobs, next): (Vec<Job>, _) = shared.jobs.list(ListJobs::read(&uri)?).await?;
     let mut answer = json!({"jobs": jobs});

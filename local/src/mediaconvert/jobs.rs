@@ -132,6 +132,7 @@ impl Jobs {
         let sql = format!(
             "SELECT number, job FROM mediaconvert_jobs
              WHERE (?1 IS NULL OR number {compare} ?1) AND (?2 IS NULL OR status = ?2)
+             AND (?4 IS NULL OR instr(job ->> '$.settings.inputs[0].fileInput', ?4) > 0)
              ORDER BY number {order} LIMIT ?3"
         );
         self.db
@@ -139,10 +140,10 @@ impl Jobs {
                 let mut query = tx.prepare_cached(&sql)?;
                 // One more than asked for tells whether there is a next page.
                 let most = i64::from(wanted.max_results) + 1;
-                let rows = query
-                    .query_map(params![wanted.after, wanted.status.map(Status::as_str), most], |row| {
-                        Ok((row.get(0)?, row.get(1)?))
-                    })?;
+                let rows = query.query_map(
+                    params![wanted.after, wanted.status.map(Status::as_str), most, wanted.input_file],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )?;
                 let mut found: Vec<(i64, String)> = rows.collect::<Result<_, _>>()?;
                 let more = found.len() > usize::from(wanted.max_results);
                 found.truncate(wanted.max_results.into());

@@ -66,7 +66,7 @@ impl CreateJob {
     }
 }
 
-/// `ListJobs`.
+/// `ListJobs`, and `SearchJobs`, which is the same by input.
 #[derive(Debug)]
 pub struct ListJobs {
     /// 1 to 20.
@@ -75,6 +75,8 @@ pub struct ListJobs {
     pub after: Option<i64>,
     pub ascending: bool,
     pub status: Option<Status>,
+    /// A part of the first input's address.
+    pub input_file: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -85,6 +87,7 @@ struct ListJobsQuery {
     order: Option<Order>,
     status: Option<Status>,
     queue: Option<String>,
+    input_file: Option<String>,
 }
 
 #[derive(Deserialize, PartialEq)]
@@ -111,6 +114,7 @@ impl ListJobs {
             after,
             ascending: query.order == Some(Order::Ascending),
             status: query.status,
+            input_file: query.input_file.filter(|part| !part.is_empty()),
         })
     }
 }

@@ -83,7 +83,6 @@ pub struct Aws<'a> {
 impl App {
     /// Puts the edge together. Opens the catalog; reaches nothing else yet.
     pub fn new(config: Config, job: JobTemplate, aws: &Aws<'_>) -> Result<Self, ConfigError> {
-        let s3 = aws_sdk_s3::Client::from_conf(Store::settings(aws.s3, aws.s3_path_style).build());
         let catalog = match &config.catalog {
             CatalogConfig::Sqlite(path) => {
                 Sqlite::open(path).map_err(|error| ConfigError(format!("CATALOG is wrong: {}", error.0)))?
@@ -94,7 +93,7 @@ impl App {
             tokens: Tokens::new(config.upload_token_secret.expose()),
             auth: Auth::new(&config.auth),
             store: Store::new(
-                s3,
+                aws.s3,
                 &config.upload_bucket,
                 aws.s3_path_style,
                 config.upload_base_url.as_deref(),

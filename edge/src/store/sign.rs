@@ -205,9 +205,10 @@ impl<'a> Window<'a> {
         let scope = format!("{}/{}", &time[..8], place.scope);
         let credential = format!("{}/{scope}", key.access_key);
         let credential = utf8_percent_encode(&credential, QUERY);
-        let token = key.token.as_deref().map(|token| {
-            format!("&X-Amz-Security-Token={}", utf8_percent_encode(token, QUERY))
-        });
+        let token = key
+            .token
+            .as_deref()
+            .map(|token| format!("&X-Amz-Security-Token={}", utf8_percent_encode(token, QUERY)));
         let token = token.unwrap_or_default();
         let common = format!(
             "X-Amz-Algorithm={ALGORITHM}&X-Amz-Credential={credential}&X-Amz-Date={time}&X-Amz-Expires={URL_LIFE}"

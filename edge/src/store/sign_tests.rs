@@ -178,7 +178,8 @@ async fn an_hour_is_the_longest_life() {
 async fn another_origin_takes_the_place_of_the_buckets() {
     for pair in pairs() {
         let base = Some("https://site.example/up");
-        let sign = async |base| pair.ours.sign(&session("a b/c", "u"), &[1], base, NOW).await.unwrap().remove(0);
+        let sign =
+            async |base| pair.ours.sign(&session("a b/c", "u"), &[1], base, NOW).await.unwrap().remove(0);
         let (own, others) = (sign(None).await.url, sign(base).await.url);
         let (_, query) = own.split_once('?').unwrap();
         assert_eq!(others, format!("https://site.example/up/a%20b/c?{query}"));

@@ -14,6 +14,7 @@ pub enum ApiError {
     FileEmpty,
     FileTooLarge { size: u64, limit: u64 },
     BadVideoId,
+    OwnVideoId,
     VideoExists,
     Unauthorized(&'static str),
     AuthUnavailable,
@@ -54,7 +55,7 @@ impl ApiError {
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Code::BodyTooLarge),
             Self::FileEmpty => (StatusCode::BAD_REQUEST, Code::FileEmpty),
             Self::FileTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, Code::FileTooLarge),
-            Self::BadVideoId => (StatusCode::BAD_REQUEST, Code::BadVideoId),
+            Self::BadVideoId | Self::OwnVideoId => (StatusCode::BAD_REQUEST, Code::BadVideoId),
             Self::VideoExists => (StatusCode::CONFLICT, Code::VideoExists),
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, Code::Unauthorized),
             Self::AuthUnavailable => (StatusCode::SERVICE_UNAVAILABLE, Code::AuthUnavailable),
@@ -89,6 +90,9 @@ impl ApiError {
                 format!("The file has {size} bytes; at most {limit} are allowed.")
             }
             Self::BadVideoId => "A video id is 1 to 64 letters, digits, _ or -.".into(),
+            Self::OwnVideoId => {
+                "Videos are private here, and their ids are made here: leave videoId out.".into()
+            }
             Self::VideoExists => "There is a video of that id already, and none is ever overwritten.".into(),
             Self::Unauthorized(why) => (*why).into(),
             Self::AuthUnavailable => "Nobody can be recognized right now; try again shortly.".into(),

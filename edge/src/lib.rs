@@ -10,10 +10,12 @@ mod clock;
 mod completion;
 pub mod config;
 mod convert;
+mod cookies;
 mod error;
 mod event;
 pub mod job;
 mod key;
+mod origin;
 mod request;
 mod store;
 mod token;
@@ -24,6 +26,7 @@ mod videos;
 use crate::auth::Auth;
 use crate::catalog::{Catalog, Sqlite};
 use crate::config::{CatalogConfig, Config, ConfigError};
+use crate::cookies::Cookies;
 use crate::error::ApiError;
 use crate::event::Event;
 use crate::job::JobTemplate;
@@ -35,6 +38,7 @@ use aws_config::SdkConfig;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequest, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use lambda_http::request::RequestContext;
@@ -63,6 +67,8 @@ pub struct Parts {
     store: Store,
     transcoder: Transcoder,
     catalog: Box<dyn Catalog>,
+    /// With them videos are private.
+    cookies: Option<Cookies>,
 }
 
 impl Deref for App {
@@ -104,6 +110,7 @@ impl App {
                 &config.conversion.application,
             ),
             catalog: Box::new(catalog),
+            cookies: Cookies::new(&config, &job.destinations())?,
             config,
             job,
         })))
@@ -126,6 +133,7 @@ impl App {
             .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
             .layer(DefaultBodyLimit::max(LARGEST_BODY))
             .layer(self.cors())
+            .layer(from_fn_with_state(self.clone(), origin::only_through_the_cdn))
             .with_state(self.clone())
     }
 
@@ -143,6 +151,8 @@ impl App {
             .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_NONE_MATCH])
             .expose_headers([header::ETAG, header::RETRY_AFTER, HeaderName::from_static("date")])
             .max_age(PREFLIGHT_LIFE)
+            // A page of another origin keeps the cookies of private videos only so.
+            .allow_credentials(self.cookies.is_some())
     }
 }
 

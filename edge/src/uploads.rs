@@ -42,6 +42,8 @@ pub async fn open(
         return Err(ApiError::BadRequest("The file's name is longer than 4,096 bytes.".into()));
     }
     let video_id = match &request.video_id {
+        // What opens one private video must open no other, so no id may begin like another.
+        Some(_) if app.cookies.is_some() => return Err(ApiError::OwnVideoId),
         Some(asked) => VideoId::parse(asked).ok_or(ApiError::BadVideoId)?,
         None => VideoId::random()?,
     };

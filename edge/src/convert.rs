@@ -51,8 +51,7 @@ async fn start(app: &App, key: &IncomingKey, object: &ObjectVersion, size: u64) 
         Err(TranscoderError::Refused(_)) => Source::unknown(),
         Err(error) => return Err(error.into()),
     };
-    let settings =
-        app.job.settings(&input, &app.config.conversion.destination_bucket, key.video_id(), &source);
+    let settings = app.job.settings(&input, &app.config.conversion.destination_bucket, id, &source);
     let request_token = request_token(object);
     let job = NewJob { video_id: id, settings, request_token: &request_token };
     let change = match app.transcoder.create_job(job).await {

@@ -13,7 +13,6 @@ mod convert;
 mod cookies;
 mod error;
 mod event;
-pub mod job;
 mod key;
 mod origin;
 mod request;
@@ -22,6 +21,8 @@ mod token;
 mod transcoder;
 mod uploads;
 mod videos;
+
+pub use ::job;
 
 use crate::auth::Auth;
 use crate::catalog::{Catalog, Sqlite};

@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::Place;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
-use serde_json::Value;
+use serde_json::json;
 
 const RSA: &str = include_str!("../../tests/fixtures/keys/rsa-one.pem");
 const RSA_PKCS8: &str = include_str!("../../tests/fixtures/keys/rsa-one-pkcs8.pem");
@@ -81,6 +81,20 @@ fn each_folder_has_three_cookies_that_open_one_video_in_it() {
             assert!(!verifies(pem, &text[1..], &read(signature.1)));
         }
     }
+}
+
+/// By the commands of CloudFront's manual, with this key and policy: `openssl sha1 -sign` and `tr '+=/' '-_~'`.
+#[test]
+fn openssl_signs_the_same() {
+    let cookies = cookies("https://d1.cloudfront.net", RSA).unwrap().unwrap().of(ID, NOW);
+    let policy = "eyJTdGF0ZW1lbnQiOlt7IlJlc291cmNlIjoiaHR0cHM6Ly9kMS5jbG91ZGZyb250Lm5ldC9hc3NldHMvSExTLzAxMjM0NTY3\
+                  ODlhYmNkZWYwMTIzNDU2NyoiLCJDb25kaXRpb24iOnsiRGF0ZUxlc3NUaGFuIjp7IkFXUzpFcG9jaFRpbWUiOjE3OTU1MDMy\
+                  MDB9fX1dfQ__";
+    let signature = "mvG6Upq-Hhz2KfinfAI4bHeSGVp2o0STKHyVD82YuZk2eLUKsdmeUZjoquRoSQxjgoj0w~m0SeE8Wun8UQMJ4Cv55HqaJ\
+                     FeVZh-HfdxbpLS2b9QBXozHuSFwgqvf70jgo0MTXj48iU0pQm6aKTmcCecuZEMeXRBcQL0~mFsRN5eDUWc8qXN-mxbwAYJ\
+                     Vg53bErMQ9-L2WJVmjrKUKf2qaKQ0CISq4enT0w4~x8r6O04YYAMNolJRf2i4z8huJhpW5Xl183O9brPAtIeQkM-tN3JMl\
+                     1pY~J-LyboyfwAPqc9ST4J84-g61lP~KNhMHMQQNZhF5~OVLR4m9coDDZ7DoQ__";
+    assert_eq!((parts(&cookies[0]).1, parts(&cookies[1]).1), (policy, signature));
 }
 
 #[test]

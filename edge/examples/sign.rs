@@ -104,7 +104,8 @@ fn app(sdk: &SdkConfig) -> App {
         Some(value.into())
     });
     let job = JobTemplate::parse(include_str!("../../job.json")).unwrap();
-    App::new(config.unwrap(), job, &Aws { s3: sdk, s3_path_style: true, mediaconvert: sdk }).unwrap()
+    App::new(config.unwrap(), job, &Aws { s3: sdk, s3_path_style: true, mediaconvert: sdk, dynamodb: sdk })
+        .unwrap()
 }
 
 async fn post(router: &Router, path: &str, body: &Value) -> Vec<u8> {

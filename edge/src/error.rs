@@ -12,10 +12,15 @@ pub enum ApiError {
     BadRequest(String),
     BodyTooLarge,
     FileEmpty,
-    FileTooLarge { size: u64, limit: u64 },
+    FileTooLarge {
+        size: u64,
+        limit: u64,
+    },
     BadVideoId,
     OwnVideoId,
     VideoExists,
+    /// The most that one owner may have open.
+    TooManyUploads(u32),
     Unauthorized(&'static str),
     AuthUnavailable,
     Forbidden,
@@ -57,6 +62,7 @@ impl ApiError {
             Self::FileTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, Code::FileTooLarge),
             Self::BadVideoId | Self::OwnVideoId => (StatusCode::BAD_REQUEST, Code::BadVideoId),
             Self::VideoExists => (StatusCode::CONFLICT, Code::VideoExists),
+            Self::TooManyUploads(_) => (StatusCode::TOO_MANY_REQUESTS, Code::TooManyUploads),
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, Code::Unauthorized),
             Self::AuthUnavailable => (StatusCode::SERVICE_UNAVAILABLE, Code::AuthUnavailable),
             Self::Forbidden | Self::AroundTheCdn => (StatusCode::FORBIDDEN, Code::Forbidden),
@@ -94,6 +100,9 @@ impl ApiError {
                 "Videos are private here, and their ids are made here: leave videoId out.".into()
             }
             Self::VideoExists => "There is a video of that id already, and none is ever overwritten.".into(),
+            Self::TooManyUploads(most) => {
+                format!("You have {most} uploads open, as many as are allowed; finish or cancel one first.")
+            }
             Self::Unauthorized(why) => (*why).into(),
             Self::AuthUnavailable => "Nobody can be recognized right now; try again shortly.".into(),
             Self::Forbidden => "This upload belongs to somebody else.".into(),

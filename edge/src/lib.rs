@@ -4,6 +4,7 @@
 //! types stop: `store`, `transcoder`, `catalog`'s databases, `auth`. Handlers: `uploads`, `videos`,
 //! `convert`, `completion`. Here they come together.
 
+mod announce;
 mod auth;
 mod catalog;
 mod clock;
@@ -15,6 +16,7 @@ mod error;
 mod event;
 mod key;
 mod origin;
+mod reconcile;
 mod request;
 mod store;
 mod token;
@@ -25,12 +27,13 @@ mod videos;
 pub use ::job;
 
 use crate::auth::Auth;
-use crate::catalog::{Catalog, Sqlite};
+use crate::catalog::{Catalog, DynamoDb, Entry, Sqlite};
 use crate::config::{CatalogConfig, Config, ConfigError};
 use crate::cookies::Cookies;
 use crate::error::ApiError;
 use crate::event::Event;
 use crate::job::JobTemplate;
+use crate::key::IncomingKey;
 use crate::request::Body;
 use crate::store::Store;
 use crate::token::Tokens;
@@ -70,7 +73,11 @@ pub struct Parts {
     catalog: Box<dyn Catalog>,
     /// With them videos are private.
     cookies: Option<Cookies>,
+    clock: Clock,
 }
+
+/// What time it is, in milliseconds since 1970.
+pub type Clock = fn() -> u64;
 
 impl Deref for App {
     type Target = Parts;
@@ -85,16 +92,29 @@ pub struct Aws<'a> {
     /// Whether S3 takes the bucket's name in the path only, as stores outside AWS do.
     pub s3_path_style: bool,
     pub mediaconvert: &'a SdkConfig,
+    pub dynamodb: &'a SdkConfig,
 }
 
 impl App {
     /// Puts the edge together. Opens the catalog; reaches nothing else yet.
     pub fn new(config: Config, job: JobTemplate, aws: &Aws<'_>) -> Result<Self, ConfigError> {
-        let catalog = match &config.catalog {
+        Self::with_clock(config, job, aws, clock::now_ms)
+    }
+
+    /// The same with another clock, for tests that can't wait for a lease to run out.
+    pub fn with_clock(
+        config: Config,
+        job: JobTemplate,
+        aws: &Aws<'_>,
+        clock: Clock,
+    ) -> Result<Self, ConfigError> {
+        let catalog: Box<dyn Catalog> = match &config.catalog {
             CatalogConfig::Sqlite(path) => {
-                Sqlite::open(path).map_err(|error| ConfigError(format!("CATALOG is wrong: {}", error.0)))?
+                Box::new(Sqlite::open(path).map_err(|why| ConfigError(format!("CATALOG is wrong: {why}")))?)
             }
-            CatalogConfig::DynamoDb(_) => return Err(ConfigError("CATALOG is wrong: not yet".into())),
+            CatalogConfig::DynamoDb(table) => {
+                Box::new(DynamoDb::new(aws_sdk_dynamodb::Client::new(aws.dynamodb), table))
+            }
         };
         Ok(Self(Arc::new(Parts {
             tokens: Tokens::new(config.upload_token_secret.expose()),
@@ -110,11 +130,25 @@ impl App {
                 &config.conversion.media_convert_role,
                 &config.conversion.application,
             ),
-            catalog: Box::new(catalog),
             cookies: Cookies::new(&config, &job.destinations())?,
+            catalog,
+            clock,
             config,
             job,
         })))
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        (self.clock)()
+    }
+
+    /// A video of which nothing has happened yet.
+    pub(crate) fn entry(&self, key: &IncomingKey, owner: &str, size: u64) -> Entry {
+        Entry {
+            key: Some(key.as_str().into()),
+            announced: self.config.conversion.callback.is_none(),
+            ..Entry::new(key.video_id().as_str(), owner, size, self.now_ms())
+        }
     }
 
     /// All routes, at the root and under `/api`, where a CDN sends them unchanged.
@@ -196,6 +230,7 @@ async fn handle(app: &App, event: Value) -> Result<(), ApiError> {
             outcome
         }
         Event::Job(job) => completion::take(app, job).await,
+        Event::Reconcile(event) => reconcile::reconcile(app, &event).await,
         Event::Ignored(why) => {
             tracing::info!(why, "an event is ignored");
             Ok(())

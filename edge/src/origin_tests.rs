@@ -35,7 +35,12 @@ fn app(settings: &[(&str, &str)]) -> App {
         SdkConfig::builder().behavior_version(BehaviorVersion::latest()).region(Region::new("eu-west-1"));
     let sdk = sdk.build();
     let job = JobTemplate::parse(include_str!("../../job.json")).unwrap();
-    App::new(config.unwrap(), job, &Aws { s3: &sdk, s3_path_style: false, mediaconvert: &sdk }).unwrap()
+    App::new(
+        config.unwrap(),
+        job,
+        &Aws { s3: &sdk, s3_path_style: false, mediaconvert: &sdk, dynamodb: &sdk },
+    )
+    .unwrap()
 }
 
 async fn ask(app: &App, method: Method, path: &str, headers: &[(&str, &str)]) -> Response {
@@ -140,14 +145,14 @@ async fn a_private_video_brings_its_cookies_when_it_is_ready() {
     let app = app(&settings);
     let path = format!("/api/videos/{ID}");
     let mut entry = crate::catalog::Entry::new(ID, "local", 1, 1_000);
-    app.catalog.add(entry.clone()).await.unwrap();
+    app.catalog.add(entry.clone(), 9).await.unwrap();
     let cookies = |answer: &Response| answer.headers().get_all(header::SET_COOKIE).iter().count();
     let answer = ask(&app, Method::GET, &path, &[]).await;
     assert_eq!((answer.status(), cookies(&answer)), (StatusCode::OK, 0), "not yet");
 
     app.catalog.forget(ID).await.unwrap();
     entry.status = wire::VideoStatus::Ready;
-    app.catalog.add(entry).await.unwrap();
+    app.catalog.add(entry, 9).await.unwrap();
     let answer = ask(&app, Method::GET, &path, &[("origin", "https://a.example")]).await;
     // Three for each of the template's folders.
     assert_eq!((answer.status(), cookies(&answer)), (StatusCode::OK, 9));

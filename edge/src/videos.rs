@@ -3,7 +3,7 @@
 use crate::App;
 use crate::auth::Caller;
 use crate::catalog::{Cursor, Entry, Outputs};
-use crate::clock::{self, rfc3339};
+use crate::clock::rfc3339;
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::request::has_version;
@@ -37,7 +37,7 @@ pub async fn get(
         false => (answer_headers, Json(to_video(&app.config, entry))).into_response(),
     };
     if let Some(cookies) = app.cookies.as_ref().filter(|_| ready) {
-        for cookie in cookies.of(&video_id, clock::now_ms() / 1000) {
+        for cookie in cookies.of(&video_id, app.now_ms() / 1000) {
             answer.headers_mut().append(header::SET_COOKIE, cookie);
         }
     }

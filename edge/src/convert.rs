@@ -73,7 +73,7 @@ pub async fn make_job(
         Err(TranscoderError::Refused(_)) => Source::unknown(),
         Err(error) => return Err(error.into()),
     };
-    let settings = template.settings(input, destination_bucket, video_id, &source);
+    let settings = template.settings(input, destination_bucket, video_id.as_str(), &source);
     let job = NewJob { video_id: video_id.as_str(), settings, request_token };
     match transcoder.create_job(job).await {
         Ok(job_id) => {

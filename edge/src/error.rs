@@ -17,11 +17,14 @@ pub enum ApiError {
         limit: u64,
     },
     BadVideoId,
+    OwnVideoId,
     VideoExists,
     /// The most that one owner may have open.
     TooManyUploads(u32),
     Unauthorized(&'static str),
+    AuthUnavailable,
     Forbidden,
+    AroundTheCdn,
     BadUpload,
     UploadExpired,
     UploadGone,
@@ -57,11 +60,12 @@ impl ApiError {
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Code::BodyTooLarge),
             Self::FileEmpty => (StatusCode::BAD_REQUEST, Code::FileEmpty),
             Self::FileTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, Code::FileTooLarge),
-            Self::BadVideoId => (StatusCode::BAD_REQUEST, Code::BadVideoId),
+            Self::BadVideoId | Self::OwnVideoId => (StatusCode::BAD_REQUEST, Code::BadVideoId),
             Self::VideoExists => (StatusCode::CONFLICT, Code::VideoExists),
             Self::TooManyUploads(_) => (StatusCode::TOO_MANY_REQUESTS, Code::TooManyUploads),
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, Code::Unauthorized),
-            Self::Forbidden => (StatusCode::FORBIDDEN, Code::Forbidden),
+            Self::AuthUnavailable => (StatusCode::SERVICE_UNAVAILABLE, Code::AuthUnavailable),
+            Self::Forbidden | Self::AroundTheCdn => (StatusCode::FORBIDDEN, Code::Forbidden),
             Self::BadUpload => (StatusCode::NOT_FOUND, Code::BadUpload),
             Self::UploadExpired => (StatusCode::GONE, Code::UploadExpired),
             Self::UploadGone => (StatusCode::GONE, Code::UploadGone),
@@ -92,12 +96,17 @@ impl ApiError {
                 format!("The file has {size} bytes; at most {limit} are allowed.")
             }
             Self::BadVideoId => "A video id is 1 to 64 letters, digits, _ or -.".into(),
+            Self::OwnVideoId => {
+                "Videos are private here, and their ids are made here: leave videoId out.".into()
+            }
             Self::VideoExists => "There is a video of that id already, and none is ever overwritten.".into(),
             Self::TooManyUploads(most) => {
                 format!("You have {most} uploads open, as many as are allowed; finish or cancel one first.")
             }
             Self::Unauthorized(why) => (*why).into(),
+            Self::AuthUnavailable => "Nobody can be recognized right now; try again shortly.".into(),
             Self::Forbidden => "This upload belongs to somebody else.".into(),
+            Self::AroundTheCdn => "Come in through the CDN.".into(),
             Self::BadUpload => "This is no upload token of ours, or it was changed.".into(),
             Self::UploadExpired => "The upload was opened too long ago; start it again.".into(),
             Self::UploadGone => "The upload was aborted or removed; start it again.".into(),

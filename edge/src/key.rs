@@ -5,6 +5,7 @@ use std::fmt;
 /// The folder that browsers upload to.
 pub const INCOMING: &str = "inputs/";
 const MAX_ID: usize = 64;
+const RANDOM_BYTES: usize = 12;
 const MAX_EXTENSION: usize = 10;
 
 /// A video's id: 1–64 of `A-Z a-z 0-9 _ -`.
@@ -20,9 +21,15 @@ impl VideoId {
 
     /// A new id of 24 hex digits. Random, not ordered by time: S3 splits its load by key prefix.
     pub fn random() -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; 12];
+        let mut bytes = [0; RANDOM_BYTES];
         getrandom::fill(&mut bytes)?;
         Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+    }
+
+    /// Whether it has the form of those made here, of which none begins like another.
+    pub fn is_made_here(text: &str) -> bool {
+        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        text.len() == 2 * RANDOM_BYTES && text.bytes().all(hex)
     }
 
     pub fn as_str(&self) -> &str {

@@ -11,10 +11,11 @@ mod clock;
 mod completion;
 pub mod config;
 mod convert;
+mod cookies;
 mod error;
 mod event;
-pub mod job;
 mod key;
+mod origin;
 mod reconcile;
 mod request;
 mod store;
@@ -23,9 +24,12 @@ mod transcoder;
 mod uploads;
 mod videos;
 
+pub use ::job;
+
 use crate::auth::Auth;
 use crate::catalog::{Catalog, DynamoDb, Entry, Sqlite};
 use crate::config::{CatalogConfig, Config, ConfigError};
+use crate::cookies::Cookies;
 use crate::error::ApiError;
 use crate::event::Event;
 use crate::job::JobTemplate;
@@ -38,6 +42,7 @@ use aws_config::SdkConfig;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequest, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use lambda_http::request::RequestContext;
@@ -66,6 +71,8 @@ pub struct Parts {
     store: Store,
     transcoder: Transcoder,
     catalog: Box<dyn Catalog>,
+    /// With them videos are private.
+    cookies: Option<Cookies>,
     clock: Clock,
 }
 
@@ -101,7 +108,6 @@ impl App {
         aws: &Aws<'_>,
         clock: Clock,
     ) -> Result<Self, ConfigError> {
-        let s3 = aws_sdk_s3::Client::from_conf(Store::settings(aws.s3, aws.s3_path_style).build());
         let catalog: Box<dyn Catalog> = match &config.catalog {
             CatalogConfig::Sqlite(path) => {
                 Box::new(Sqlite::open(path).map_err(|why| ConfigError(format!("CATALOG is wrong: {why}")))?)
@@ -114,7 +120,7 @@ impl App {
             tokens: Tokens::new(config.upload_token_secret.expose()),
             auth: Auth::new(&config.auth),
             store: Store::new(
-                s3,
+                aws.s3,
                 &config.upload_bucket,
                 aws.s3_path_style,
                 config.upload_base_url.as_deref(),
@@ -124,6 +130,7 @@ impl App {
                 &config.conversion.media_convert_role,
                 &config.conversion.application,
             ),
+            cookies: Cookies::new(&config, &job.destinations())?,
             catalog,
             clock,
             config,
@@ -161,6 +168,7 @@ impl App {
             .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
             .layer(DefaultBodyLimit::max(LARGEST_BODY))
             .layer(self.cors())
+            .layer(from_fn_with_state(self.clone(), origin::only_through_the_cdn))
             .with_state(self.clone())
     }
 
@@ -178,6 +186,8 @@ impl App {
             .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_NONE_MATCH])
             .expose_headers([header::ETAG, header::RETRY_AFTER, HeaderName::from_static("date")])
             .max_age(PREFLIGHT_LIFE)
+            // A page of another origin keeps the cookies of private videos only so.
+            .allow_credentials(self.cookies.is_some())
     }
 }
 

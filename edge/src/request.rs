@@ -29,7 +29,7 @@ impl FromRequestParts<App> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        app.auth.caller(&parts.headers)
+        app.auth.caller(&parts.headers).await
     }
 }
 

@@ -15,7 +15,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use std::collections::BTreeSet;
 use wire::{
-    ChecksumKind, CompleteUpload, CompletedPart, MAX_PARTS_PER_CALL, OpenUpload, Part, PartPlan, SignParts,
+    ChecksumKind, CompleteUpload, CompletedPart, MAX_PARTS_PER_CALL, OpenUpload, PartPlan, SignParts,
     SignedParts, UploadCompleted, UploadOpened, UploadState, UploadStatus,
 };
 
@@ -40,6 +40,8 @@ pub async fn open(
         return Err(ApiError::BadRequest("The file's name is longer than 4,096 bytes.".into()));
     }
     let video_id = match &request.video_id {
+        // What opens one private video must open no other, so no id may begin like another.
+        Some(_) if app.cookies.is_some() => return Err(ApiError::OwnVideoId),
         Some(asked) => VideoId::parse(asked).ok_or(ApiError::BadVideoId)?,
         None => VideoId::random()?,
     };
@@ -88,7 +90,7 @@ pub async fn open(
         part_count: plan.part_count(),
         checksum: ChecksumKind::Crc64Nvme,
         expires_at: clock::rfc3339(session.expires * 1000),
-        parts: signed(&app, &session, &first).await?,
+        parts: app.store.sign(&session, &first).await?,
     };
     Ok((StatusCode::CREATED, Json(opened)))
 }
@@ -128,15 +130,7 @@ pub async fn sign(
     if numbers.iter().collect::<BTreeSet<_>>().len() < numbers.len() {
         return Err(ApiError::BadPartNumbers("A part number is asked for twice.".into()));
     }
-    Ok(Json(SignedParts { parts: signed(&app, &session, numbers).await? }))
-}
-
-async fn signed(app: &App, session: &Session, numbers: &[u32]) -> Result<Vec<Part>, ApiError> {
-    let mut parts = Vec::with_capacity(numbers.len());
-    for number in numbers {
-        parts.push(app.store.sign(session, *number).await?);
-    }
-    Ok(parts)
+    Ok(Json(SignedParts { parts: app.store.sign(&session, numbers).await? }))
 }
 
 /// `GET /uploads/{upload}`: what S3 has of it.

@@ -31,10 +31,17 @@ pub async fn get(
     let etag = format!("\"{:x}\"", entry.updated_ms);
     // The browser may keep it, but asks each time whether it is still true.
     let answer_headers = [(header::ETAG, etag.clone()), (header::CACHE_CONTROL, "private, no-cache".into())];
-    if has_version(&headers, &etag) {
-        return Ok((StatusCode::NOT_MODIFIED, answer_headers).into_response());
+    let ready = entry.status == wire::VideoStatus::Ready;
+    let mut answer = match has_version(&headers, &etag) {
+        true => (StatusCode::NOT_MODIFIED, answer_headers).into_response(),
+        false => (answer_headers, Json(to_video(&app.config, entry))).into_response(),
+    };
+    if let Some(cookies) = app.cookies.as_ref().filter(|_| ready) {
+        for cookie in cookies.of(&video_id, app.now_ms() / 1000) {
+            answer.headers_mut().append(header::SET_COOKIE, cookie);
+        }
     }
-    Ok((answer_headers, Json(to_video(&app.config, entry))).into_response())
+    Ok(answer)
 }
 
 #[derive(Deserialize)]

@@ -13,6 +13,12 @@ async fn job_json_fits_the_service_model_and_the_promises() {
     python(&[concat!(env!("CARGO_MANIFEST_DIR"), "/python/job_json.py"), JOB_JSON]).await;
 }
 
+#[tokio::test]
+async fn the_model_that_job_json_is_checked_by_is_the_services() {
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../edge/job/src/model.json");
+    python(&[concat!(env!("CARGO_MANIFEST_DIR"), "/python/job_model.py"), model]).await;
+}
+
 /// All that `job.json` promises, of a landscape clip with sound.
 #[tokio::test]
 async fn a_clip_becomes_the_whole_ladder() {

@@ -71,8 +71,10 @@ codes! {
     TooManyUploads, "too_many_uploads", "Too many uploads are open", true;
     /// No bearer token, or one that doesn't verify.
     Unauthorized, "unauthorized", "Sign in first", false;
-    /// The token, upload or video is somebody else's.
-    Forbidden, "forbidden", "This belongs to somebody else", false;
+    /// The keys that tokens are verified by can't be had.
+    AuthUnavailable, "auth_unavailable", "Sign-ins can't be verified now", true;
+    /// The token, upload or video is somebody else's, or the request went around the CDN.
+    Forbidden, "forbidden", "This isn't for you", false;
     /// The upload token doesn't verify.
     BadUpload, "bad_upload", "The upload token isn't valid", false;
     /// The upload token's time is over.

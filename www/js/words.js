@@ -73,6 +73,7 @@ const PROBLEMS = {
   bad_video_id: ["The name for this video isn't allowed.", START_OVER],
   video_exists: ["This video has been stored before.", "Look for it under the earlier videos."],
   unauthorized: ["You have to sign in first.", "Try again with an access token."],
+  auth_unavailable: ["Nobody can sign in right now.", LATER],
   forbidden: ["This belongs to somebody else.", "Use the access token that it was sent with."],
   bad_upload: ["This upload isn't known here.", START_OVER],
   upload_expired: ["This upload took longer than it may.", START_OVER],

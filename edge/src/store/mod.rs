@@ -1,25 +1,23 @@
-//! S3: the only file that knows its SDK. Failures are classified here, once.
+//! S3: the only folder that knows its SDK. Failures are classified here, once.
+
+mod sign;
 
 use crate::error::{ApiError, Service};
 use crate::key::INCOMING;
 use crate::token::Session;
+use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{ChecksumMode, CompletedMultipartUpload, CompletedPart as S3Part};
+use sign::Signer;
 use std::error::Error;
-use std::time::Duration;
 use wire::{CompletedPart, Part, StoredPart};
-
-/// How long a part's URL may be used.
-const URL_LIFE: Duration = Duration::from_secs(3600);
 
 pub struct Store {
     client: Client,
     bucket: String,
-    /// The bucket stands in the path of URLs, not in their host.
-    path_style: bool,
+    signer: Signer,
     /// Takes the place of S3's origin in part URLs.
     base_url: Option<String>,
 }
@@ -117,17 +115,21 @@ fn bare(etag: Option<String>) -> String {
 }
 
 impl Store {
-    pub fn new(client: Client, bucket: &str, path_style: bool, base_url: Option<&str>) -> Self {
-        Self { client, bucket: bucket.into(), path_style, base_url: base_url.map(str::to_owned) }
+    /// `path_style`: the bucket stands in the path of URLs, not in their host.
+    pub fn new(sdk: &SdkConfig, bucket: &str, path_style: bool, base_url: Option<&str>) -> Self {
+        let client = Client::from_conf(Self::settings(sdk, path_style));
+        let signer = Signer::new(client.clone(), bucket, sdk.credentials_provider());
+        Self { client, bucket: bucket.into(), signer, base_url: base_url.map(str::to_owned) }
     }
 
     /// The client's settings: no checksum of its own in signed URLs, since parts are sent bare and S3
     /// computes CRC64NVME anyway.
-    pub fn settings(sdk: &aws_config::SdkConfig, path_style: bool) -> Builder {
+    fn settings(sdk: &SdkConfig, path_style: bool) -> aws_sdk_s3::Config {
         Builder::from(sdk)
             .force_path_style(path_style)
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            .build()
     }
 
     pub fn bucket(&self) -> &str {
@@ -145,37 +147,10 @@ impl Store {
         opened.upload_id.ok_or_else(|| no_answer(DOING))
     }
 
-    /// Signs a `PUT` for one part.
-    pub async fn sign(&self, session: &Session, part_number: u32) -> Result<Part, StoreError> {
-        const DOING: &str = "signing a part";
-        let unsignable = || no_answer(DOING);
-        let now = crate::clock::now_ms();
-        let config = PresigningConfig::expires_in(URL_LIFE).map_err(|_| unsignable())?;
-        let signed = self
-            .client
-            .upload_part()
-            .bucket(&session.bucket)
-            .key(&session.key)
-            .upload_id(&session.s3_upload)
-            .part_number(i32::try_from(part_number).map_err(|_| unsignable())?)
-            .presigned(config)
-            .await
-            .map_err(classify(DOING))?;
-        let headers = signed.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let url = self.rewritten(signed.uri()).ok_or_else(unsignable)?;
-        let expires_at = crate::clock::rfc3339(now + URL_LIFE.as_secs() * 1000);
-        Ok(Part { part_number, url, headers, expires_at })
-    }
-
-    /// With a base URL, `https://BUCKET.s3…/KEY?…` becomes `BASE/KEY?…`. What stands behind the base sends
-    /// the request on to the bucket's own host, which the signature is for.
-    fn rewritten(&self, url: &str) -> Option<String> {
-        let Some(base) = &self.base_url else { return Some(url.to_owned()) };
-        let uri: http::Uri = url.parse().ok()?;
-        let path = uri.path_and_query()?.as_str();
-        let bucket = format!("/{}", self.bucket);
-        let path = if self.path_style { path.strip_prefix(&bucket)? } else { path };
-        Some(format!("{base}{path}"))
+    /// Signs a `PUT` for each of these parts. Makes no call to AWS, unless for credentials.
+    pub async fn sign(&self, session: &Session, numbers: &[u32]) -> Result<Vec<Part>, StoreError> {
+        let now = crate::clock::now_ms() / 1000;
+        self.signer.sign(session, numbers, self.base_url.as_deref(), now).await
     }
 
     /// All parts that S3 has, whatever the number of pages.
@@ -291,5 +266,9 @@ impl Store {
 }
 
 fn no_answer(doing: &'static str) -> StoreError {
-    StoreError::Unavailable(Service { doing, code: "an answer that lacks what it must have".into() })
+    unavailable(doing, "an answer that lacks what it must have")
+}
+
+fn unavailable(doing: &'static str, code: &str) -> StoreError {
+    StoreError::Unavailable(Service { doing, code: code.into() })
 }

@@ -1,13 +1,30 @@
-//! job.json and what was found in the file, made into the settings of one MediaConvert job. Pure.
+//! job.json, checked, and with what was found in the file made into the settings of one MediaConvert job. Pure.
 
-use crate::key::VideoId;
+mod model;
+
 use serde_json::{Map, Value};
+
+/// The repository's own, which is known to be good.
+pub const BUILT_IN: &str = include_str!("../../../job.json");
 
 /// MediaConvert's smallest side of a picture.
 const SMALLEST_SIDE: u64 = 32;
 /// Members whose keys are names given by people, not by the API.
 const MAPS: [&str; 4] =
     ["AudioSelectors", "AudioSelectorGroups", "CaptionSelectors", "DynamicAudioSelectors"];
+
+/// Folders and names that other programs build on.
+const PROMISED: [(&str, &str); 9] = [
+    ("HLS", ".m3u8"),
+    ("HLS", "_360.m3u8"),
+    ("HLS", "_540.m3u8"),
+    ("HLS", "_720.m3u8"),
+    ("HLS", "_1080.m3u8"),
+    ("MP4", "_540.mp4"),
+    ("MP4", "_720.mp4"),
+    ("MP4", "_1080.mp4"),
+    ("Thumbnails", ".0000000.jpg"),
+];
 
 /// The settings that every job starts from: job.json, with the names as the console writes them.
 #[derive(Clone, Debug)]
@@ -36,40 +53,57 @@ impl JobTemplate {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut json: Value =
             serde_json::from_str(text).map_err(|error| format!("job.json isn't valid JSON: {error}"))?;
-        let settings = json.get_mut("Settings").map(Value::take).unwrap_or(json);
-        if !settings.pointer("/Inputs/0").is_some_and(Value::is_object) {
-            return Err("job.json: Inputs must be a list of at least one object".into());
-        }
-        let groups =
-            settings.get("OutputGroups").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        if groups.is_empty() {
-            return Err("job.json: OutputGroups must be a list of at least one object".into());
-        }
-        for (at, group) in groups.iter().enumerate() {
-            let wrong = |what: &str| format!("job.json: OutputGroups[{at}].{what}");
-            match destination_of(group) {
-                Some(to) if !to.contains("://") && !to.starts_with('/') && to.ends_with('/') => {}
-                Some(_) => {
-                    return Err(wrong("OutputGroupSettings…Destination must be a folder, as in assets/HLS/"));
-                }
-                None => return Err(wrong("OutputGroupSettings must name a Destination")),
-            }
-            if group.get("Outputs").and_then(Value::as_array).is_none_or(Vec::is_empty) {
-                return Err(wrong("Outputs must be a list of at least one object"));
-            }
+        let wrapped = json.get_mut("Settings").map(Value::take);
+        let path = if wrapped.is_some() { "Settings." } else { "" };
+        let settings = wrapped.unwrap_or(json);
+        // A start has no time for what the tests have done.
+        if text != BUILT_IN {
+            model::check(&settings, path.trim_end_matches('.'))
+                .and_then(|()| usable(&settings).map_err(|fault| format!("{path}{fault}")))
+                .map_err(|fault| format!("job.json: {fault}"))?;
         }
         Ok(Self(settings))
     }
 
-    /// The folders that outputs go to, such as `assets/HLS/`.
+    /// The folders of the output groups, `assets/HLS/`, in order.
     pub fn destinations(&self) -> Vec<String> {
-        let groups = self.0.get("OutputGroups").and_then(Value::as_array);
-        groups.into_iter().flatten().filter_map(destination_of).map(str::to_owned).collect()
+        let groups = self.0.get("OutputGroups").and_then(Value::as_array).into_iter().flatten();
+        groups.filter_map(destination_of).map(str::to_owned).collect()
+    }
+
+    /// The keys that a job makes for a video at the most, without HLS segments and pictures after the first.
+    pub fn outputs(&self, video_id: &str) -> Vec<String> {
+        let mut keys = Vec::new();
+        for group in self.0.get("OutputGroups").and_then(Value::as_array).into_iter().flatten() {
+            let Some(folder) = destination_of(group) else { continue };
+            if group.pointer("/OutputGroupSettings/HlsGroupSettings").is_some() {
+                keys.push(format!("{folder}{video_id}.m3u8"));
+            }
+            for output in group.get("Outputs").and_then(Value::as_array).into_iter().flatten() {
+                let text =
+                    |pointer: &str| output.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+                let extension = match text("/ContainerSettings/Container") {
+                    "M3U8" => "m3u8",
+                    "RAW" => "0000000.jpg",
+                    "MP4" => "mp4",
+                    _ => continue,
+                };
+                keys.push(format!("{folder}{video_id}{}.{extension}", text("/NameModifier")));
+            }
+        }
+        keys
+    }
+
+    /// The first of the outputs that the README promises and this job.json doesn't make.
+    pub fn broken_promise(&self) -> Option<String> {
+        let made = self.outputs("ID");
+        let promised = PROMISED.iter().map(|(folder, name)| format!("assets/{folder}/ID{name}"));
+        promised.into_iter().find(|key| !made.contains(key))
     }
 
     /// The settings of the job for one video, as the wire wants them: its input, its destinations, no output
     /// larger than the source, no audio where there is none.
-    pub fn settings(&self, input: &str, bucket: &str, video_id: &VideoId, source: &Source) -> Value {
+    pub fn settings(&self, input: &str, bucket: &str, video_id: &str, source: &Source) -> Value {
         let mut settings = self.0.clone();
         if let Some(first) = settings.get_mut("Inputs").and_then(|inputs| inputs.get_mut(0)) {
             first["FileInput"] = input.into();
@@ -91,6 +125,32 @@ impl JobTemplate {
         }
         wire_form(settings)
     }
+}
+
+/// What we ask for beyond the service model: an input, and folders to put outputs into.
+fn usable(settings: &Value) -> Result<(), String> {
+    if !settings.pointer("/Inputs/0").is_some_and(Value::is_object) {
+        return Err("Inputs must be a list of at least one object".into());
+    }
+    let groups =
+        settings.get("OutputGroups").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if groups.is_empty() {
+        return Err("OutputGroups must be a list of at least one object".into());
+    }
+    for (at, group) in groups.iter().enumerate() {
+        let wrong = |what: &str| format!("OutputGroups[{at}].{what}");
+        match destination_of(group) {
+            Some(to) if !to.contains("://") && !to.starts_with('/') && to.ends_with('/') => {}
+            Some(_) => {
+                return Err(wrong("OutputGroupSettings…Destination must be a folder, as in assets/HLS/"));
+            }
+            None => return Err(wrong("OutputGroupSettings must name a Destination")),
+        }
+        if group.get("Outputs").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+            return Err(wrong("Outputs must be a list of at least one object"));
+        }
+    }
+    Ok(())
 }
 
 fn remove(object: &mut Value, name: &str) {
@@ -165,12 +225,11 @@ mod tests {
     use serde_json::json;
 
     fn template() -> JobTemplate {
-        JobTemplate::parse(include_str!("../../job.json")).unwrap()
+        JobTemplate::parse(BUILT_IN).unwrap()
     }
 
     fn settings(source: &Source) -> Value {
-        let id = VideoId::parse("V").unwrap();
-        template().settings("s3://uploads/inputs/V.mp4", "media", &id, source)
+        template().settings("s3://uploads/inputs/V.mp4", "media", "V", source)
     }
 
     fn source(height: u32, has_audio: bool) -> Source {
@@ -237,25 +296,57 @@ mod tests {
 
     #[test]
     fn a_console_export_is_unwrapped() {
-        let bare: Value = serde_json::from_str(include_str!("../../job.json")).unwrap();
+        let bare: Value = serde_json::from_str(BUILT_IN).unwrap();
         let wrapped = json!({ "Settings": bare, "Queue": "q" });
         assert_eq!(JobTemplate::parse(&wrapped.to_string()).unwrap().0, bare);
     }
 
     #[test]
+    fn what_is_built_in_stands_every_check() {
+        // A space more, and it is no longer taken as known.
+        assert!(JobTemplate::parse(&format!("{BUILT_IN} ")).is_ok());
+        assert_eq!(template().broken_promise(), None);
+        assert_eq!(template().outputs("ID").len(), PROMISED.len());
+        assert_eq!(template().destinations(), ["assets/HLS/", "assets/MP4/", "assets/Thumbnails/"]);
+    }
+
+    #[test]
+    fn a_broken_promise_is_named() {
+        let text = BUILT_IN.replacen("\"NameModifier\": \"_720\"", "\"NameModifier\": \"_hd\"", 1);
+        let template = JobTemplate::parse(&text).unwrap();
+        assert_eq!(template.broken_promise().as_deref(), Some("assets/HLS/ID_720.m3u8"));
+    }
+
+    #[test]
     fn faults_are_named_with_their_path() {
+        let to = |folder: &str| {
+            let settings = json!({ "FileGroupSettings": { "Destination": folder } });
+            json!({ "Inputs": [{}], "OutputGroups": [{ "OutputGroupSettings": settings, "Outputs": [{}] }] })
+        };
         for (text, says) in [
-            ("{·}", "isn't valid JSON"),
-            ("[]", "Inputs"),
-            (r#"{"Inputs":[{}]}"#, "OutputGroups must"),
-            (r#"{"Inputs":[{}],"OutputGroups":[{}]}"#, "OutputGroups[0].OutputGroupSettings"),
+            ("{·}".into(), "job.json isn't valid JSON"),
+            ("[]".into(), "job.json: the whole must be an object"),
+            ("{}".into(), "job.json: Inputs must be a list of at least one object"),
+            (r#"{"Inputs":[{}]}"#.into(), "OutputGroups must"),
+            (
+                r#"{"Inputs":[{}],"OutputGroups":[{}]}"#.into(),
+                "OutputGroups[0].OutputGroupSettings must name",
+            ),
+            (to("s3://b/").to_string(), "OutputGroups[0].OutputGroupSettings…Destination must be a folder"),
+            (to("/a/").to_string(), "Destination must be a folder"),
+            (to("a").to_string(), "Destination must be a folder"),
+            (r#"{"Settings":{"Inputs":[{}]}}"#.into(), "job.json: Settings.OutputGroups must"),
+            (r#"{"Settings":{"Input":[{}]}}"#.into(), "job.json: Settings.Input isn't known"),
+            (r#"{"Settings":7}"#.into(), "job.json: Settings must be an object; it is 7"),
+            (
+                BUILT_IN.replace("QVBR\"", "QVRB\""),
+                "H264Settings.RateControlMode must be one of VBR, CBR, QVBR",
+            ),
         ] {
-            let error = JobTemplate::parse(text).unwrap_err();
+            let error = JobTemplate::parse(&text).unwrap_err();
             assert!(error.contains(says), "{text}: {error}");
         }
-        let absolute = json!({"Inputs": [{}], "OutputGroups": [
-            {"OutputGroupSettings": {"FileGroupSettings": {"Destination": "s3://b/"}}, "Outputs": [{}]}]});
-        assert!(JobTemplate::parse(&absolute.to_string()).unwrap_err().contains("Destination"));
+        assert!(JobTemplate::parse(&to("a/").to_string()).is_ok());
     }
 
     proptest! {

@@ -6,6 +6,7 @@ Usage: doctor.py STACK [--region REGION] [--token TOKEN]
 
 import argparse
 import json
+import os
 import sys
 import urllib.error
 import urllib.parse
@@ -53,7 +54,6 @@ class Stack:
         cloudformation = session.client("cloudformation")
         (self.told,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in self.told.get("Outputs", [])}
-        self.parameters = {one["ParameterKey"]: one["ParameterValue"] for one in self.told.get("Parameters", [])}
         pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
         listed = [resource for page in pages for resource in page["StackResourceSummaries"]]
         self.ids = {resource["LogicalResourceId"]: resource.get("PhysicalResourceId", "") for resource in listed}
@@ -69,8 +69,15 @@ class Stack:
         must(name in self.outputs, f"the stack has no output {name}", self.again)
         return self.outputs[name]
 
+    def function(self):
+        return self.client("lambda").get_function_configuration(FunctionName=self.id("Edge"))
+
+    def setting(self, name):
+        """A variable of the function's environment."""
+        return self.function().get("Environment", {}).get("Variables", {}).get(name, "")
+
     def origins(self):
-        return [origin.strip() for origin in self.parameters["AllowedOrigins"].split(",")]
+        return [origin for origin in self.setting("ALLOWED_ORIGINS").split(",") if origin]
 
 
 def is_complete(stack):
@@ -137,13 +144,13 @@ def role_is_trusted(stack):
     statements = role["AssumeRolePolicyDocument"]["Statement"]
     services = [statement["Principal"].get("Service") for statement in statements if statement["Effect"] == "Allow"]
     must(services == ["mediaconvert.amazonaws.com"], f"the role {name} trusts {services}", f"let {name} trust mediaconvert.amazonaws.com alone")
-    named = _function(stack)["Environment"]["Variables"].get("MEDIA_CONVERT_ROLE")
+    named = stack.setting("MEDIA_CONVERT_ROLE")
     must(named == role["Arn"], f"the function names another role, {named}", stack.again)
 
 
 def rules_are_on(stack):
     """EventBridge's rules are on and lead to the function"""
-    events, arn = stack.client("events"), _function(stack)["FunctionArn"]
+    events, arn = stack.client("events"), stack.function()["FunctionArn"]
     for logical in ("ObjectCreatedRule", "JobStateRule", "ReconcileRule"):
         rule = stack.id(logical).split("|")[-1]
         state = events.describe_rule(Name=rule)["State"]
@@ -154,7 +161,7 @@ def rules_are_on(stack):
 
 def function_is_ready(stack):
     """the function is active and may be called by the API and the rules"""
-    function = _function(stack)
+    function = stack.function()
     state, update = function.get("State", "Active"), function.get("LastUpdateStatus", "Successful")
     must(state == "Active" and update == "Successful", f"the function is {state}, its update {update}", f"wait a minute; then {stack.again}")
     policy = stack.client("lambda").get_policy(FunctionName=function["FunctionName"])["Policy"]
@@ -261,10 +268,6 @@ CHECKS = [
 ]
 
 
-def _function(stack):
-    return stack.client("lambda").get_function_configuration(FunctionName=stack.id("Edge"))
-
-
 def examine(stack, token=None, checks=CHECKS):
     """Runs the checks; the names of those that failed."""
     named = [(check.__doc__, lambda check=check: check(stack)) for check in checks]
@@ -290,8 +293,10 @@ def main():
     parser.add_argument("--region")
     parser.add_argument("--token", help="a bearer token of the site, for a signed round trip")
     args = parser.parse_args()
+    # boto3 reads AWS_DEFAULT_REGION alone.
+    region = args.region or os.environ.get("AWS_REGION")
     try:
-        stack = Stack(args.stack, boto3.Session(region_name=args.region))
+        stack = Stack(args.stack, boto3.Session(region_name=region))
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         sys.exit(f"the stack {args.stack} can't be examined: {error}")
     failed = examine(stack, args.token)

@@ -1,6 +1,6 @@
 //! Who is calling: bearer tokens are verified here and nowhere else.
 
-use crate::config::AuthConfig;
+use crate::config::{AuthConfig, JwtKeys};
 use crate::error::ApiError;
 use axum::http::{HeaderMap, header};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -34,7 +34,8 @@ impl Auth {
     pub fn new(config: &AuthConfig) -> Self {
         match config {
             AuthConfig::None => Self::None,
-            AuthConfig::Jwt { secret, audience, issuer } => {
+            AuthConfig::Jwt { keys, audience, issuer } => {
+                let JwtKeys::Secret(secret) = keys else { return Self::None };
                 // One algorithm only: a token that names another, or none, is refused before its key is tried.
                 let mut validation = Validation::new(Algorithm::HS256);
                 validation.leeway = LEEWAY;

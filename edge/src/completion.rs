@@ -1,8 +1,8 @@
 //! MediaConvert tells how a job goes: into the catalog with it.
 
 use crate::App;
+use crate::announce::announce;
 use crate::catalog::{Change, Outputs};
-use crate::clock;
 use crate::error::ApiError;
 use crate::event::{JobEvent, JobNews, OutputGroup};
 use wire::VideoError;
@@ -12,37 +12,53 @@ pub async fn take(app: &App, event: JobEvent) -> Result<(), ApiError> {
     let JobEvent { job_id, video_id, news } = event;
     let change = match news {
         JobNews::Progress(percent) => Change::Progress { job_id, percent },
-        JobNews::Complete(groups) => match outputs(&app.config.destination_bucket, &groups) {
-            Some(outputs) => {
-                let duration_ms =
-                    groups.iter().flat_map(|group| &group.output_details).find_map(|o| o.duration_in_ms);
-                Change::Finished { job_id, outputs, duration_ms }
-            }
-            None => Change::Failed {
-                job_id: Some(job_id),
-                error: VideoError {
-                    code: "no_outputs".into(),
-                    message: "The job ended without an HLS playlist in our bucket.".into(),
-                },
-            },
-        },
+        JobNews::Complete(groups) => {
+            let duration_ms =
+                groups.iter().flat_map(|group| &group.output_details).find_map(|o| o.duration_in_ms);
+            finished(job_id, outputs(&app.config.conversion.destination_bucket, &groups), duration_ms)
+        }
         JobNews::Error { code, message } => {
             Change::Failed { job_id: Some(job_id), error: VideoError { code, message } }
         }
         JobNews::Canceled => Change::Canceled { job_id },
     };
-    match app.catalog.change(&video_id, change, clock::now_ms()).await? {
+    news_of(app, &video_id, change).await
+}
+
+/// A job has ended well, if there is something to play.
+pub fn finished(job_id: String, outputs: Option<Outputs>, duration_ms: Option<u64>) -> Change {
+    match outputs {
+        Some(outputs) => Change::Finished { job_id, outputs, duration_ms },
+        None => Change::Failed {
+            job_id: Some(job_id),
+            error: VideoError {
+                code: "no_outputs".into(),
+                message: "The job ended without an HLS playlist in our bucket.".into(),
+            },
+        },
+    }
+}
+
+/// Changes a video and announces its end.
+pub async fn news_of(app: &App, video_id: &str, change: Change) -> Result<(), ApiError> {
+    match app.catalog.change(video_id, change, app.now_ms()).await? {
         Some(video) if video.status.is_final() => {
             tracing::info!(video = video_id, status = ?video.status, "job ended");
+            announce(app, video).await
         }
-        Some(video) => tracing::debug!(video = video_id, progress = video.progress, "job news"),
-        None => tracing::warn!(video = video_id, "news of a video that isn't known here; ignored"),
+        Some(video) => {
+            tracing::debug!(video = video_id, progress = video.progress, "job news");
+            Ok(())
+        }
+        None => {
+            tracing::warn!(video = video_id, "news of a video that isn't known here; ignored");
+            Ok(())
+        }
     }
-    Ok(())
 }
 
 /// The keys of what a job has made in `bucket`. `None` without a playlist.
-fn outputs(bucket: &str, groups: &[OutputGroup]) -> Option<Outputs> {
+pub fn outputs(bucket: &str, groups: &[OutputGroup]) -> Option<Outputs> {
     let key = |path: &String| -> Option<String> {
         Some(path.strip_prefix("s3://")?.strip_prefix(bucket)?.strip_prefix('/')?.to_owned())
     };
@@ -53,15 +69,36 @@ fn outputs(bucket: &str, groups: &[OutputGroup]) -> Option<Outputs> {
         .flat_map(|group| &group.output_details)
         .flat_map(|output| &output.output_file_paths)
         .filter_map(key);
+    Some(of_files(hls, files))
+}
+
+/// The same from a listing of the bucket, for a job whose own word was lost: of `keys`, those of this video.
+pub fn listed(video_id: &str, keys: impl IntoIterator<Item = String>) -> Option<Outputs> {
+    let rest = |key: &str| Some(key.rsplit_once('/')?.1.strip_prefix(video_id)?.to_owned());
+    let (playlists, files): (Vec<_>, Vec<_>) = keys
+        .into_iter()
+        .filter(|key| rest(key).is_some_and(|rest| rest == ".m3u8" || !rest.ends_with(".m3u8")))
+        .partition(|key| key.ends_with(".m3u8"));
+    // A longer id that begins with this one has other names: `ID_540.mp4` and `ID.0000000.jpg` are ours.
+    let ours = |key: &String| {
+        let middle = |end| rest(key).and_then(|rest| Some(rest.strip_suffix(end)?.get(1..)?.to_owned()));
+        let digits = |text: String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        middle(".mp4").is_some_and(digits) || middle(".jpg").is_some_and(digits)
+    };
+    Some(of_files(playlists.into_iter().next()?, files.into_iter().filter(ours)))
+}
+
+fn of_files(hls: String, files: impl Iterator<Item = String>) -> Outputs {
     let mut outputs = Outputs { hls, ..Outputs::default() };
     for file in files {
         if let Some(height) = mp4_height(&file) {
             outputs.mp4.insert(height.into(), file);
-        } else if let Some(pictures) = pictures(&file) {
+        } else if let Some(pictures) = pictures(&file).filter(|found| found.len() > outputs.thumbnails.len())
+        {
             outputs.thumbnails = pictures;
         }
     }
-    Some(outputs)
+    outputs
 }
 
 /// `…_720.mp4` → `720`.
@@ -98,6 +135,28 @@ mod tests {
         let numbers = ["0000000", "0000001", "0000002"];
         assert_eq!(outputs.thumbnails, numbers.map(|n| format!("assets/Thumbnails/5f2c.{n}.jpg")));
         assert_eq!(super::outputs("another", &groups), None);
+    }
+
+    #[test]
+    fn a_listing_tells_the_same() {
+        let keys = [
+            "assets/HLS/5f2c.m3u8",
+            "assets/HLS/5f2c_360.m3u8",
+            "assets/HLS/5f2c_36000001.ts",
+            "assets/HLS/5f2cc.m3u8",
+            "assets/MP4/5f2c_540.mp4",
+            "assets/MP4/5f2c_1_720.mp4",
+            "assets/MP4/5f2c_1080.mp4",
+            "assets/Thumbnails/5f2c.0000000.jpg",
+            "assets/Thumbnails/5f2c.0000001.jpg",
+            "assets/Thumbnails/5f2c7.0000002.jpg",
+        ];
+        let outputs = listed("5f2c", keys.map(str::to_owned)).unwrap();
+        assert_eq!(outputs.hls, "assets/HLS/5f2c.m3u8");
+        let mp4: Vec<_> = outputs.mp4.keys().collect();
+        assert_eq!(mp4, ["1080", "540"]);
+        assert_eq!(outputs.thumbnails.len(), 2);
+        assert_eq!(listed("5f2", keys.map(str::to_owned)), None, "another video's");
     }
 
     #[test]

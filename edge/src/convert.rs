@@ -1,16 +1,15 @@
 //! An object has arrived: starts its job, once, however often the news comes.
 
 use crate::App;
-use crate::catalog::{Change, Claim, Entry, LEASE_MS, ObjectVersion};
-use crate::clock;
+use crate::announce::announce;
+use crate::catalog::{Change, Claim, Entry, LEASE_MS, Lease, ObjectVersion};
 use crate::error::ApiError;
 use crate::event::Created;
-use crate::job::Source;
-use crate::key::IncomingKey;
-use crate::transcoder::{NewJob, TranscoderError};
-use sha2::{Digest, Sha256};
+use crate::job::{JobTemplate, Source};
+use crate::key::{IncomingKey, VideoId};
+use crate::transcoder::{NewJob, Transcoder, TranscoderError};
 use std::time::Duration;
-use wire::VideoError;
+use wire::{VideoError, VideoStatus};
 
 /// Work under a claim ends before the claim does, or two would be at it.
 const WORK_LIMIT: Duration = Duration::from_millis(LEASE_MS - 5_000);
@@ -23,15 +22,21 @@ pub async fn convert(app: &App, created: Created) -> Result<(), ApiError> {
         return Ok(());
     };
     let object = ObjectVersion { bucket: created.bucket, key: created.key, etag: created.etag };
-    match app.catalog.claim(&object, clock::now_ms()).await? {
-        Claim::Done => return Ok(()),
+    // Something else than the page may have put the object there; then it is nobody's video.
+    let mut new = app.entry(&key, "", created.size);
+    new.apply(Change::Uploaded, app.now_ms());
+    let lease = match app.catalog.claim(object, new, app.now_ms()).await? {
+        Claim::Done(entry) => return announce(app, entry).await,
         Claim::Busy => return Err(ApiError::Throttled("another delivery of this object is at work")),
-        Claim::Granted => {}
-    }
-    match tokio::time::timeout(WORK_LIMIT, start(app, &key, &object, created.size)).await {
-        Ok(Ok(())) => Ok(app.catalog.settle(&object).await?),
+        Claim::Granted(lease) => lease,
+    };
+    match tokio::time::timeout(WORK_LIMIT, start(app, &key, &lease)).await {
+        Ok(Ok(change)) => {
+            let entry = app.catalog.settle(lease, change, app.now_ms()).await?;
+            announce(app, entry).await
+        }
         Ok(Err(error)) => {
-            app.catalog.release(&object).await?;
+            app.catalog.release(&lease).await?;
             Err(error)
         }
         // The claim runs out by itself: what is under way may still end well.
@@ -39,58 +44,56 @@ pub async fn convert(app: &App, created: Created) -> Result<(), ApiError> {
     }
 }
 
-async fn start(app: &App, key: &IncomingKey, object: &ObjectVersion, size: u64) -> Result<(), ApiError> {
-    let (id, now) = (key.video_id().as_str(), clock::now_ms());
-    // Something else than the page may have put the object there; then it is nobody's video.
-    app.catalog.add(Entry::new(id, "", size, now)).await?;
-    app.catalog.change(id, Change::Uploaded, now).await?;
-    let input = format!("s3://{}/{}", object.bucket, object.key);
-    let source = match app.transcoder.probe(&input).await {
+/// Makes the job, unless an earlier holder of the claim has made it and couldn't say so.
+async fn start(app: &App, key: &IncomingKey, lease: &Lease) -> Result<Change, ApiError> {
+    let ObjectVersion { bucket, key: name, .. } = &lease.object;
+    let (input, token) = (format!("s3://{bucket}/{name}"), lease.object.digest());
+    if lease.again
+        && let Some(job_id) = app.transcoder.find_job(&input, &token).await?
+    {
+        tracing::info!(video = %key.video_id(), job = job_id, "an earlier try has made the job");
+        return Ok(started(job_id, &Source::default()));
+    }
+    let to = &app.config.conversion.destination_bucket;
+    make_job(&app.transcoder, &app.job, &input, to, key.video_id(), &token).await
+}
+
+/// Probes a file and makes its job. What comes out is news for the video; `Err`: not now.
+pub async fn make_job(
+    transcoder: &Transcoder,
+    template: &JobTemplate,
+    input: &str,
+    destination_bucket: &str,
+    video_id: &VideoId,
+    request_token: &str,
+) -> Result<Change, ApiError> {
+    let source = match transcoder.probe(input).await {
         Ok(source) => source,
         // A probe is advice: the job itself says with a number and a sentence what is wrong with a file.
         Err(TranscoderError::Refused(_)) => Source::unknown(),
         Err(error) => return Err(error.into()),
     };
-    let settings = app.job.settings(&input, &app.config.destination_bucket, key.video_id(), &source);
-    let request_token = request_token(object);
-    let job = NewJob { video_id: id, settings, request_token: &request_token };
-    let change = match app.transcoder.create_job(job).await {
+    let settings = template.settings(input, destination_bucket, video_id, &source);
+    let job = NewJob { video_id: video_id.as_str(), settings, request_token };
+    match transcoder.create_job(job).await {
         Ok(job_id) => {
-            tracing::info!(video = id, job = job_id, "job started");
-            let Source { duration_ms, width, height, .. } = source;
-            Change::JobStarted { job_id, duration_ms, width, height }
+            tracing::info!(video = %video_id, job = job_id, "job started");
+            Ok(started(job_id, &source))
         }
         Err(TranscoderError::Refused(message)) => {
             let code = wire::ErrorCode::TranscoderRefused.as_str().into();
-            Change::Failed { job_id: None, error: VideoError { code, message } }
+            Ok(Change::Failed { job_id: None, error: VideoError { code, message } })
         }
-        Err(error) => return Err(error.into()),
-    };
-    app.catalog.change(id, change, clock::now_ms()).await?;
-    Ok(())
+        Err(error) => Err(error.into()),
+    }
 }
 
-/// The same for the same object: 64 hex digits, which is as long as MediaConvert takes.
-fn request_token(object: &ObjectVersion) -> String {
-    let mut hash = Sha256::new();
-    for part in [&object.bucket, &object.key, &object.etag] {
-        hash.update(part.len().to_be_bytes());
-        hash.update(part);
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+fn started(job_id: String, source: &Source) -> Change {
+    let Source { duration_ms, width, height, .. } = *source;
+    Change::JobStarted { job_id, duration_ms, width, height }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn request_tokens_fit_and_tell_objects_apart() {
-        let object =
-            |key: &str, etag: &str| ObjectVersion { bucket: "b".into(), key: key.into(), etag: etag.into() };
-        let token = request_token(&object("k", "e"));
-        assert_eq!(token.len(), 64);
-        assert_eq!(token, request_token(&object("k", "e")));
-        assert_ne!(token, request_token(&object("ke", "")));
-    }
+/// Whether an object's job may still have to be started.
+pub fn waits_for_its_job(entry: Option<&Entry>) -> bool {
+    entry.is_none_or(|entry| matches!(entry.status, VideoStatus::Uploading | VideoStatus::Uploaded))
 }

@@ -12,9 +12,14 @@ pub enum ApiError {
     BadRequest(String),
     BodyTooLarge,
     FileEmpty,
-    FileTooLarge { size: u64, limit: u64 },
+    FileTooLarge {
+        size: u64,
+        limit: u64,
+    },
     BadVideoId,
     VideoExists,
+    /// The most that one owner may have open.
+    TooManyUploads(u32),
     Unauthorized(&'static str),
     Forbidden,
     BadUpload,
@@ -54,6 +59,7 @@ impl ApiError {
             Self::FileTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, Code::FileTooLarge),
             Self::BadVideoId => (StatusCode::BAD_REQUEST, Code::BadVideoId),
             Self::VideoExists => (StatusCode::CONFLICT, Code::VideoExists),
+            Self::TooManyUploads(_) => (StatusCode::TOO_MANY_REQUESTS, Code::TooManyUploads),
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, Code::Unauthorized),
             Self::Forbidden => (StatusCode::FORBIDDEN, Code::Forbidden),
             Self::BadUpload => (StatusCode::NOT_FOUND, Code::BadUpload),
@@ -87,6 +93,9 @@ impl ApiError {
             }
             Self::BadVideoId => "A video id is 1 to 64 letters, digits, _ or -.".into(),
             Self::VideoExists => "There is a video of that id already, and none is ever overwritten.".into(),
+            Self::TooManyUploads(most) => {
+                format!("You have {most} uploads open, as many as are allowed; finish or cancel one first.")
+            }
             Self::Unauthorized(why) => (*why).into(),
             Self::Forbidden => "This upload belongs to somebody else.".into(),
             Self::BadUpload => "This is no upload token of ours, or it was changed.".into(),

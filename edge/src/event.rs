@@ -12,6 +12,8 @@ pub enum Event {
     /// Objects were created in a bucket.
     Objects(Vec<Created>),
     Job(JobEvent),
+    /// Time to look for what was missed.
+    Reconcile(Reconcile),
     /// Nothing to do, and why.
     Ignored(String),
 }
@@ -24,6 +26,22 @@ pub struct Created {
     pub etag: String,
     /// In bytes.
     pub size: u64,
+}
+
+/// Our own event: `{"source":"greloupis","detail-type":"Reconcile","detail":{…}}`, from the schedule or by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Reconcile {
+    /// What happened later than this many seconds ago may still be under way and is left alone.
+    pub older_than_seconds: u64,
+    /// Objects that came earlier than this many hours ago aren't looked at any more.
+    pub newer_than_hours: u64,
+}
+
+impl Default for Reconcile {
+    fn default() -> Self {
+        Self { older_than_seconds: 15 * 60, newer_than_hours: 48 }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -136,6 +154,10 @@ pub fn read(event: Value) -> Result<Event, String> {
             Ok(Event::Objects(vec![Created { bucket: bucket.name, key, etag: bare(&etag), size }]))
         }
         ("aws.mediaconvert", "MediaConvert Job State Change") => job(parse(detail, "the job's detail")?),
+        ("greloupis", "Reconcile") => {
+            let detail = if detail.is_null() { Value::Object(Default::default()) } else { detail };
+            Ok(Event::Reconcile(parse(detail, "the detail of Reconcile")?))
+        }
         (source, kind) => {
             Ok(Event::Ignored(format!("an event of a kind not known here: {source:?}, {kind:?}")))
         }
@@ -263,6 +285,17 @@ mod tests {
         let mut broken = fixture("mediaconvert-complete");
         broken["detail"]["jobId"] = json!(7);
         assert!(read(broken).unwrap_err().contains("can't be read"));
+    }
+
+    #[test]
+    fn our_own_event_has_its_defaults() {
+        let read = |detail: Value| {
+            read(json!({ "source": "greloupis", "detail-type": "Reconcile", "detail": detail }))
+        };
+        assert_eq!(read(Value::Null), Ok(Event::Reconcile(Reconcile::default())));
+        let at_once = Reconcile { older_than_seconds: 0, ..Reconcile::default() };
+        assert_eq!(read(json!({ "olderThanSeconds": 0 })), Ok(Event::Reconcile(at_once)));
+        assert!(read(json!({ "olderThanSeconds": "soon" })).is_err());
     }
 
     proptest! {

@@ -61,6 +61,12 @@ impl JobTemplate {
         Ok(Self(settings))
     }
 
+    /// The folders that outputs go to, such as `assets/HLS/`.
+    pub fn destinations(&self) -> Vec<String> {
+        let groups = self.0.get("OutputGroups").and_then(Value::as_array);
+        groups.into_iter().flatten().filter_map(destination_of).map(str::to_owned).collect()
+    }
+
     /// The settings of the job for one video, as the wire wants them: its input, its destinations, no output
     /// larger than the source, no audio where there is none.
     pub fn settings(&self, input: &str, bucket: &str, video_id: &VideoId, source: &Source) -> Value {

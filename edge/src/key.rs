@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-const INCOMING: &str = "inputs/";
+/// The folder that browsers upload to.
+pub const INCOMING: &str = "inputs/";
 const MAX_ID: usize = 64;
 const MAX_EXTENSION: usize = 10;
 

@@ -4,6 +4,7 @@
 //! types stop: `store`, `transcoder`, `catalog`'s databases, `auth`. Handlers: `uploads`, `videos`,
 //! `convert`, `completion`. Here they come together.
 
+mod announce;
 mod auth;
 mod catalog;
 mod clock;
@@ -14,6 +15,7 @@ mod error;
 mod event;
 pub mod job;
 mod key;
+mod reconcile;
 mod request;
 mod store;
 mod token;
@@ -22,11 +24,12 @@ mod uploads;
 mod videos;
 
 use crate::auth::Auth;
-use crate::catalog::{Catalog, Sqlite};
+use crate::catalog::{Catalog, DynamoDb, Entry, Sqlite};
 use crate::config::{CatalogConfig, Config, ConfigError};
 use crate::error::ApiError;
 use crate::event::Event;
 use crate::job::JobTemplate;
+use crate::key::IncomingKey;
 use crate::request::Body;
 use crate::store::Store;
 use crate::token::Tokens;
@@ -63,7 +66,11 @@ pub struct Parts {
     store: Store,
     transcoder: Transcoder,
     catalog: Box<dyn Catalog>,
+    clock: Clock,
 }
+
+/// What time it is, in milliseconds since 1970.
+pub type Clock = fn() -> u64;
 
 impl Deref for App {
     type Target = Parts;
@@ -78,15 +85,29 @@ pub struct Aws<'a> {
     /// Whether S3 takes the bucket's name in the path only, as stores outside AWS do.
     pub s3_path_style: bool,
     pub mediaconvert: &'a SdkConfig,
+    pub dynamodb: &'a SdkConfig,
 }
 
 impl App {
     /// Puts the edge together. Opens the catalog; reaches nothing else yet.
     pub fn new(config: Config, job: JobTemplate, aws: &Aws<'_>) -> Result<Self, ConfigError> {
+        Self::with_clock(config, job, aws, clock::now_ms)
+    }
+
+    /// The same with another clock, for tests that can't wait for a lease to run out.
+    pub fn with_clock(
+        config: Config,
+        job: JobTemplate,
+        aws: &Aws<'_>,
+        clock: Clock,
+    ) -> Result<Self, ConfigError> {
         let s3 = aws_sdk_s3::Client::from_conf(Store::settings(aws.s3, aws.s3_path_style).build());
-        let catalog = match &config.catalog {
+        let catalog: Box<dyn Catalog> = match &config.catalog {
             CatalogConfig::Sqlite(path) => {
-                Sqlite::open(path).map_err(|error| ConfigError(format!("CATALOG is wrong: {}", error.0)))?
+                Box::new(Sqlite::open(path).map_err(|why| ConfigError(format!("CATALOG is wrong: {why}")))?)
+            }
+            CatalogConfig::DynamoDb(table) => {
+                Box::new(DynamoDb::new(aws_sdk_dynamodb::Client::new(aws.dynamodb), table))
             }
         };
         Ok(Self(Arc::new(Parts {
@@ -100,13 +121,27 @@ impl App {
             ),
             transcoder: Transcoder::new(
                 aws_sdk_mediaconvert::Client::new(aws.mediaconvert),
-                &config.media_convert_role,
-                &config.application,
+                &config.conversion.media_convert_role,
+                &config.conversion.application,
             ),
-            catalog: Box::new(catalog),
+            catalog,
+            clock,
             config,
             job,
         })))
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        (self.clock)()
+    }
+
+    /// A video of which nothing has happened yet.
+    pub(crate) fn entry(&self, key: &IncomingKey, owner: &str, size: u64) -> Entry {
+        Entry {
+            key: Some(key.as_str().into()),
+            announced: self.config.conversion.callback.is_none(),
+            ..Entry::new(key.video_id().as_str(), owner, size, self.now_ms())
+        }
     }
 
     /// All routes, at the root and under `/api`, where a CDN sends them unchanged.
@@ -185,6 +220,7 @@ async fn handle(app: &App, event: Value) -> Result<(), ApiError> {
             outcome
         }
         Event::Job(job) => completion::take(app, job).await,
+        Event::Reconcile(event) => reconcile::reconcile(app, &event).await,
         Event::Ignored(why) => {
             tracing::info!(why, "an event is ignored");
             Ok(())

@@ -23,6 +23,6 @@ async fn start() -> Result<(), Error> {
     let sdk = aws_config::load_defaults(BehaviorVersion::latest()).await;
     // An endpoint of one's own is a store outside AWS, and those want the bucket in the path.
     let s3_path_style = env("AWS_ENDPOINT_URL_S3").or_else(|| env("AWS_ENDPOINT_URL")).is_some();
-    let app = App::new(config, job, &Aws { s3: &sdk, s3_path_style, mediaconvert: &sdk })?;
+    let app = App::new(config, job, &Aws { s3: &sdk, s3_path_style, mediaconvert: &sdk, dynamodb: &sdk })?;
     lambda_http::run(app.gate()).await
 }

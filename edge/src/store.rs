@@ -1,6 +1,7 @@
 //! S3: the only file that knows its SDK. Failures are classified here, once.
 
 use crate::error::{ApiError, Service};
+use crate::key::INCOMING;
 use crate::token::Session;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, ResponseChecksumValidation};
@@ -27,8 +28,21 @@ pub struct Store {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     pub size: u64,
+    /// Without its quotes.
+    pub etag: String,
     /// CRC64NVME of the whole, where the store tells it.
     pub checksum: Option<String>,
+}
+
+/// An object as a listing tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub key: String,
+    /// Without its quotes.
+    pub etag: String,
+    pub size: u64,
+    /// In milliseconds since 1970.
+    pub modified_ms: u64,
 }
 
 /// How S3 fails, as far as a caller decides by it.
@@ -95,6 +109,12 @@ pub(crate) fn reason<E: Error + 'static, R: std::fmt::Debug>(error: &SdkError<E,
 }
 
 const COMPLETE: &str = "CompleteMultipartUpload";
+const LIST: &str = "ListObjectsV2";
+
+/// An ETag without its quotes, as events write it.
+fn bare(etag: Option<String>) -> String {
+    etag.unwrap_or_default().trim_matches('"').to_owned()
+}
 
 impl Store {
     pub fn new(client: Client, bucket: &str, path_style: bool, base_url: Option<&str>) -> Self {
@@ -207,7 +227,8 @@ impl Store {
             .send()
             .await
             .map_err(classify(COMPLETE))?;
-        Ok(Stored { size: session.size, checksum: answer.checksum_crc64_nvme })
+        let etag = bare(answer.e_tag);
+        Ok(Stored { size: session.size, etag, checksum: answer.checksum_crc64_nvme })
     }
 
     /// The object, if there is one.
@@ -219,11 +240,38 @@ impl Store {
             Ok(head) => {
                 let size = head.content_length.and_then(|size| u64::try_from(size).ok());
                 let size = size.ok_or_else(|| no_answer(DOING))?;
-                Ok(Some(Stored { size, checksum: head.checksum_crc64_nvme }))
+                Ok(Some(Stored { size, etag: bare(head.e_tag), checksum: head.checksum_crc64_nvme }))
             }
             Err(SdkError::ServiceError(error)) if error.err().is_not_found() => Ok(None),
             Err(error) => Err(classify(DOING)(error)),
         }
+    }
+
+    /// A page of what lies under `inputs/`, and where the next one begins.
+    pub async fn incoming(&self, from: Option<String>) -> Result<(Vec<Listed>, Option<String>), StoreError> {
+        let list = self.client.list_objects_v2().bucket(&self.bucket).prefix(INCOMING);
+        let page = list.set_continuation_token(from).send().await.map_err(classify(LIST))?;
+        let objects = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
+            let modified = object.last_modified.and_then(|time| time.to_millis().ok());
+            Some(Listed {
+                key: object.key?,
+                etag: bare(object.e_tag),
+                size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+                modified_ms: modified.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0),
+            })
+        });
+        Ok((objects.collect(), page.next_continuation_token.filter(|_| page.is_truncated == Some(true))))
+    }
+
+    /// The keys in `bucket` that begin with `prefix`.
+    pub async fn outputs(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let mut pages = self.client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            let objects = page.map_err(classify(LIST))?.contents.unwrap_or_default();
+            keys.extend(objects.into_iter().filter_map(|object| object.key));
+        }
+        Ok(keys)
     }
 
     /// Throws away an upload and its parts. One that is gone already is fine.

@@ -5,7 +5,7 @@ use crate::job::Source;
 use crate::store::reason;
 use aws_sdk_mediaconvert::Client;
 use aws_sdk_mediaconvert::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_mediaconvert::types::{JobSettings, ProbeInputFile, ProbeResult, TrackType};
+use aws_sdk_mediaconvert::types::{Job, JobSettings, JobStatus, ProbeInputFile, ProbeResult, TrackType};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use serde_json::Value;
@@ -27,6 +27,21 @@ pub struct NewJob<'a> {
     pub settings: Value,
     /// The same token within a minute gives the same job; at most 64 ASCII characters.
     pub request_token: &'a str,
+}
+
+/// How a job stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobState {
+    /// 0–100.
+    Running(u8),
+    Complete,
+    Error {
+        code: String,
+        message: String,
+    },
+    Canceled,
+    /// MediaConvert forgets jobs after three months.
+    Gone,
 }
 
 /// How MediaConvert fails, as far as a caller decides by it.
@@ -100,6 +115,44 @@ impl Transcoder {
             .map_err(classify(DOING))?;
         answer.job.and_then(|job| job.id).ok_or_else(|| {
             TranscoderError::Unavailable(Service { doing: DOING, code: "an answer without a job id".into() })
+        })
+    }
+
+    /// The job that was made of this input (an `s3://` URL) with this token, if there is one.
+    pub async fn find_job(
+        &self,
+        input: &str,
+        request_token: &str,
+    ) -> Result<Option<String>, TranscoderError> {
+        let mut pages = self.client.search_jobs().input_file(input).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let jobs = page.map_err(classify("SearchJobs"))?.jobs.unwrap_or_default();
+            let ours = |job: &Job| job.client_request_token.as_deref() == Some(request_token);
+            if let Some(job) = jobs.into_iter().find(ours) {
+                return Ok(job.id);
+            }
+        }
+        Ok(None)
+    }
+
+    /// How a job stands, for when its events were lost.
+    pub async fn job_state(&self, job_id: &str) -> Result<JobState, TranscoderError> {
+        let job = match self.client.get_job().id(job_id).send().await {
+            Ok(answer) => answer.job,
+            Err(error) if error.code() == Some("NotFoundException") => return Ok(JobState::Gone),
+            Err(error) => return Err(classify("GetJob")(error)),
+        };
+        let Some(job) = job else { return Ok(JobState::Gone) };
+        Ok(match job.status {
+            Some(JobStatus::Complete) => JobState::Complete,
+            Some(JobStatus::Canceled) => JobState::Canceled,
+            Some(JobStatus::Error) => JobState::Error {
+                code: job.error_code.map_or_else(|| "unknown".into(), |code| code.to_string()),
+                message: job.error_message.unwrap_or_default(),
+            },
+            _ => JobState::Running(
+                job.job_percent_complete.and_then(|percent| u8::try_from(percent).ok()).unwrap_or(0).min(100),
+            ),
         })
     }
 }

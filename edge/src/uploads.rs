@@ -2,7 +2,7 @@
 
 use crate::App;
 use crate::auth::Caller;
-use crate::catalog::{Change, Entry};
+use crate::catalog::{Added, Change, UPLOAD_LIFE};
 use crate::clock;
 use crate::error::ApiError;
 use crate::key::{IncomingKey, VideoId};
@@ -19,8 +19,6 @@ use wire::{
     SignedParts, UploadCompleted, UploadOpened, UploadState, UploadStatus,
 };
 
-/// How long an upload may take, in seconds: the bucket throws unfinished ones away after seven days.
-const UPLOAD_LIFE: u64 = 7 * 24 * 3600;
 /// How many parts come signed with the opening; the rest is asked for as it is needed.
 const FIRST_WINDOW: u32 = 16;
 /// In bytes. File names are at most 255 on any disk; this is generous.
@@ -48,23 +46,29 @@ pub async fn open(
     let content_type = media_type(&request.content_type);
     let key = IncomingKey::new(video_id, &request.file_name, content_type);
     // Decided; only now touch the catalog and S3, both at once.
-    let now = clock::now_ms();
-    let entry = Entry::new(key.video_id().as_str(), &caller.id, request.size, now);
-    let (there, s3_upload) = tokio::join!(app.catalog.add(entry), app.store.open(key.as_str(), content_type));
-    let (there, s3_upload) = match (there, s3_upload) {
-        (Ok(there), Ok(s3_upload)) => (there, s3_upload),
-        (there, s3_upload) => {
-            undo(&app, &key, there.as_ref().is_ok_and(Option::is_none), s3_upload.as_ref().ok()).await;
-            there?;
-            return Err(s3_upload.map_or_else(ApiError::from, |_| ApiError::Internal("unreachable")));
+    let entry = app.entry(&key, &caller.id, request.size);
+    let added = app.catalog.add(entry, app.config.max_open_uploads);
+    let (added, s3_upload) = tokio::join!(added, app.store.open(key.as_str(), content_type));
+    let is_new = matches!(added, Ok(Added::New));
+    let refusal = match added {
+        Ok(Added::New) => None,
+        // Somebody may start over with an id of theirs as long as nothing is stored under it.
+        Ok(Added::There(video)) if video.owner == caller.id && video.is_open() => None,
+        Ok(Added::There(_)) => Some(ApiError::VideoExists),
+        Ok(Added::TooMany) => Some(ApiError::TooManyUploads(app.config.max_open_uploads)),
+        Err(error) => Some(error.into()),
+    };
+    let s3_upload = match (refusal, s3_upload) {
+        (None, Ok(s3_upload)) => s3_upload,
+        (Some(refusal), s3_upload) => {
+            undo(&app, &key, is_new, s3_upload.as_ref().ok()).await;
+            return Err(refusal);
+        }
+        (None, Err(error)) => {
+            undo(&app, &key, is_new, None).await;
+            return Err(error.into());
         }
     };
-    // Somebody may start over with an id of theirs as long as nothing is stored under it.
-    let free = |video: &Entry| video.owner == caller.id && video.status == wire::VideoStatus::Uploading;
-    if there.as_ref().is_some_and(|video| !free(video)) {
-        undo(&app, &key, false, Some(&s3_upload)).await;
-        return Err(ApiError::VideoExists);
-    }
     let session = Session {
         bucket: app.store.bucket().into(),
         key: key.as_str().into(),
@@ -72,7 +76,7 @@ pub async fn open(
         size: plan.size(),
         part_size: plan.part_size(),
         owner: caller.id,
-        expires: now / 1000 + UPLOAD_LIFE,
+        expires: app.now_ms() / 1000 + UPLOAD_LIFE,
     };
     let upload = app.tokens.seal(&session).ok_or(ApiError::Internal("a token can't be sealed"))?;
     let first: Vec<u32> = (1..=plan.part_count().min(FIRST_WINDOW)).collect();
@@ -177,14 +181,17 @@ pub async fn complete(
     }
     let key = IncomingKey::parse(&session.key).ok_or(ApiError::Internal("a sealed key doesn't parse"))?;
     let video_id = key.video_id().to_string();
-    let now = clock::now_ms();
+    let now = app.now_ms();
     let video = match app.catalog.change(&video_id, Change::Uploaded, now).await? {
         Some(video) => video,
         None => {
             // Forgotten meanwhile, by an abort that came too late. The object is there, so the video is.
-            let mut entry = Entry::new(&video_id, &session.owner, session.size, now);
+            let mut entry = app.entry(&key, &session.owner, session.size);
             entry.apply(Change::Uploaded, now);
-            app.catalog.add(entry.clone()).await?.unwrap_or(entry)
+            match app.catalog.add(entry.clone(), u32::MAX).await? {
+                Added::There(entry) => entry,
+                Added::New | Added::TooMany => entry,
+            }
         }
     };
     Ok(Json(UploadCompleted {
@@ -243,7 +250,7 @@ pub async fn abort(
 
 /// What the caller's token binds.
 fn session(app: &App, caller: &Caller, token: &str) -> Result<(Session, PartPlan), ApiError> {
-    let session = app.tokens.open(token, clock::now_ms() / 1000).map_err(|error| match error {
+    let session = app.tokens.open(token, app.now_ms() / 1000).map_err(|error| match error {
         TokenError::Invalid => ApiError::BadUpload,
         TokenError::Expired => ApiError::UploadExpired,
     })?;

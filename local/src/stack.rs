@@ -226,7 +226,8 @@ fn edge(options: &Options, page: &str, s3: &SdkConfig, mediaconvert: &SdkConfig)
     })
     .map_err(|error| error.to_string())?;
     let job = JobTemplate::parse(&options.job)?;
-    App::new(config, job, &Aws { s3, s3_path_style: true, mediaconvert }).map_err(|error| error.to_string())
+    App::new(config, job, &Aws { s3, s3_path_style: true, mediaconvert, dynamodb: s3 })
+        .map_err(|error| error.to_string())
 }
 
 /// Hands events to the edge as Lambda does.

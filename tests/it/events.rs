@@ -91,7 +91,7 @@ async fn an_event_that_cannot_be_handled_now_comes_again() {
         other => env(other),
     });
     let job = edge::job::JobTemplate::parse(include_str!("../../job.json")).unwrap();
-    let aws = edge::Aws { s3: &nowhere, s3_path_style: true, mediaconvert: &nowhere };
+    let aws = edge::Aws { s3: &nowhere, s3_path_style: true, mediaconvert: &nowhere, dynamodb: &nowhere };
     let mut gate = edge::App::new(config.unwrap(), job, &aws).unwrap().gate();
 
     let created = json!({

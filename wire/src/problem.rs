@@ -67,6 +67,8 @@ codes! {
     BadVideoId, "bad_video_id", "The video id isn't valid", false;
     /// There is an object or an upload of that id already.
     VideoExists, "video_exists", "There is a video of that id already", false;
+    /// The owner has `MAX_OPEN_UPLOADS` open already.
+    TooManyUploads, "too_many_uploads", "Too many uploads are open", true;
     /// No bearer token, or one that doesn't verify.
     Unauthorized, "unauthorized", "Sign in first", false;
     /// The token, upload or video is somebody else's.

@@ -1,170 +1,17 @@
-//! What is known of each video, and who may start its job. The rules of change are here and pure; a
+//! What is known of each video, and who may start its job. The rules of change are pure (`entry`); a
 //! database only has to make each change at once or not at all.
 
+mod dynamodb;
+mod entry;
 mod sqlite;
 #[cfg(test)]
 mod suite;
 
+pub use dynamodb::DynamoDb;
+pub use entry::{Change, Entry, Outputs, UPLOAD_LIFE};
 pub use sqlite::Sqlite;
 
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use wire::{VideoError, VideoStatus};
-
-/// A video as the database keeps it. Outputs are object keys; URLs are made when it is handed out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    pub video_id: String,
-    /// Who uploaded it; empty for an object that came without this edge.
-    pub owner: String,
-    pub status: VideoStatus,
-    /// 0–100.
-    pub progress: u8,
-    /// In bytes.
-    pub size: u64,
-    pub job_id: Option<String>,
-    pub duration_ms: Option<u64>,
-    pub width: Option<u32>,
-    pub height: Option<u32>,
-    pub outputs: Option<Outputs>,
-    pub error: Option<VideoError>,
-    /// In milliseconds since 1970, as is `updated_ms`.
-    pub created_ms: u64,
-    pub updated_ms: u64,
-}
-
-/// Keys of the finished outputs in the destination bucket.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outputs {
-    pub hls: String,
-    /// By height.
-    pub mp4: BTreeMap<String, String>,
-    pub thumbnails: Vec<String>,
-}
-
-/// News about a video.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// All its bytes are stored.
-    Uploaded,
-    /// MediaConvert has taken the job. Width and height as people see them.
-    JobStarted {
-        job_id: String,
-        duration_ms: Option<u64>,
-        width: Option<u32>,
-        height: Option<u32>,
-    },
-    Progress {
-        job_id: String,
-        percent: u8,
-    },
-    Finished {
-        job_id: String,
-        outputs: Outputs,
-        duration_ms: Option<u64>,
-    },
-    /// `job_id` is `None` where it failed before there was a job.
-    Failed {
-        job_id: Option<String>,
-        error: VideoError,
-    },
-    Canceled {
-        job_id: String,
-    },
-}
-
-impl Entry {
-    pub fn new(video_id: &str, owner: &str, size: u64, now_ms: u64) -> Self {
-        Self {
-            video_id: video_id.into(),
-            owner: owner.into(),
-            status: VideoStatus::Uploading,
-            progress: 0,
-            size,
-            job_id: None,
-            duration_ms: None,
-            width: None,
-            height: None,
-            outputs: None,
-            error: None,
-            created_ms: now_ms,
-            updated_ms: now_ms,
-        }
-    }
-
-    /// Applies `change`; `false` if it is old news. What is final stays, progress never goes back, and an
-    /// event of another job than this video's changes nothing.
-    pub fn apply(&mut self, change: Change, now_ms: u64) -> bool {
-        let before = self.clone();
-        if self.status.is_final() || !self.is_of_this_job(&change) {
-            return false;
-        }
-        match change {
-            Change::Uploaded => self.advance(VideoStatus::Uploaded),
-            Change::JobStarted { job_id, duration_ms, width, height } => {
-                self.job_id = Some(job_id);
-                self.duration_ms = duration_ms;
-                (self.width, self.height) = (width, height);
-                self.advance(VideoStatus::Converting);
-            }
-            Change::Progress { job_id, percent } => {
-                self.job_id = Some(job_id);
-                // 100 is for what is ready.
-                self.progress = self.progress.max(percent.min(99));
-                self.advance(VideoStatus::Converting);
-            }
-            Change::Finished { job_id, outputs, duration_ms } => {
-                self.job_id = Some(job_id);
-                self.duration_ms = duration_ms.or(self.duration_ms);
-                self.outputs = Some(outputs);
-                self.progress = 100;
-                self.status = VideoStatus::Ready;
-            }
-            Change::Failed { job_id, error } => {
-                self.job_id = job_id.or(self.job_id.take());
-                self.error = Some(error);
-                self.status = VideoStatus::Failed;
-            }
-            Change::Canceled { job_id } => {
-                self.job_id = Some(job_id);
-                self.status = VideoStatus::Canceled;
-            }
-        }
-        let changed = *self != before;
-        if changed {
-            // Strictly growing, so that it can serve as a version.
-            self.updated_ms = now_ms.max(before.updated_ms + 1);
-        }
-        changed
-    }
-
-    fn is_of_this_job(&self, change: &Change) -> bool {
-        let theirs = match change {
-            Change::Uploaded => None,
-            Change::JobStarted { job_id, .. }
-            | Change::Progress { job_id, .. }
-            | Change::Finished { job_id, .. }
-            | Change::Canceled { job_id } => Some(job_id),
-            Change::Failed { job_id, .. } => job_id.as_ref(),
-        };
-        match (&self.job_id, theirs) {
-            (Some(ours), Some(theirs)) => ours == theirs,
-            _ => true,
-        }
-    }
-
-    fn advance(&mut self, to: VideoStatus) {
-        let rank = |status| match status {
-            VideoStatus::Uploading => 0,
-            VideoStatus::Uploaded => 1,
-            VideoStatus::Converting => 2,
-            VideoStatus::Ready | VideoStatus::Failed | VideoStatus::Canceled => 3,
-        };
-        if rank(to) > rank(self.status) {
-            self.status = to;
-        }
-    }
-}
+use sha2::{Digest, Sha256};
 
 /// One version of one object: what a job is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,19 +22,50 @@ pub struct ObjectVersion {
     pub etag: String,
 }
 
+impl ObjectVersion {
+    /// The same for the same version: 64 hex digits, which is as long as MediaConvert takes a request token.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for part in [&self.bucket, &self.key, &self.etag] {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
 /// Whether the caller may start the job of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// It may, until its lease ends.
-    Granted,
+    Granted(Lease),
     /// Somebody else is at it now; ask again later.
     Busy,
-    /// The job was started.
-    Done,
+    /// The job was started, or never will be; the video as it is.
+    Done(Entry),
+}
+
+/// The right to start an object's job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    pub object: ObjectVersion,
+    pub entry: Entry,
+    /// Somebody had it before and didn't finish: there may be a job of which nobody knows.
+    pub again: bool,
 }
 
 /// How long a granted claim keeps others out, in milliseconds. One that crashed is taken over after it.
 pub const LEASE_MS: u64 = 30_000;
+
+/// What came of adding a video.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Added {
+    New,
+    /// There is one of that id, unchanged.
+    There(Entry),
+    /// Its owner has too many uploads open.
+    TooMany,
+}
 
 /// Where a page of a list goes on: before this video.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,21 +74,29 @@ pub struct Cursor {
     pub video_id: String,
 }
 
-/// The database fails; try later. The sentence is for the log.
+/// The database fails; try later.
 #[derive(Debug)]
-pub struct CatalogError(pub String);
+pub enum CatalogError {
+    /// It asks for less.
+    Throttled,
+    /// The sentence is for the log.
+    Failed(String),
+}
 
 impl From<CatalogError> for crate::error::ApiError {
     fn from(error: CatalogError) -> Self {
-        Self::Catalog(error.0)
+        match error {
+            CatalogError::Throttled => Self::Throttled("the database"),
+            CatalogError::Failed(why) => Self::Catalog(why),
+        }
     }
 }
 
-/// The database. Each call is one atomic step; SQLite here, DynamoDB on AWS.
+/// The database. Each call is one atomic step; SQLite on one machine, DynamoDB on AWS.
 #[async_trait::async_trait]
 pub trait Catalog: Send + Sync {
-    /// Adds a video; hands back the one that is there already, unchanged.
-    async fn add(&self, entry: Entry) -> Result<Option<Entry>, CatalogError>;
+    /// Adds a video that is being uploaded, unless its owner has `most_open` of them already.
+    async fn add(&self, entry: Entry, most_open: u32) -> Result<Added, CatalogError>;
     async fn get(&self, video_id: &str) -> Result<Option<Entry>, CatalogError>;
     /// Applies news and hands back the video as it is then. `None`: no such video.
     async fn change(
@@ -224,58 +110,28 @@ pub trait Catalog: Send + Sync {
     /// An owner's videos, newest first, at most `limit`.
     async fn list(&self, owner: &str, limit: usize, from: Option<Cursor>)
     -> Result<Vec<Entry>, CatalogError>;
-    /// Asks for the right to start an object's job.
-    async fn claim(&self, object: &ObjectVersion, now_ms: u64) -> Result<Claim, CatalogError>;
-    /// Closes a claim for good: the job is started, or will never be.
-    async fn settle(&self, object: &ObjectVersion) -> Result<(), CatalogError>;
+    /// Videos that were due before `before_ms` and to which something must still happen, the most overdue
+    /// first, about `limit` at most.
+    async fn overdue(&self, before_ms: u64, limit: usize) -> Result<Vec<Entry>, CatalogError>;
+    /// Asks for the right to start an object's job. `new` is its video, should there be none.
+    async fn claim(&self, object: ObjectVersion, new: Entry, now_ms: u64) -> Result<Claim, CatalogError>;
+    /// Applies what came of it and closes the claim for good, both at once.
+    async fn settle(&self, lease: Lease, change: Change, now_ms: u64) -> Result<Entry, CatalogError>;
     /// Gives a claim back after a passing failure, so that the next try need not wait for the lease.
-    async fn release(&self, object: &ObjectVersion) -> Result<(), CatalogError>;
+    async fn release(&self, lease: &Lease) -> Result<(), CatalogError>;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
-    fn change() -> impl Strategy<Value = Change> {
-        let job = || prop::sample::select(vec!["j1", "j2"]).prop_map(str::to_owned);
-        let error = || VideoError { code: "1".into(), message: "no".into() };
-        prop_oneof![
-            Just(Change::Uploaded),
-            job().prop_map(|job_id| Change::JobStarted {
-                job_id,
-                duration_ms: None,
-                width: None,
-                height: None
-            }),
-            (job(), any::<u8>()).prop_map(|(job_id, percent)| Change::Progress { job_id, percent }),
-            job().prop_map(|job_id| Change::Finished {
-                job_id,
-                outputs: Outputs::default(),
-                duration_ms: None
-            }),
-            prop::option::of(job()).prop_map(move |job_id| Change::Failed { job_id, error: error() }),
-            job().prop_map(|job_id| Change::Canceled { job_id }),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_goes_back_whatever_the_order(changes in prop::collection::vec(change(), 0..20)) {
-            let mut entry = Entry::new("v", "o", 1, 0);
-            for (now, change) in changes.into_iter().enumerate() {
-                let before = entry.clone();
-                let changed = entry.apply(change.clone(), now as u64);
-                prop_assert!(entry.progress >= before.progress && entry.progress <= 100);
-                prop_assert_eq!(entry.progress == 100, entry.status == VideoStatus::Ready);
-                prop_assert!(!before.status.is_final() || entry == before);
-                prop_assert!(before.job_id.is_none() || entry.job_id == before.job_id);
-                prop_assert_eq!(changed, entry != before);
-                prop_assert!(!changed || entry.updated_ms > before.updated_ms);
-                let after = entry.clone();
-                prop_assert!(!entry.apply(change, now as u64), "the same news twice");
-                prop_assert_eq!(entry.clone(), after);
-            }
-        }
+    #[test]
+    fn digests_tell_versions_apart() {
+        let object =
+            |key: &str, etag: &str| ObjectVersion { bucket: "b".into(), key: key.into(), etag: etag.into() };
+        let digest = object("k", "e").digest();
+        assert_eq!(digest.len(), 64);
+        assert_eq!(digest, object("k", "e").digest());
+        assert_ne!(digest, object("ke", "").digest());
     }
 }

@@ -1,6 +1,8 @@
 //! The catalog in a SQLite file: one machine.
 
-use super::{Catalog, CatalogError, Change, Claim, Cursor, Entry, LEASE_MS, ObjectVersion};
+use super::{
+    Added, Catalog, CatalogError, Change, Claim, Cursor, Entry, LEASE_MS, Lease, ObjectVersion, UPLOAD_LIFE,
+};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,9 +13,14 @@ const SCHEMA: &str = "
         video_id TEXT PRIMARY KEY, owner TEXT NOT NULL, created_ms INTEGER NOT NULL, entry TEXT NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS videos_by_owner ON videos (owner, created_ms DESC, video_id DESC);
-    CREATE TABLE IF NOT EXISTS claims (
-        bucket TEXT, key TEXT, etag TEXT, lease_ends_ms INTEGER, PRIMARY KEY (bucket, key, etag)
-    ) WITHOUT ROWID;";
+    CREATE INDEX IF NOT EXISTS videos_open ON videos (owner, created_ms)
+        WHERE entry ->> 'status' = 'uploading';
+    CREATE INDEX IF NOT EXISTS videos_unfinished ON videos (entry ->> 'updated_ms')
+        WHERE entry ->> 'status' NOT IN ('ready', 'failed', 'canceled') OR entry ->> 'announced' = 0;
+    CREATE TABLE IF NOT EXISTS leases (
+        object TEXT PRIMARY KEY, video_id TEXT NOT NULL, ends_ms INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS leases_by_video ON leases (video_id);";
 
 /// A claim that is settled has a lease without an end.
 const SETTLED: i64 = i64::MAX;
@@ -22,7 +29,7 @@ pub struct Sqlite(Arc<Mutex<Connection>>);
 
 impl Sqlite {
     /// Opens or creates the file at `path`; other processes may have it open, too.
-    pub fn open(path: &Path) -> Result<Self, CatalogError> {
+    pub fn open(path: &Path) -> Result<Self, String> {
         let open = || {
             let connection = Connection::open(path)?;
             connection.busy_timeout(Duration::from_secs(5))?;
@@ -31,9 +38,8 @@ impl Sqlite {
             connection.execute_batch(SCHEMA)?;
             Ok(connection)
         };
-        let connection = open().map_err(|error: rusqlite::Error| {
-            CatalogError(format!("{} can't be opened: {error}", path.display()))
-        })?;
+        let connection = open()
+            .map_err(|error: rusqlite::Error| format!("{} can't be opened: {error}", path.display()))?;
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
@@ -50,9 +56,10 @@ impl Sqlite {
             transaction.commit()?;
             Ok(value)
         };
-        let result: rusqlite::Result<T> =
-            tokio::task::spawn_blocking(run).await.map_err(|error| CatalogError(error.to_string()))?;
-        result.map_err(|error| CatalogError(error.to_string()))
+        let result: rusqlite::Result<T> = tokio::task::spawn_blocking(run)
+            .await
+            .map_err(|error| CatalogError::Failed(error.to_string()))?;
+        result.map_err(|error| CatalogError::Failed(error.to_string()))
     }
 }
 
@@ -84,13 +91,23 @@ fn signed(value: u64) -> i64 {
 
 #[async_trait::async_trait]
 impl Catalog for Sqlite {
-    async fn add(&self, entry: Entry) -> Result<Option<Entry>, CatalogError> {
+    async fn add(&self, entry: Entry, most_open: u32) -> Result<Added, CatalogError> {
         self.call(move |tx| {
-            let there = find(tx, &entry.video_id)?;
-            if there.is_none() {
-                write(tx, &entry)?;
+            if let Some(there) = find(tx, &entry.video_id)? {
+                return Ok(Added::There(there));
             }
-            Ok(there)
+            let since = entry.created_ms.saturating_sub(UPLOAD_LIFE * 1000);
+            let open: u32 = tx.query_row(
+                "SELECT COUNT(*) FROM videos
+                 WHERE owner = ?1 AND created_ms > ?2 AND entry ->> 'status' = 'uploading'",
+                params![entry.owner, signed(since)],
+                |row| row.get(0),
+            )?;
+            if entry.is_open() && open >= most_open {
+                return Ok(Added::TooMany);
+            }
+            write(tx, &entry)?;
+            Ok(Added::New)
         })
         .await
     }
@@ -120,10 +137,12 @@ impl Catalog for Sqlite {
     async fn forget(&self, video_id: &str) -> Result<(), CatalogError> {
         let video_id = video_id.to_owned();
         self.call(move |tx| {
-            if find(tx, &video_id)?.is_some_and(|entry| entry.status == wire::VideoStatus::Uploading) {
-                tx.execute("DELETE FROM videos WHERE video_id = ?1", [video_id])?;
-            }
-            Ok(())
+            tx.execute(
+                "DELETE FROM videos WHERE video_id = ?1 AND entry ->> 'status' = 'uploading'
+                 AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.video_id = ?1)",
+                [video_id],
+            )
+            .map(drop)
         })
         .await
     }
@@ -151,42 +170,71 @@ impl Catalog for Sqlite {
         .await
     }
 
-    async fn claim(&self, object: &ObjectVersion, now_ms: u64) -> Result<Claim, CatalogError> {
-        let object = object.clone();
+    async fn overdue(&self, before_ms: u64, limit: usize) -> Result<Vec<Entry>, CatalogError> {
         self.call(move |tx| {
-            let lease: Option<i64> = tx
-                .query_row(
-                    "SELECT lease_ends_ms FROM claims WHERE bucket = ?1 AND key = ?2 AND etag = ?3",
-                    [&object.bucket, &object.key, &object.etag],
-                    |row| row.get(0),
-                )
-                .optional()?;
-            match lease {
-                Some(SETTLED) => return Ok(Claim::Done),
-                Some(ends) if ends > signed(now_ms) => return Ok(Claim::Busy),
-                Some(_) | None => {}
-            }
-            lease_until(tx, &object, signed(now_ms + LEASE_MS))?;
-            Ok(Claim::Granted)
+            let mut query = tx.prepare_cached(
+                "SELECT entry FROM videos
+                 WHERE (entry ->> 'status' NOT IN ('ready', 'failed', 'canceled') OR entry ->> 'announced' = 0)
+                 AND entry ->> 'updated_ms' < ?1",
+            )?;
+            let rows = query.query_map([signed(before_ms)], |row| parse(&row.get::<_, String>(0)?))?;
+            let mut due: Vec<Entry> = rows.collect::<Result<_, _>>()?;
+            // Open uploads are due later than they were last touched.
+            due.retain(|entry| entry.due_ms() < before_ms);
+            due.sort_by_key(Entry::due_ms);
+            due.truncate(limit);
+            Ok(due)
         })
         .await
     }
 
-    async fn settle(&self, object: &ObjectVersion) -> Result<(), CatalogError> {
-        let object = object.clone();
-        self.call(move |tx| lease_until(tx, &object, SETTLED)).await
+    async fn claim(&self, object: ObjectVersion, new: Entry, now_ms: u64) -> Result<Claim, CatalogError> {
+        self.call(move |tx| {
+            let digest = object.digest();
+            let lease: Option<i64> = tx
+                .query_row("SELECT ends_ms FROM leases WHERE object = ?1", [&digest], |row| row.get(0))
+                .optional()?;
+            if lease.is_some_and(|ends| ends != SETTLED && ends > signed(now_ms)) {
+                return Ok(Claim::Busy);
+            }
+            let entry = match find(tx, &new.video_id)? {
+                Some(entry) => entry,
+                None => {
+                    write(tx, &new)?;
+                    new
+                }
+            };
+            if lease == Some(SETTLED) {
+                return Ok(Claim::Done(entry));
+            }
+            lease_until(tx, &digest, &entry.video_id, signed(now_ms + LEASE_MS))?;
+            Ok(Claim::Granted(Lease { object, entry, again: lease.is_some() }))
+        })
+        .await
     }
 
-    async fn release(&self, object: &ObjectVersion) -> Result<(), CatalogError> {
-        let object = object.clone();
-        self.call(move |tx| lease_until(tx, &object, 0)).await
+    async fn settle(&self, lease: Lease, change: Change, now_ms: u64) -> Result<Entry, CatalogError> {
+        self.call(move |tx| {
+            let mut entry = find(tx, &lease.entry.video_id)?.unwrap_or(lease.entry);
+            if entry.apply(change, now_ms) {
+                write(tx, &entry)?;
+            }
+            lease_until(tx, &lease.object.digest(), &entry.video_id, SETTLED)?;
+            Ok(entry)
+        })
+        .await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), CatalogError> {
+        let (digest, video_id) = (lease.object.digest(), lease.entry.video_id.clone());
+        self.call(move |tx| lease_until(tx, &digest, &video_id, 0)).await
     }
 }
 
-fn lease_until(tx: &Transaction<'_>, object: &ObjectVersion, ends: i64) -> rusqlite::Result<()> {
+fn lease_until(tx: &Transaction<'_>, digest: &str, video_id: &str, ends: i64) -> rusqlite::Result<()> {
     tx.execute(
-        "INSERT OR REPLACE INTO claims (bucket, key, etag, lease_ends_ms) VALUES (?1, ?2, ?3, ?4)",
-        params![object.bucket, object.key, object.etag, ends],
+        "INSERT OR REPLACE INTO leases (object, video_id, ends_ms) VALUES (?1, ?2, ?3)",
+        params![digest, video_id, ends],
     )
     .map(drop)
 }
@@ -204,6 +252,6 @@ mod tests {
     #[test]
     fn a_folder_that_is_not_there_is_one_sentence() {
         let error = Sqlite::open(Path::new("/nowhere/catalog.db")).err().unwrap();
-        assert!(error.0.contains("/nowhere/catalog.db can't be opened"), "{}", error.0);
+        assert!(error.contains("/nowhere/catalog.db can't be opened"), "{error}");
     }
 }

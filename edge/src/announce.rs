@@ -1,0 +1,16 @@
+//! A video has ended: the site's backend hears of it, once it has taken the news.
+
+use crate::App;
+use crate::catalog::{Change, Entry};
+use crate::error::ApiError;
+
+/// Announces a video's end, if it has one and nobody has taken it yet. `Err`: not now; the event must come
+/// again.
+pub async fn announce(app: &App, entry: Entry) -> Result<(), ApiError> {
+    if !entry.status.is_final() || entry.announced {
+        return Ok(());
+    }
+    let video_id = entry.video_id.clone();
+    app.catalog.change(&video_id, Change::Announced, app.now_ms()).await?;
+    Ok(())
+}

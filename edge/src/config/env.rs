@@ -1,0 +1,250 @@
+//! One variable each: what it may be, and the sentence when it isn't.
+
+use super::{
+    AuthConfig, CallbackConfig, CallbackStyle, CatalogConfig, Config, ConfigError, Conversion, CookieConfig,
+    JwtKeys, Place, Secret,
+};
+
+const MIN_SECRET: usize = 32;
+/// DynamoDB keeps an owner's open uploads in one item.
+const MOST_OPEN_UPLOADS: u32 = 1_000;
+const OPEN_UPLOADS: u32 = 100;
+/// Any of these set means that a whole edge is wanted.
+const OF_THE_API: [&str; 6] =
+    ["UPLOAD_BUCKET", "CDN_BASE_URL", "UPLOAD_TOKEN_SECRET", "CATALOG", "AUTH_JWT_SECRET", "AUTH_JWKS_URL"];
+
+fn missing(name: &str, what: &str) -> ConfigError {
+    ConfigError(format!("{name} is missing: {what}"))
+}
+
+fn wrong(name: &str, must: &str) -> ConfigError {
+    ConfigError(format!("{name} is wrong: it must be {must}"))
+}
+
+pub struct Env<F>(pub F);
+
+impl<F: Fn(&str) -> Option<String>> Env<F> {
+    pub fn whole(&self, place: Place) -> Result<Config, ConfigError> {
+        let config = Config {
+            upload_bucket: self.bucket("UPLOAD_BUCKET", None)?,
+            conversion: self.conversion()?,
+            cdn_base_url: self
+                .base_url("CDN_BASE_URL")?
+                .ok_or_else(|| missing("CDN_BASE_URL", "the origin that delivers the videos"))?,
+            upload_base_url: self.base_url("UPLOAD_BASE_URL")?,
+            upload_token_secret: self.secret("UPLOAD_TOKEN_SECRET")?,
+            auth: self.auth(place)?,
+            catalog: self.catalog()?,
+            max_upload_bytes: self.number(
+                "MAX_UPLOAD_BYTES",
+                1..=wire::MAX_OBJECT_SIZE,
+                wire::MAX_OBJECT_SIZE,
+                "a number of bytes from 1 to 48.8 TiB, S3's limit",
+            )?,
+            max_open_uploads: self.number(
+                "MAX_OPEN_UPLOADS",
+                1..=MOST_OPEN_UPLOADS,
+                OPEN_UPLOADS,
+                "a number from 1 to 1,000",
+            )?,
+            allowed_origins: self.origins()?,
+            origin_secret: self.secret_if_set("ORIGIN_SECRET")?,
+            cookies: self.cookies()?,
+        };
+        if config.upload_bucket == config.conversion.destination_bucket {
+            return Err(ConfigError(
+                "DESTINATION_BUCKET is the same as UPLOAD_BUCKET: each output would start a job again".into(),
+            ));
+        }
+        Ok(config)
+    }
+
+    /// What the tutorial's two functions had, under its names or ours.
+    pub fn conversion(&self) -> Result<Conversion, ConfigError> {
+        Ok(Conversion {
+            destination_bucket: self.bucket("DESTINATION_BUCKET", Some("DestinationBucket"))?,
+            media_convert_role: self.role()?,
+            application: self.application()?,
+            callback: self.callback()?,
+        })
+    }
+
+    pub fn is_the_tutorials(&self) -> bool {
+        OF_THE_API.iter().all(|name| self.any(name, None).is_none())
+    }
+
+    /// The value of `name` or of its alias; an empty one counts as missing.
+    fn any(&self, name: &str, alias: Option<&str>) -> Option<String> {
+        let value = |name: &str| (self.0)(name).filter(|value| !value.trim().is_empty());
+        value(name).or_else(|| alias.and_then(value))
+    }
+
+    fn bucket(&self, name: &str, alias: Option<&str>) -> Result<String, ConfigError> {
+        let bucket = self.any(name, alias).ok_or_else(|| missing(name, "the name of an S3 bucket"))?;
+        let plain =
+            bucket.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b));
+        if (3..=63).contains(&bucket.len()) && plain {
+            Ok(bucket)
+        } else {
+            Err(wrong(name, "a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens"))
+        }
+    }
+
+    fn role(&self) -> Result<String, ConfigError> {
+        let name = "MEDIA_CONVERT_ROLE";
+        let role = self
+            .any(name, Some("MediaConvertRole"))
+            .ok_or_else(|| missing(name, "the ARN of the role that MediaConvert assumes"))?;
+        let fits = role.starts_with("arn:") && role.contains(":role/");
+        if fits { Ok(role) } else { Err(wrong(name, "the ARN of an IAM role")) }
+    }
+
+    /// It stands in a job's tags and metadata, which take few characters.
+    fn application(&self) -> Result<String, ConfigError> {
+        let name = "APPLICATION";
+        let application = self.any(name, Some("Application")).unwrap_or_else(|| "VOD".into());
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b" _.:/=+-@".contains(&b);
+        if application.len() <= 128 && application.bytes().all(plain) {
+            Ok(application)
+        } else {
+            Err(wrong(name, "at most 128 letters, digits, spaces and _ . : / = + - @"))
+        }
+    }
+
+    fn url(&self, name: &str) -> Result<Option<String>, ConfigError> {
+        let Some(url) = self.any(name, None) else { return Ok(None) };
+        let valid = url.parse::<http::Uri>().is_ok_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https"))
+                && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+        });
+        if valid && !url.contains('#') { Ok(Some(url)) } else { Err(wrong(name, "an http(s) URL")) }
+    }
+
+    fn base_url(&self, name: &str) -> Result<Option<String>, ConfigError> {
+        let Some(url) = self.url(name)? else { return Ok(None) };
+        if url.contains('?') {
+            return Err(wrong(name, "an http(s) URL with nothing behind its path"));
+        }
+        Ok(Some(url.trim_end_matches('/').to_owned()))
+    }
+
+    fn secret_if_set(&self, name: &str) -> Result<Option<Secret>, ConfigError> {
+        match self.any(name, None) {
+            Some(secret) if secret.len() < MIN_SECRET => Err(wrong(name, "at least 32 bytes long")),
+            secret => Ok(secret.map(|secret| Secret(secret.into_bytes()))),
+        }
+    }
+
+    fn secret(&self, name: &str) -> Result<Secret, ConfigError> {
+        self.secret_if_set(name)?.ok_or_else(|| missing(name, "a secret of at least 32 bytes"))
+    }
+
+    fn auth(&self, place: Place) -> Result<AuthConfig, ConfigError> {
+        match self.any("AUTH_MODE", None).as_deref() {
+            Some("none") if place == Place::Loopback => return Ok(AuthConfig::None),
+            Some("none") => {
+                return Err(wrong("AUTH_MODE", "jwt where others can reach the edge; none is for loopback"));
+            }
+            None | Some("jwt") => {}
+            Some(_) => return Err(wrong("AUTH_MODE", "jwt or none")),
+        }
+        let keys = match (self.jwks_url()?, self.any("AUTH_JWT_SECRET", None)) {
+            (Some(_), Some(_)) => {
+                let sentence = "AUTH_JWKS_URL and AUTH_JWT_SECRET are both set: a token has one kind of key";
+                return Err(ConfigError(sentence.into()));
+            }
+            (Some(url), None) => JwtKeys::Jwks(url),
+            (None, _) => JwtKeys::Secret(self.secret("AUTH_JWT_SECRET")?),
+        };
+        Ok(AuthConfig::Jwt {
+            keys,
+            audience: self.any("AUTH_AUDIENCE", None),
+            issuer: self.any("AUTH_ISSUER", None),
+        })
+    }
+
+    /// Keys that come unencrypted could be anybody's.
+    fn jwks_url(&self) -> Result<Option<String>, ConfigError> {
+        let name = "AUTH_JWKS_URL";
+        let Some(url) = self.url(name)? else { return Ok(None) };
+        let uri: http::Uri = url.parse().map_err(|_| wrong(name, "an https URL"))?;
+        let loopback = matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
+        if uri.scheme_str() == Some("https") || loopback {
+            Ok(Some(url))
+        } else {
+            Err(wrong(name, "an https URL"))
+        }
+    }
+
+    fn catalog(&self) -> Result<CatalogConfig, ConfigError> {
+        let name = "CATALOG";
+        let value = self
+            .any(name, None)
+            .ok_or_else(|| missing(name, "the database, dynamodb:TABLE or sqlite:PATH"))?;
+        let table_name = |name: &str| {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+            (3..=255).contains(&name.len()) && name.bytes().all(plain)
+        };
+        match value.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() => Ok(CatalogConfig::Sqlite(path.into())),
+            Some(("dynamodb", table)) if table_name(table) => Ok(CatalogConfig::DynamoDb(table.into())),
+            _ => Err(wrong(name, "dynamodb:TABLE or sqlite:PATH")),
+        }
+    }
+
+    fn callback(&self) -> Result<Option<CallbackConfig>, ConfigError> {
+        let Some(url) = self.url("CALLBACK_URL")? else { return Ok(None) };
+        let style = match self.any("CALLBACK_STYLE", None).as_deref() {
+            None | Some("standard") => CallbackStyle::Standard(self.secret("CALLBACK_SECRET")?),
+            Some("greloupis") => CallbackStyle::Greloupis(self.secret("AWS_AUTH_KEY")?),
+            Some(_) => return Err(wrong("CALLBACK_STYLE", "standard or greloupis")),
+        };
+        Ok(Some(CallbackConfig { url, style }))
+    }
+
+    fn cookies(&self) -> Result<Option<CookieConfig>, ConfigError> {
+        let (id, key) = ("CDN_KEY_PAIR_ID", "CDN_PRIVATE_KEY");
+        match (self.any(id, None), self.any(key, None)) {
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(missing(key, "the PEM of the key that CDN_KEY_PAIR_ID names")),
+            (None, Some(_)) => Err(missing(id, "the CDN's name of CDN_PRIVATE_KEY's public half")),
+            (Some(key_pair_id), Some(pem)) => {
+                Ok(Some(CookieConfig { key_pair_id, private_key: Secret(pem.into_bytes()) }))
+            }
+        }
+    }
+
+    fn number<N: std::str::FromStr + PartialOrd>(
+        &self,
+        name: &str,
+        range: std::ops::RangeInclusive<N>,
+        default: N,
+        must: &str,
+    ) -> Result<N, ConfigError> {
+        let Some(value) = self.any(name, None) else { return Ok(default) };
+        value.trim().parse().ok().filter(|number| range.contains(number)).ok_or_else(|| wrong(name, must))
+    }
+
+    fn origins(&self) -> Result<Vec<String>, ConfigError> {
+        let name = "ALLOWED_ORIGINS";
+        let origins: Vec<String> = self
+            .any(name, None)
+            .unwrap_or_default()
+            .split(',')
+            .map(|origin| origin.trim().trim_end_matches('/').to_owned())
+            .filter(|origin| !origin.is_empty())
+            .collect();
+        let is_origin = |origin: &String| {
+            origin.parse::<http::Uri>().is_ok_and(|uri| {
+                matches!(uri.scheme_str(), Some("http" | "https"))
+                    && uri.path() == "/"
+                    && uri.query().is_none()
+            })
+        };
+        if origins.iter().all(is_origin) {
+            Ok(origins)
+        } else {
+            Err(wrong(name, "origins such as https://example.com, separated by commas; * is not one"))
+        }
+    }
+}

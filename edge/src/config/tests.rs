@@ -1,0 +1,136 @@
+//! Good environments, and every bad one named.
+
+use super::*;
+use std::collections::HashMap;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+fn good() -> HashMap<&'static str, &'static str> {
+    HashMap::from([
+        ("UPLOAD_BUCKET", "uploads"),
+        ("DESTINATION_BUCKET", "media"),
+        ("MEDIA_CONVERT_ROLE", "arn:aws:iam::123456789012:role/mc"),
+        ("CDN_BASE_URL", "https://d1.cloudfront.net/"),
+        ("UPLOAD_TOKEN_SECRET", SECRET),
+        ("AUTH_JWT_SECRET", SECRET),
+        ("CATALOG", "sqlite:/tmp/catalog.db"),
+    ])
+}
+
+fn read(place: Place, env: &HashMap<&str, &str>) -> Result<Config, ConfigError> {
+    Config::read(place, |name| env.get(name).map(|value| (*value).to_owned()))
+}
+
+#[test]
+fn a_good_environment_is_read() {
+    let config = read(Place::Lambda, &good()).unwrap();
+    assert_eq!(config.cdn_base_url, "https://d1.cloudfront.net");
+    assert_eq!(config.conversion.application, "VOD");
+    assert_eq!(config.max_upload_bytes, wire::MAX_OBJECT_SIZE);
+    assert!(!format!("{config:?}").contains(SECRET));
+}
+
+#[test]
+fn the_tutorials_names_work() {
+    let mut env = good();
+    env.remove("DESTINATION_BUCKET");
+    env.remove("MEDIA_CONVERT_ROLE");
+    env.extend([("DestinationBucket", "media"), ("Application", "Tutorial")]);
+    env.insert("MediaConvertRole", "arn:aws:iam::123456789012:role/mc");
+    let config = read(Place::Lambda, &env).unwrap();
+    assert_eq!(
+        (&*config.conversion.destination_bucket, &*config.conversion.application),
+        ("media", "Tutorial")
+    );
+}
+
+#[test]
+fn each_bad_value_is_named() {
+    for name in good().keys() {
+        for bad in [None, Some(""), Some(" ")] {
+            let mut env = good();
+            env.remove(name);
+            env.extend(bad.map(|bad| (*name, bad)));
+            let error = read(Place::Lambda, &env).unwrap_err();
+            assert!(error.0.starts_with(&format!("{name} is missing")), "{error}");
+        }
+    }
+    for (name, bad) in [
+        ("UPLOAD_BUCKET", "Up loads"),
+        ("DESTINATION_BUCKET", "uploads"),
+        ("MEDIA_CONVERT_ROLE", "admin"),
+        ("CDN_BASE_URL", "d1.cloudfront.net"),
+        ("UPLOAD_BASE_URL", "ftp://x"),
+        ("UPLOAD_TOKEN_SECRET", "short"),
+        ("AUTH_JWT_SECRET", "short"),
+        ("AUTH_MODE", "none"),
+        ("AUTH_MODE", "basic"),
+        ("CATALOG", "postgres:x"),
+        ("MAX_UPLOAD_BYTES", "-1"),
+        ("MAX_UPLOAD_BYTES", "1e9"),
+        ("CATALOG", "dynamodb:"),
+        ("CATALOG", "dynamodb:a table"),
+        ("AUTH_JWKS_URL", "http://id.example/keys"),
+        ("AUTH_JWKS_URL", "https://anna@id.example/keys"),
+        ("APPLICATION", "<script>"),
+        ("CALLBACK_URL", "site.example/done"),
+        ("MAX_OPEN_UPLOADS", "0"),
+        ("MAX_OPEN_UPLOADS", "1001"),
+        ("ORIGIN_SECRET", "short"),
+        ("ALLOWED_ORIGINS", "*"),
+        ("ALLOWED_ORIGINS", "https://a.example/path"),
+    ] {
+        let mut env = good();
+        env.insert(name, bad);
+        let error = read(Place::Lambda, &env).unwrap_err();
+        assert!(error.0.starts_with(name) && !error.0.contains(SECRET), "{name}={bad}: {error}");
+    }
+}
+
+#[test]
+fn no_auth_only_on_loopback() {
+    let mut env = good();
+    env.insert("AUTH_MODE", "none");
+    assert!(matches!(read(Place::Loopback, &env).unwrap().auth, AuthConfig::None));
+    assert!(read(Place::Network, &env).is_err());
+}
+
+#[test]
+fn settings_that_need_each_other() {
+    for (set, named) in [
+        (&[("CALLBACK_URL", "https://site.example/done")][..], "CALLBACK_SECRET is missing"),
+        (
+            &[("CALLBACK_URL", "https://site.example/done"), ("CALLBACK_STYLE", "greloupis")],
+            "AWS_AUTH_KEY is missing",
+        ),
+        (
+            &[("CALLBACK_URL", "https://site.example/done"), ("CALLBACK_STYLE", "x")],
+            "CALLBACK_STYLE is wrong",
+        ),
+        (&[("AUTH_JWKS_URL", "https://id.example/keys")], "AUTH_JWKS_URL and AUTH_JWT_SECRET are both set"),
+        (&[("CDN_KEY_PAIR_ID", "K1")], "CDN_PRIVATE_KEY is missing"),
+        (&[("CDN_PRIVATE_KEY", "pem")], "CDN_KEY_PAIR_ID is missing"),
+    ] {
+        let mut env = good();
+        env.extend(set.iter().copied());
+        let error = read(Place::Lambda, &env).unwrap_err();
+        assert!(error.0.starts_with(named), "{error}");
+    }
+}
+
+#[test]
+fn the_tutorials_environment_alone_is_a_drop_in() {
+    let mut env = HashMap::from([
+        ("DestinationBucket", "media"),
+        ("MediaConvertRole", "arn:aws:iam::123456789012:role/mc"),
+        ("Application", "VOD"),
+    ]);
+    let setup = |env: &HashMap<&str, &str>| {
+        Setup::read(Place::Lambda, |name| env.get(name).map(|value| (*value).to_owned()))
+    };
+    assert!(matches!(setup(&env).unwrap(), Setup::DropIn(c) if c.destination_bucket == "media"));
+    // One of ours beside it, and the rest of ours is asked for.
+    env.insert("CATALOG", "dynamodb:videos");
+    assert!(setup(&env).unwrap_err().0.starts_with("UPLOAD_BUCKET is missing"));
+    assert!(setup(&HashMap::new()).unwrap_err().0.starts_with("DESTINATION_BUCKET is missing"));
+}

@@ -108,7 +108,7 @@ def the_edge():
         ("s3:ListBucket", UPLOADS, {"s3:prefix": "inputs/"}),
         ("s3:ListBucket", MEDIA, {"s3:prefix": "assets/Thumbnails/ID."}),
         ("mediaconvert:CreateJob", QUEUE, {}),
-        ("mediaconvert:SearchJobs", QUEUE, {}),
+        ("mediaconvert:SearchJobs", arn("mediaconvert", "queues/*"), {}),
         ("mediaconvert:GetJob", JOB, {}),
         ("mediaconvert:TagResource", JOB, {}),
         ("mediaconvert:Probe", "*", {}),

@@ -70,10 +70,10 @@ def created():
     assert {name: [key["AttributeName"] for key in schema] for name, schema in keys.items()} == {
         "table": ["id"],
         "by-owner": ["owner", "created"],
-        "unfinished": ["shard", "updated_ms"],
+        "unfinished": ["shard", "due_ms"],
     }
     types = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
-    assert types == {"id": "S", "owner": "S", "created": "S", "shard": "S", "updated_ms": "N"}
+    assert types == {"id": "S", "owner": "S", "created": "S", "shard": "S", "due_ms": "N"}
 
     events = boto3.client("events")
     for name in ("ObjectCreatedRule", "JobStateRule", "ReconcileRule"):
@@ -145,9 +145,9 @@ def environment():
     optional = {"CDN_KEY_PAIR_ID", "CDN_PRIVATE_KEY", "UPLOAD_BASE_URL", "CALLBACK_URL", "CALLBACK_SECRET", "CALLBACK_STYLE"}
     assert set(env) - set(bare) == optional | {"AUTH_AUDIENCE", "AUTH_ISSUER"}
     assert env["CALLBACK_SECRET"].startswith("whsec_{{resolve:secretsmanager:") and "AWS_AUTH_KEY" not in env
-    old = FULL | {"CallbackStyle": "greloupis", "CallbackAuthKey": "k"}
+    old = FULL | {"CallbackStyle": "greloupis", "CallbackAuthKey": "k" * 32}
     env = cfn.Template(old).resources()["Edge"]["Properties"]["Environment"]["Variables"]
-    assert env["AWS_AUTH_KEY"] == "k" and "CALLBACK_SECRET" not in env
+    assert env["AWS_AUTH_KEY"] == "k" * 32 and "CALLBACK_SECRET" not in env
     jwks = {key: value for key, value in GOOD.items() if key != "AuthJwtSecret"} | {"AuthJwksUrl": "https://id.example/keys"}
     env = cfn.Template(jwks).resources()["Edge"]["Properties"]["Environment"]["Variables"]
     assert env["AUTH_JWKS_URL"] == "https://id.example/keys" and "AUTH_JWT_SECRET" not in env

@@ -34,7 +34,9 @@ def arguments():
     parser.add_argument("--architecture", default="arm64")
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--region")
-    parser.add_argument("--bucket", help="where the zip goes; one of greloupis-artifacts-ACCOUNT-REGION is made unless told")
+    parser.add_argument(
+        "--bucket", help="where the zip goes; one of greloupis-artifacts-ACCOUNT-REGION is made unless told"
+    )
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
     return parser.parse_args()
 
@@ -71,7 +73,9 @@ def code_key(path):
 def plan(template, size):
     """What would be made, kind by kind."""
     kinds = collections.Counter(one["Type"] for one in template.resources().values())
-    print(f"would make or change the stack {template.stack}, {sum(kinds.values())} resources, edge.zip of {size:,} bytes:")
+    print(
+        f"would make or change the stack {template.stack}, {sum(kinds.values())} resources, edge.zip of {size:,} bytes:"
+    )
     for kind, count in sorted(kinds.items()):
         print(f"  {count} × {kind}")
     print("with the outputs " + ", ".join(template.outputs()))
@@ -86,7 +90,9 @@ def artifacts(session, region, bucket):
         s3.head_bucket(Bucket=name, ExpectedBucketOwner=account)
     except botocore.exceptions.ClientError as error:
         if error.response["Error"]["Code"] != "404":
-            raise cfn.Refused(f"the bucket {name} can't be used: {error.response['Error']['Code']}; name another by --bucket") from None
+            raise cfn.Refused(
+                f"the bucket {name} can't be used: {error.response['Error']['Code']}; name another by --bucket"
+            ) from None
         where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
         s3.create_bucket(Bucket=name, **where)
         print(f"made the bucket {name}")
@@ -148,7 +154,9 @@ def deploy(args, values):
         command += ["--no-fail-on-empty-changeset", "--region", region, "--parameter-overrides", f"file://{file.name}"]
         ended = subprocess.run(command, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"})
     if ended.returncode:
-        raise cfn.Refused(f"the stack {args.stack} wasn't deployed: the lines above and its events in the console say why")
+        raise cfn.Refused(
+            f"the stack {args.stack} wasn't deployed: the lines above and its events in the console say why"
+        )
     (told,) = session.client("cloudformation").describe_stacks(StackName=args.stack)["Stacks"]
     for output in told.get("Outputs", []):
         print(f"{output['OutputKey']:<20} {output['OutputValue']}")

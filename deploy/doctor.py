@@ -42,7 +42,9 @@ def http(method, url, headers=None, body=None):
     except OSError as error:
         # A part's URL is a secret; its path isn't.
         place = url.split("?")[0]
-        raise Trouble(f"{place} can't be reached: {error}", "look whether the name resolves and a network is there") from None
+        raise Trouble(
+            f"{place} can't be reached: {error}", "look whether the name resolves and a network is there"
+        ) from None
 
 
 class Stack:
@@ -95,7 +97,11 @@ def buckets_are_closed(stack):
             answer = stack.client("s3").get_public_access_block(Bucket=bucket)
             flags = answer["PublicAccessBlockConfiguration"]
         except botocore.exceptions.ClientError as error:
-            must("NoSuchPublicAccessBlock" in error.response["Error"]["Code"], str(error), "ask for s3:GetBucketPublicAccessBlock")
+            must(
+                "NoSuchPublicAccessBlock" in error.response["Error"]["Code"],
+                str(error),
+                "ask for s3:GetBucketPublicAccessBlock",
+            )
             flags = {}
         off = [flag for flag in _PUBLIC if not flags.get(flag)]
         must(not off, f"{bucket} lacks {', '.join(off)}", f"switch Block Public Access on for {bucket}, all four")
@@ -125,7 +131,11 @@ def uploads_make_events(stack):
     """the upload bucket tells EventBridge of new objects, and drops unfinished parts"""
     s3, bucket = stack.client("s3"), stack.id("UploadBucket")
     told = s3.get_bucket_notification_configuration(Bucket=bucket)
-    must("EventBridgeConfiguration" in told, f"{bucket} sends no events to EventBridge", f"switch EventBridge on in the properties of {bucket}")
+    must(
+        "EventBridgeConfiguration" in told,
+        f"{bucket} sends no events to EventBridge",
+        f"switch EventBridge on in the properties of {bucket}",
+    )
     try:
         rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
     except botocore.exceptions.ClientError:
@@ -143,7 +153,11 @@ def role_is_trusted(stack):
         raise Trouble(f"the role {name} can't be read: {error.response['Error']['Code']}", stack.again) from None
     statements = role["AssumeRolePolicyDocument"]["Statement"]
     services = [statement["Principal"].get("Service") for statement in statements if statement["Effect"] == "Allow"]
-    must(services == ["mediaconvert.amazonaws.com"], f"the role {name} trusts {services}", f"let {name} trust mediaconvert.amazonaws.com alone")
+    must(
+        services == ["mediaconvert.amazonaws.com"],
+        f"the role {name} trusts {services}",
+        f"let {name} trust mediaconvert.amazonaws.com alone",
+    )
     named = stack.setting("MEDIA_CONVERT_ROLE")
     must(named == role["Arn"], f"the function names another role, {named}", stack.again)
 
@@ -163,7 +177,11 @@ def function_is_ready(stack):
     """the function is active and may be called by the API and the rules"""
     function = stack.function()
     state, update = function.get("State", "Active"), function.get("LastUpdateStatus", "Successful")
-    must(state == "Active" and update == "Successful", f"the function is {state}, its update {update}", f"wait a minute; then {stack.again}")
+    must(
+        state == "Active" and update == "Successful",
+        f"the function is {state}, its update {update}",
+        f"wait a minute; then {stack.again}",
+    )
     policy = stack.client("lambda").get_policy(FunctionName=function["FunctionName"])["Policy"]
     callers = [json.dumps(statement.get("Principal")) for statement in json.loads(policy)["Statement"]]
     for service in ("apigateway.amazonaws.com", "events.amazonaws.com"):
@@ -194,7 +212,11 @@ def nothing_is_dead(stack):
     """no event was given up"""
     asked = {"QueueUrl": stack.id("DeadLetters"), "AttributeNames": ["ApproximateNumberOfMessages"]}
     count = stack.client("sqs").get_queue_attributes(**asked)["Attributes"]["ApproximateNumberOfMessages"]
-    must(int(count) == 0, f"{count} events lie in the dead-letter queue", "read one in the SQS console: it says what failed; mend that, then invoke the function with it again")
+    must(
+        int(count) == 0,
+        f"{count} events lie in the dead-letter queue",
+        "read one in the SQS console: it says what failed; mend that, then invoke the function with it again",
+    )
 
 
 def cdn_leads_to_the_edge(stack):
@@ -209,7 +231,11 @@ def cdn_leads_to_the_edge(stack):
 def nobody_comes_around(stack):
     """neither the API nor the buckets can be reached around the CDN"""
     status, _, _ = http("GET", stack.output("ApiOrigin") + "/api/videos")
-    must(status == 403, f"the API answers {status} to whoever comes around CloudFront", "look whether the function has ORIGIN_SECRET; " + stack.again)
+    must(
+        status == 403,
+        f"the API answers {status} to whoever comes around CloudFront",
+        "look whether the function has ORIGIN_SECRET; " + stack.again,
+    )
     region = stack.session.region_name
     for logical, key in (("MediaBucket", "assets/doctor"), ("UploadBucket", "inputs/doctor")):
         bucket = stack.id(logical)
@@ -220,10 +246,18 @@ def nobody_comes_around(stack):
 def pages_may_call(stack):
     """pages of the allowed origins may call the API"""
     for origin in stack.origins():
-        asked = {"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+        asked = {
+            "Origin": origin,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization,content-type",
+        }
         status, headers, _ = http("OPTIONS", stack.output("CdnBaseUrl") + "/api/uploads", asked)
         allowed = headers.get("access-control-allow-origin")
-        must(status < 300 and allowed == origin, f"a preflight from {origin} is answered {status}, allowing {allowed}", f"name {origin} in AllowedOrigins; {stack.again}")
+        must(
+            status < 300 and allowed == origin,
+            f"a preflight from {origin} is answered {status}, allowing {allowed}",
+            f"name {origin} in AllowedOrigins; {stack.again}",
+        )
 
 
 def round_trip(endpoint, token, origin=None):
@@ -232,20 +266,39 @@ def round_trip(endpoint, token, origin=None):
     body = b"the doctor was here\n"
     wanted = {"fileName": "doctor.mp4", "size": len(body), "contentType": "video/mp4"}
     status, _, said = http("POST", endpoint + "/uploads", bearer, json.dumps(wanted).encode())
-    must(status == 201, f"POST /uploads answers {status}: {said[:300].decode(errors='replace')}", "a 401 says that the token doesn't fit AuthJwtSecret, AuthAudience or AuthIssuer")
+    must(
+        status == 201,
+        f"POST /uploads answers {status}: {said[:300].decode(errors='replace')}",
+        "a 401 says that the token doesn't fit AuthJwtSecret, AuthAudience or AuthIssuer",
+    )
     opened = json.loads(said)
     upload = f"{endpoint}/uploads/{urllib.parse.quote(opened['upload'], safe='')}"
     try:
         (part,) = opened["parts"]
         headers = {**part.get("headers", {}), **({"Origin": origin} if origin else {})}
         status, got, said = http("PUT", part["url"], headers, body)
-        must(status == 200, f"S3 answers {status} to a signed part: {said[:200].decode(errors='replace')}", "look at the function's role: it signs, and S3 judges by what it may do")
+        must(
+            status == 200,
+            f"S3 answers {status} to a signed part: {said[:200].decode(errors='replace')}",
+            "look at the function's role: it signs, and S3 judges by what it may do",
+        )
         if origin:
-            allowed, exposed = got.get("access-control-allow-origin"), got.get("access-control-expose-headers", "").lower()
-            must(allowed in (origin, "*") and "etag" in exposed, f"S3 lets {origin} read too little of its answer", "look at the CORS rules of the upload bucket")
+            allowed, exposed = (
+                got.get("access-control-allow-origin"),
+                got.get("access-control-expose-headers", "").lower(),
+            )
+            must(
+                allowed in (origin, "*") and "etag" in exposed,
+                f"S3 lets {origin} read too little of its answer",
+                "look at the CORS rules of the upload bucket",
+            )
         status, _, said = http("GET", upload, bearer)
         stored = [one["size"] for one in json.loads(said).get("parts", [])]
-        must(status == 200 and stored == [len(body)], f"GET /uploads answers {status} with parts of {stored} bytes", "look at the function's log")
+        must(
+            status == 200 and stored == [len(body)],
+            f"GET /uploads answers {status} with parts of {stored} bytes",
+            "look at the function's log",
+        )
     finally:
         status, _, _ = http("DELETE", upload, bearer)
     must(status == 204, f"DELETE /uploads answers {status}", "look at the function's log")

@@ -89,7 +89,12 @@ def public(ids, net):
 
 
 def half_public(ids, net):
-    block = {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": False, "RestrictPublicBuckets": True}
+    block = {
+        "BlockPublicAcls": True,
+        "IgnorePublicAcls": True,
+        "BlockPublicPolicy": False,
+        "RestrictPublicBuckets": True,
+    }
     boto3.client("s3").put_public_access_block(Bucket=ids["UploadBucket"], PublicAccessBlockConfiguration=block)
 
 
@@ -117,13 +122,17 @@ def trusting_role(ids, net):
 def other_role(ids, net):
     function = boto3.client("lambda")
     env = function.get_function_configuration(FunctionName=ids["Edge"])["Environment"]["Variables"]
-    env = {name: str(value) for name, value in env.items()} | {"MEDIA_CONVERT_ROLE": "arn:aws:iam::123456789012:role/other"}
+    env = {name: str(value) for name, value in env.items()} | {
+        "MEDIA_CONVERT_ROLE": "arn:aws:iam::123456789012:role/other"
+    }
     function.update_function_configuration(FunctionName=ids["Edge"], Environment={"Variables": env})
 
 
 def no_recovery(ids, net):
     off = {"PointInTimeRecoveryEnabled": False}
-    boto3.client("dynamodb").update_continuous_backups(TableName=ids["CatalogTable"], PointInTimeRecoverySpecification=off)
+    boto3.client("dynamodb").update_continuous_backups(
+        TableName=ids["CatalogTable"], PointInTimeRecoverySpecification=off
+    )
 
 
 def dead_letter(ids, net):

@@ -71,7 +71,9 @@ def _is(named, principal):
 def the_evaluator_can_judge():
     """It knows Deny, wildcards, case, missing keys and IfExists."""
     allow = {"Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:aws:s3:::a/b?"}
-    assert allowed([allow], "s3:getobject", "arn:aws:s3:::a/bc") and not allowed([allow], "s3:GetObject", "arn:aws:s3:::a/bcd")
+    assert allowed([allow], "s3:getobject", "arn:aws:s3:::a/bc") and not allowed(
+        [allow], "s3:GetObject", "arn:aws:s3:::a/bcd"
+    )
     assert not allowed([allow, allow | {"Effect": "Deny"}], "s3:GetObject", "arn:aws:s3:::a/bc")
     assert not allowed([], "s3:GetObject", "arn:aws:s3:::a/bc")
     where = allow | {"Condition": {"StringEquals": {"aws:SourceAccount": "1"}}}
@@ -179,11 +181,20 @@ def the_converter():
 def the_buckets():
     """No plain HTTP; of the media bucket's assets this distribution may read, and nobody else."""
     resources = cfn.Template(GOOD).resources()
-    policies = {one: resources[one]["Properties"]["PolicyDocument"]["Statement"] for one in ("UploadBucketPolicy", "MediaBucketPolicy")}
+    policies = {
+        one: resources[one]["Properties"]["PolicyDocument"]["Statement"]
+        for one in ("UploadBucketPolicy", "MediaBucketPolicy")
+    }
     cdn = {"aws:SourceArn": arn("cloudfront", "distribution/demo-distribution", ""), "aws:SecureTransport": "true"}
     media = policies["MediaBucketPolicy"]
     assert allowed(media, "s3:GetObject", f"{MEDIA}/assets/a.ts", cdn, "cloudfront.amazonaws.com")
-    assert not allowed(media, "s3:GetObject", f"{MEDIA}/assets/a.ts", cdn | {"aws:SecureTransport": "false"}, "cloudfront.amazonaws.com")
+    assert not allowed(
+        media,
+        "s3:GetObject",
+        f"{MEDIA}/assets/a.ts",
+        cdn | {"aws:SecureTransport": "false"},
+        "cloudfront.amazonaws.com",
+    )
     assert not allowed(media, "s3:GetObject", f"{MEDIA}/other", cdn, "cloudfront.amazonaws.com")
     assert not allowed(media, "s3:PutObject", f"{MEDIA}/assets/a.ts", cdn, "cloudfront.amazonaws.com")
     another = cdn | {"aws:SourceArn": arn("cloudfront", "distribution/ANOTHER", "")}
@@ -199,7 +210,9 @@ def the_buckets():
     rule = {"aws:SourceArn": arn("events", "rule/demo-jobstaterule")}
     dead = arn("sqs", "demo-deadletters")
     assert allowed(queue, "sqs:SendMessage", dead, rule, "events.amazonaws.com")
-    assert not allowed(queue, "sqs:SendMessage", dead, {"aws:SourceArn": arn("events", "rule/another")}, "events.amazonaws.com")
+    assert not allowed(
+        queue, "sqs:SendMessage", dead, {"aws:SourceArn": arn("events", "rule/another")}, "events.amazonaws.com"
+    )
 
 
 def who_may_invoke():
@@ -209,7 +222,10 @@ def who_may_invoke():
     sources = {(one["Principal"], one["SourceArn"]) for one in permissions}
     assert sources == {
         ("apigateway.amazonaws.com", arn("execute-api", "demo-api/*")),
-        *(("events.amazonaws.com", arn("events", f"rule/demo-{rule}rule")) for rule in ("objectcreated", "jobstate", "reconcile")),
+        *(
+            ("events.amazonaws.com", arn("events", f"rule/demo-{rule}rule"))
+            for rule in ("objectcreated", "jobstate", "reconcile")
+        ),
     }
     assert not any(one["Type"] == "AWS::Lambda::Url" for one in resources.values())
 
@@ -225,7 +241,9 @@ def stars():
                 known = REFERENCE[service]["Actions"]
                 assert name in known, f"{action} doesn't exist"
                 if "*" in listed(statement["Resource"]):
-                    assert not known[name].get("Resources"), f"{action} could be allowed on {known[name]['Resources']} only"
+                    assert not known[name].get("Resources"), (
+                        f"{action} could be allowed on {known[name]['Resources']} only"
+                    )
                     everywhere.add(action)
     assert everywhere == {"mediaconvert:Probe", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}, everywhere
 

@@ -66,7 +66,9 @@ def created():
 
     table = boto3.client("dynamodb").describe_table(TableName=ids["CatalogTable"])["Table"]
     assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
-    keys = {"table": table["KeySchema"]} | {one["IndexName"]: one["KeySchema"] for one in table["GlobalSecondaryIndexes"]}
+    keys = {"table": table["KeySchema"]} | {
+        one["IndexName"]: one["KeySchema"] for one in table["GlobalSecondaryIndexes"]
+    }
     assert {name: [key["AttributeName"] for key in schema] for name, schema in keys.items()} == {
         "table": ["id"],
         "by-owner": ["owner", "created"],
@@ -79,7 +81,10 @@ def created():
     for name in ("ObjectCreatedRule", "JobStateRule", "ReconcileRule"):
         assert events.describe_rule(Name=ids[name])["State"] == "ENABLED"
         (target,) = events.list_targets_by_rule(Rule=ids[name])["Targets"]
-        assert target["Arn"] == function["FunctionArn"] and ids["DeadLetters"].split("/")[-1] in target["DeadLetterConfig"]["Arn"]
+        assert (
+            target["Arn"] == function["FunctionArn"]
+            and ids["DeadLetters"].split("/")[-1] in target["DeadLetterConfig"]["Arn"]
+        )
     assert events.describe_rule(Name=ids["ReconcileRule"])["ScheduleExpression"] == "rate(1 hour)"
     assert json.loads(target["Input"]) == {"source": "greloupis", "detail-type": "Reconcile", "detail": {}}
     # The way of an event: from the bucket through the rule; a queue stands where the function is.
@@ -142,13 +147,22 @@ def environment():
         size = sum(len(name) + len(str(value)) for name, value in env.items())
         assert size + (1_750 if given is FULL else 0) < 4_000, size
     bare = cfn.Template(GOOD).resources()["Edge"]["Properties"]["Environment"]["Variables"]
-    optional = {"CDN_KEY_PAIR_ID", "CDN_PRIVATE_KEY", "UPLOAD_BASE_URL", "CALLBACK_URL", "CALLBACK_SECRET", "CALLBACK_STYLE"}
+    optional = {
+        "CDN_KEY_PAIR_ID",
+        "CDN_PRIVATE_KEY",
+        "UPLOAD_BASE_URL",
+        "CALLBACK_URL",
+        "CALLBACK_SECRET",
+        "CALLBACK_STYLE",
+    }
     assert set(env) - set(bare) == optional | {"AUTH_AUDIENCE", "AUTH_ISSUER"}
     assert env["CALLBACK_SECRET"].startswith("whsec_{{resolve:secretsmanager:") and "AWS_AUTH_KEY" not in env
     old = FULL | {"CallbackStyle": "greloupis", "CallbackAuthKey": "k" * 32}
     env = cfn.Template(old).resources()["Edge"]["Properties"]["Environment"]["Variables"]
     assert env["AWS_AUTH_KEY"] == "k" * 32 and "CALLBACK_SECRET" not in env
-    jwks = {key: value for key, value in GOOD.items() if key != "AuthJwtSecret"} | {"AuthJwksUrl": "https://id.example/keys"}
+    jwks = {key: value for key, value in GOOD.items() if key != "AuthJwtSecret"} | {
+        "AuthJwksUrl": "https://id.example/keys"
+    }
     env = cfn.Template(jwks).resources()["Edge"]["Properties"]["Environment"]["Variables"]
     assert env["AUTH_JWKS_URL"] == "https://id.example/keys" and "AUTH_JWT_SECRET" not in env
 
@@ -158,7 +172,14 @@ def parameters():
     for name in GOOD:
         refused(name, {key: value for key, value in GOOD.items() if key != name})
     for name, values in {
-        "AllowedOrigins": ["*", "", "site.example", "https://site.example/path", "https://a.example,*", "ftp://a.example"],
+        "AllowedOrigins": [
+            "*",
+            "",
+            "site.example",
+            "https://site.example/path",
+            "https://a.example,*",
+            "ftp://a.example",
+        ],
         "AuthJwtSecret": ["short"],
         "MaxUploadBytes": ["0", "-1", "1e9", "much", "53687091200001"],
         "MaxOpenUploads": ["0", "1001"],
@@ -235,7 +256,9 @@ def delivery():
 
     resources = cfn.Template(FULL).resources()
     distribution = resources["Distribution"]["Properties"]["DistributionConfig"]
-    behaviors = {one["PathPattern"]: one for one in distribution["CacheBehaviors"]} | {"*": distribution["DefaultCacheBehavior"]}
+    behaviors = {one["PathPattern"]: one for one in distribution["CacheBehaviors"]} | {
+        "*": distribution["DefaultCacheBehavior"]
+    }
     assert list(behaviors) == ["/api/*", "/inputs/*", "*.m3u8", "*"]
     assert all(one["ViewerProtocolPolicy"] in ("https-only", "redirect-to-https") for one in behaviors.values())
     for path in ("/api/*", "/inputs/*"):
@@ -243,7 +266,9 @@ def delivery():
         assert behaviors[path]["OriginRequestPolicyId"] == "b689b0a8-53d0-40ab-baf2-68738e2966ac"
         assert "TrustedKeyGroups" not in behaviors[path] and "PUT" in behaviors[path]["AllowedMethods"]
     for path in ("*.m3u8", "*"):
-        assert behaviors[path]["TrustedKeyGroups"] == ["demo-videokeys"] and "PUT" not in behaviors[path]["AllowedMethods"]
+        assert (
+            behaviors[path]["TrustedKeyGroups"] == ["demo-videokeys"] and "PUT" not in behaviors[path]["AllowedMethods"]
+        )
     origins = {origin["Id"]: origin for origin in distribution["Origins"]}
     assert "OriginAccessControlId" in origins["media"] and "OriginAccessControlId" not in origins["uploads"]
     (secret,) = origins["api"]["OriginCustomHeaders"]

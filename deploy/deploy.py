@@ -79,6 +79,8 @@ def plan(template, size):
     for kind, count in sorted(kinds.items()):
         print(f"  {count} × {kind}")
     print("with the outputs " + ", ".join(template.outputs()))
+    well = f"dry run passed: the stack {template.stack} can be deployed, as far as that can be known without an account"
+    print(f"\x1b[32m{well}\x1b[0m" if sys.stdout.isatty() else well)
 
 
 def artifacts(session, region, bucket):

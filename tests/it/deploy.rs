@@ -14,7 +14,7 @@ async fn python(words: &[&str]) -> String {
     let mut judge = Command::new(python);
     judge.arg(script).args(&words[1..]).env("PYTHONDONTWRITEBYTECODE", "1");
     let output = judge.output().await.unwrap();
-    String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout)
+    [output.stderr, output.stdout].map(|said| String::from_utf8_lossy(&said).into_owned()).concat()
 }
 
 async fn content(words: &[&str]) {

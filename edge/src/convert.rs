@@ -26,9 +26,9 @@ pub async fn convert(app: &App, created: Created) -> Result<(), ApiError> {
     let mut new = app.entry(&key, "", created.size);
     new.apply(Change::Uploaded, app.now_ms());
     let lease = match app.catalog.claim(object, new, app.now_ms()).await? {
-        Claim::Done(entry) => return announce(app, entry).await,
+        Claim::Done(entry) => return announce(app, *entry).await,
         Claim::Busy => return Err(ApiError::Throttled("another delivery of this object is at work")),
-        Claim::Granted(lease) => lease,
+        Claim::Granted(lease) => *lease,
     };
     match tokio::time::timeout(WORK_LIMIT, start(app, &key, &lease)).await {
         Ok(Ok(change)) => {

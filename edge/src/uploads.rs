@@ -183,7 +183,7 @@ pub async fn complete(
             let mut entry = app.entry(&key, &session.owner, session.size);
             entry.apply(Change::Uploaded, now);
             match app.catalog.add(entry.clone(), u32::MAX).await? {
-                Added::There(entry) => entry,
+                Added::There(entry) => *entry,
                 Added::New | Added::TooMany => entry,
             }
         }

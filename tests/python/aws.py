@@ -10,25 +10,12 @@ import threading
 import boto3
 import moto.server
 import werkzeug.serving
+from stack import GOOD, cfn
 
+# The table as it is on AWS.
+PROPERTIES = cfn.Template(GOOD).resources()["CatalogTable"]["Properties"]
 SCHEMA = {
-    "BillingMode": "PAY_PER_REQUEST",
-    "AttributeDefinitions": [
-        {"AttributeName": name, "AttributeType": kind}
-        for name, kind in [("id", "S"), ("owner", "S"), ("created", "S"), ("shard", "S"), ("due_ms", "N")]
-    ],
-    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
-    "GlobalSecondaryIndexes": [
-        {
-            "IndexName": index,
-            "KeySchema": [
-                {"AttributeName": partition, "KeyType": "HASH"},
-                {"AttributeName": order, "KeyType": "RANGE"},
-            ],
-            "Projection": {"ProjectionType": "ALL"},
-        }
-        for index, partition, order in [("by-owner", "owner", "created"), ("unfinished", "shard", "due_ms")]
-    ],
+    part: PROPERTIES[part] for part in ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 }
 
 

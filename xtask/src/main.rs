@@ -1,7 +1,9 @@
 //! The project's commands, `cargo xtask NAME`. One file each; `tools` finds and installs what they need.
 
 mod bench;
+mod deploy;
 mod pack;
+mod package;
 mod server;
 mod sim;
 mod site;
@@ -18,6 +20,10 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test                                               everything: format, lints, tests, browsers
   bench [upload | s3 | crc]                          against peers, side by side
   pack                                               the npm package, under target/npm/
+  package [--x86]                                    the Lambda, as target/lambda/edge.zip
+  deploy --stack NAME [--dry-run] [--region R] [--bucket B] [--x86] [--parameter NAME=VALUE]...
+                                                     everything on AWS, from deploy/template.yaml
+  doctor --stack NAME [--region R] [--token TOKEN]   examines what was deployed
   sim --seeds N [--seed S] | --seed S                simulated uploads under random faults; one seed, retold
 ";
 
@@ -29,6 +35,9 @@ fn main() -> ExitCode {
         ["test"] => test::test(),
         ["bench", rest @ ..] => bench::bench(rest),
         ["pack"] => pack::pack().map(drop),
+        ["package", rest @ ..] => package::command(rest),
+        ["deploy", rest @ ..] => deploy::deploy(rest),
+        ["doctor", rest @ ..] => deploy::doctor(rest),
         ["sim", rest @ ..] => sim::sim(rest),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

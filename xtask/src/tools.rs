@@ -124,14 +124,18 @@ pub fn read(path: &Path) -> Outcome<String> {
 
 /// rustup's wasm target; rust-toolchain.toml names it, so rustup usually has it already.
 pub fn wasm_target() -> Outcome {
-    let target = "wasm32-unknown-unknown";
+    target("wasm32-unknown-unknown", "compiles the uploader for browsers")
+}
+
+/// A target of rustup's.
+pub fn target(target: &str, why: &str) -> Outcome {
     let sysroot = output_of(Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()))?;
     if Path::new(sysroot.trim()).join("lib/rustlib").join(target).is_dir() {
         return Ok(());
     }
-    announce(target, "compiles the uploader for browsers");
+    announce(target, why);
     run(Command::new("rustup").args(["target", "add", target]).current_dir(root())).map_err(|error| {
-        format!("the wasm target is missing and `rustup target add {target}` failed: {error}")
+        format!("the target {target} is missing ({why}) and `rustup target add {target}` failed: {error}")
     })
 }
 
@@ -194,20 +198,39 @@ pub fn chromedriver() -> Outcome<PathBuf> {
     debian("chromedriver", "chromium-driver", "wasm-pack drives the browser with it")
 }
 
-/// A Python with tests/python/requirements.txt: boto3 and the AWS CLI judge our endpoints from outside.
+/// A Python with tests/python/requirements.txt: boto3, the AWS CLI, cfn-lint and moto.
 pub fn python() -> Outcome<PathBuf> {
     let requirements = root().join("tests/python/requirements.txt");
-    let wanted = read(&requirements)?;
-    let home = cache()?.join("python");
+    venv(
+        "python",
+        &requirements,
+        "boto3, the AWS CLI, cfn-lint and moto",
+        "they judge what we make, and deploy it",
+    )
+}
+
+/// The folder of programs with `cargo-lambda` and `python-zig`.
+pub fn cargo_lambda() -> Outcome<PathBuf> {
+    let requirements = root().join("xtask/lambda.txt");
+    let python =
+        venv("lambda", &requirements, "cargo-lambda and zig", "they build the Lambda for Amazon Linux")?;
+    Ok(python.with_file_name(""))
+}
+
+/// The Python of a virtual environment of our own, made anew when its requirements have changed.
+fn venv(name: &str, requirements: &Path, what: &str, why: &str) -> Outcome<PathBuf> {
+    let wanted = read(requirements)?;
+    let home = cache()?.join(name);
     let (python, stamp) = (home.join("bin/python"), home.join("made-from-requirements"));
     if fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
         return Ok(python);
     }
-    announce("boto3 and the AWS CLI", "they judge the S3 and MediaConvert endpoints in the tests");
-    let by_hand = "Python 3 with venv is missing (the tests' outside clients need it); install it with `sudo apt-get install python3-venv`";
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))
-        .map_err(|_| by_hand.to_owned())?;
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(&requirements))?;
+    announce(what, why);
+    let by_hand = format!(
+        "Python 3 with venv is missing ({what}: {why}); install it with `sudo apt-get install python3-venv`"
+    );
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home)).map_err(|_| by_hand)?;
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(requirements))?;
     fs::write(&stamp, wanted).map_err(|error| format!("{} can't be written: {error}", stamp.display()))?;
     Ok(python)
 }

@@ -38,11 +38,11 @@ impl ObjectVersion {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// It may, until its lease ends.
-    Granted(Lease),
+    Granted(Box<Lease>),
     /// Somebody else is at it now; ask again later.
     Busy,
     /// The job was started, or never will be; the video as it is.
-    Done(Entry),
+    Done(Box<Entry>),
 }
 
 /// The right to start an object's job.
@@ -62,7 +62,7 @@ pub const LEASE_MS: u64 = 30_000;
 pub enum Added {
     New,
     /// There is one of that id, unchanged.
-    There(Entry),
+    There(Box<Entry>),
     /// Its owner has too many uploads open.
     TooMany,
 }

@@ -94,7 +94,7 @@ impl Catalog for Sqlite {
     async fn add(&self, entry: Entry, most_open: u32) -> Result<Added, CatalogError> {
         self.call(move |tx| {
             if let Some(there) = find(tx, &entry.video_id)? {
-                return Ok(Added::There(there));
+                return Ok(Added::There(Box::new(there)));
             }
             let since = entry.created_ms.saturating_sub(UPLOAD_LIFE * 1000);
             let open: u32 = tx.query_row(
@@ -205,10 +205,10 @@ impl Catalog for Sqlite {
                 }
             };
             if lease == Some(SETTLED) {
-                return Ok(Claim::Done(entry));
+                return Ok(Claim::Done(Box::new(entry)));
             }
             lease_until(tx, &digest, &entry.video_id, signed(now_ms + LEASE_MS))?;
-            Ok(Claim::Granted(Lease { object, entry, again: lease.is_some() }))
+            Ok(Claim::Granted(Box::new(Lease { object, entry, again: lease.is_some() })))
         })
         .await
     }

@@ -30,7 +30,7 @@ pub struct DynamoDb {
 
 /// What a transaction's cancellation is about.
 enum Canceled {
-    There(Entry),
+    There(Box<Entry>),
     TooMany,
     /// Another transaction had the same item in hand.
     Conflict,
@@ -167,7 +167,7 @@ fn why(reasons: &[CancellationReason]) -> Result<Canceled, CatalogError> {
     match (code(0), code(1)) {
         ("ConditionalCheckFailed", _) => {
             let there = reasons.first().and_then(|reason| reason.item.as_ref());
-            Ok(Canceled::There(read_entry(there)?))
+            Ok(Canceled::There(Box::new(read_entry(there)?)))
         }
         (_, "ConditionalCheckFailed") => Ok(Canceled::TooMany),
         ("TransactionConflict", _) | (_, "TransactionConflict") => Ok(Canceled::Conflict),
@@ -335,14 +335,14 @@ impl Catalog for DynamoDb {
             Ok(granted) => {
                 let entry = read_entry(granted.attributes.as_ref())?;
                 let again = item::number_of(granted.attributes.as_ref(), &item::tries(&digest)) > 1;
-                Ok(Claim::Granted(Lease { object, entry, again }))
+                Ok(Claim::Granted(Box::new(Lease { object, entry, again })))
             }
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
                     if item::number_of(refused.item(), &item::lease(&digest)) != SETTLED {
                         return Ok(Claim::Busy);
                     }
-                    Ok(Claim::Done(read_entry(refused.item())?))
+                    Ok(Claim::Done(Box::new(read_entry(refused.item())?)))
                 }
                 _ => Err(failed(&error)),
             },

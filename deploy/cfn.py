@@ -1,0 +1,197 @@
+"""Reads template.yaml as CloudFormation does, as far as that goes without an account: parameters checked, rules
+asserted, conditions decided, intrinsic functions resolved. Used before a deployment and by the tests.
+"""
+
+import pathlib
+import re
+
+import yaml
+
+PATH = pathlib.Path(__file__).with_name("template.yaml")
+
+# What CloudFormation and the account would put in. Names are made up; their forms are real.
+ACCOUNT, REGION, PARTITION = "123456789012", "us-east-1", "aws"
+ARNS = {
+    "AWS::S3::Bucket": "arn:aws:s3:::{name}",
+    "AWS::DynamoDB::Table": "arn:aws:dynamodb:{region}:{account}:table/{name}",
+    "AWS::IAM::Role": "arn:aws:iam::{account}:role/{name}",
+    "AWS::Lambda::Function": "arn:aws:lambda:{region}:{account}:function:{name}",
+    "AWS::SQS::Queue": "arn:aws:sqs:{region}:{account}:{name}",
+    "AWS::Events::Rule": "arn:aws:events:{region}:{account}:rule/{name}",
+    # With a star behind it: its streams are meant.
+    "AWS::Logs::LogGroup": "arn:aws:logs:{region}:{account}:log-group:{name}:*",
+}
+
+
+class Refused(Exception):
+    """A sentence for the person who gave the parameters."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's tags, in their long form afterwards."""
+
+
+def _tag(loader, suffix, node):
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+        if suffix == "GetAtt":
+            value = value.split(".", 1)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)
+    return {suffix if suffix in ("Ref", "Condition") else "Fn::" + suffix: value}
+
+
+_Loader.add_multi_constructor("!", _tag)
+
+NO_VALUE = object()
+
+
+class Template:
+    """template.yaml with these parameters, in a stack of this name."""
+
+    def __init__(self, given, stack="demo", path=PATH):
+        with open(path, encoding="utf-8") as file:
+            self.text = file.read()
+        # A SafeLoader with six tags more.
+        self.body = yaml.load(self.text, Loader=_Loader)
+        self.stack = stack
+        self.values = self._parameters(given)
+        self._assert_rules()
+
+    def _parameters(self, given):
+        known = self.body["Parameters"]
+        for name in given:
+            if name not in known:
+                raise Refused(f"{name} is no parameter of the template; there are {', '.join(known)}")
+        values = {}
+        for name, spec in known.items():
+            if name in given:
+                values[name] = str(given[name])
+            elif "Default" in spec:
+                values[name] = str(spec["Default"])
+            else:
+                raise Refused(f"the parameter {name} is missing: {spec['Description']}")
+            fault = _fault(spec, values[name])
+            if fault:
+                # A secret must not be read from a terminal.
+                shown = "" if spec.get("NoEcho") else f" {values[name]!r}"
+                raise Refused(f"the parameter {name}{shown} is wrong: {fault}. {spec.get('Description', '')}".strip())
+        return values
+
+    def _assert_rules(self):
+        for rule in self.body["Rules"].values():
+            if not self.resolve(rule.get("RuleCondition", True)):
+                continue
+            for assertion in rule["Assertions"]:
+                if not self.resolve(assertion["Assert"]):
+                    raise Refused(assertion["AssertDescription"])
+
+    def resources(self):
+        """The resources that these parameters bring into being, resolved."""
+        return {
+            name: self.resolve({key: value for key, value in resource.items() if key != "Condition"})
+            for name, resource in self.body["Resources"].items()
+            if self._holds(resource.get("Condition"))
+        }
+
+    def outputs(self):
+        outputs = self.body["Outputs"].items()
+        return {name: self.resolve(spec["Value"]) for name, spec in outputs if self._holds(spec.get("Condition"))}
+
+    def _holds(self, condition):
+        return condition is None or self.resolve(self.body["Conditions"][condition])
+
+    def resolve(self, value):
+        """Intrinsic functions replaced by what they come to."""
+        if isinstance(value, list):
+            return [item for item in map(self.resolve, value) if item is not NO_VALUE]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            ((name, argument),) = value.items()
+            if name == "Ref":
+                return self._ref(argument)
+            if name == "Condition" and isinstance(argument, str):
+                return self._holds(argument)
+            if name.startswith("Fn::"):
+                return self._function(name.removeprefix("Fn::"), argument)
+        resolved = {key: self.resolve(item) for key, item in value.items()}
+        return {key: item for key, item in resolved.items() if item is not NO_VALUE}
+
+    def _function(self, name, argument):
+        if name == "If":
+            condition, then, otherwise = argument
+            return self.resolve(then if self._holds(condition) else otherwise)
+        if name == "Sub":
+            text, names = argument if isinstance(argument, list) else (argument, {})
+            names = self.resolve(names)
+            return re.sub(r"\$\{([^}!]+)\}", lambda found: str(names.get(found[1]) or self._named(found[1])), text)
+        if name == "GetAtt":
+            return self._attribute(*argument)
+        argument = self.resolve(argument)
+        match name:
+            case "Equals":
+                return str(argument[0]) == str(argument[1])
+            case "Not":
+                return not argument[0]
+            case "And":
+                return all(argument)
+            case "Or":
+                return any(argument)
+            case "Join":
+                return argument[0].join(argument[1])
+        raise NotImplementedError(f"Fn::{name}")
+
+    def _named(self, name):
+        return self._attribute(*name.split(".", 1)) if "." in name else self._ref(name)
+
+    def _ref(self, name):
+        pseudo = {
+            "AWS::AccountId": ACCOUNT,
+            "AWS::NoValue": NO_VALUE,
+            "AWS::Partition": PARTITION,
+            "AWS::Region": REGION,
+            "AWS::StackName": self.stack,
+            "AWS::URLSuffix": "amazonaws.com",
+        }
+        if name in pseudo:
+            return pseudo[name]
+        if name in self.values:
+            value = self.values[name]
+            return value.split(",") if self.body["Parameters"][name]["Type"] == "CommaDelimitedList" else value
+        if self.body["Resources"][name]["Type"] == "AWS::SecretsManager::Secret":
+            return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-AbCdEf"
+        return f"{self.stack}-{name.lower()}"
+
+    def _attribute(self, name, attribute):
+        if attribute == "Arn":
+            form = ARNS[self.body["Resources"][name]["Type"]]
+            return form.format(name=self._ref(name), region=REGION, account=ACCOUNT)
+        return {
+            "ApiEndpoint": f"https://{self._ref(name)}.execute-api.{REGION}.amazonaws.com",
+            "DomainName": "d111111abcdef8.cloudfront.net",
+            "FunctionMetadata.FunctionARN": f"arn:aws:cloudfront::{ACCOUNT}:function/{self._ref(name)}",
+            "QueueName": self._ref(name),
+            "RegionalDomainName": f"{self._ref(name)}.s3.{REGION}.amazonaws.com",
+        }[attribute]
+
+
+def _fault(spec, value):
+    """Why CloudFormation would refuse a parameter's value; None if it wouldn't."""
+    if spec["Type"] == "Number":
+        if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):
+            return "it must be a number"
+        if not spec.get("MinValue", float(value)) <= float(value) <= spec.get("MaxValue", float(value)):
+            return f"it must be from {spec.get('MinValue')} to {spec.get('MaxValue')}"
+    if "AllowedValues" in spec and value not in map(str, spec["AllowedValues"]):
+        return f"it must be one of {', '.join(map(str, spec['AllowedValues']))}"
+    if len(value) > spec.get("MaxLength", len(value)):
+        return f"it must have at most {spec['MaxLength']} characters"
+    pattern = spec.get("AllowedPattern", "")
+    # A list's pattern is for each of its members.
+    for one in value.split(",") if spec["Type"] == "CommaDelimitedList" else [value]:
+        if pattern and not re.fullmatch(pattern.removeprefix("^").removesuffix("$"), one, re.DOTALL):
+            return f"it must match {pattern}"
+    return None

@@ -1,0 +1,302 @@
+"""Judges deploy/template.yaml offline: by cfn-lint, as a stack in moto, and property by property.
+
+Usage: template.py [CHECK…]; all unless told. Says `content` in its last line.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+os.environ |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
+
+import boto3  # noqa: E402
+from moto import mock_aws  # noqa: E402
+from moto.events.models import EventPattern  # noqa: E402
+from stack import FULL, GOOD, ROOT, SUPPORTED, cfn, create  # noqa: E402
+
+FIXTURES = ROOT / "tests/fixtures"
+
+
+def lint():
+    """cfn-lint is content, warnings included, and can condemn."""
+    assert lints(cfn.PATH) == ""
+    # More than that must lie in a bucket first.
+    assert cfn.PATH.stat().st_size < 51_200
+    broken = cfn.Template(GOOD).text.replace("PAY_PER_REQUEST", "PAY_PER_WISH").replace("BlockPublicAcls", "BlockAll")
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
+        file.write(broken)
+        file.flush()
+        said = lints(file.name)
+    assert "PAY_PER_WISH" in said and "BlockAll" in said, said
+
+
+def lints(path):
+    linter = pathlib.Path(sys.executable).with_name("cfn-lint")
+    return subprocess.run([linter, "--", path], capture_output=True, text=True).stdout
+
+
+@mock_aws
+def created():
+    """moto makes a stack of it, and the resources are what they should be."""
+    ids = create(GOOD)
+    s3, bucket = boto3.client("s3"), ids["UploadBucket"]
+    (rule,) = s3.get_bucket_cors(Bucket=bucket)["CORSRules"]
+    assert rule["AllowedOrigins"] == GOOD["AllowedOrigins"].split(",") and rule["AllowedMethods"] == ["PUT"]
+    assert {"ETag", "x-amz-checksum-crc64nvme"} <= set(rule["ExposeHeaders"]) and rule["AllowedHeaders"] == ["*"]
+    (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7} and rule["Status"] == "Enabled"
+    for name in (bucket, ids["MediaBucket"]):
+        block = s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]
+        assert list(block.values()) == [True] * 4, block
+        rules = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
+        assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+        (owner,) = s3.get_bucket_ownership_controls(Bucket=name)["OwnershipControls"]["Rules"]
+        assert owner["ObjectOwnership"] == "BucketOwnerEnforced"
+
+    function = boto3.client("lambda").get_function_configuration(FunctionName=ids["Edge"])
+    env = function["Environment"]["Variables"]
+    assert (env["UPLOAD_BUCKET"], env["DESTINATION_BUCKET"]) == (bucket, ids["MediaBucket"])
+    assert env["CATALOG"] == f"dynamodb:{ids['CatalogTable']}" and env["AUTH_MODE"] == "jwt"
+    role = boto3.client("iam").get_role(RoleName=ids["MediaConvertRole"])["Role"]
+    assert env["MEDIA_CONVERT_ROLE"] == role["Arn"]
+    assert (function["Runtime"], function["Handler"], function["Timeout"]) == ("provided.al2023", "bootstrap", 300)
+
+    table = boto3.client("dynamodb").describe_table(TableName=ids["CatalogTable"])["Table"]
+    assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    keys = {"table": table["KeySchema"]} | {
+        one["IndexName"]: one["KeySchema"] for one in table["GlobalSecondaryIndexes"]
+    }
+    assert {name: [key["AttributeName"] for key in schema] for name, schema in keys.items()} == {
+        "table": ["id"],
+        "by-owner": ["owner", "created"],
+        "unfinished": ["shard", "due_ms"],
+    }
+    types = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
+    assert types == {"id": "S", "owner": "S", "created": "S", "shard": "S", "due_ms": "N"}
+
+    events = boto3.client("events")
+    for name in ("ObjectCreatedRule", "JobStateRule", "ReconcileRule"):
+        assert events.describe_rule(Name=ids[name])["State"] == "ENABLED"
+        (target,) = events.list_targets_by_rule(Rule=ids[name])["Targets"]
+        assert (
+            target["Arn"] == function["FunctionArn"]
+            and ids["DeadLetters"].split("/")[-1] in target["DeadLetterConfig"]["Arn"]
+        )
+    assert events.describe_rule(Name=ids["ReconcileRule"])["ScheduleExpression"] == "rate(1 hour)"
+    assert json.loads(target["Input"]) == {"source": "greloupis", "detail-type": "Reconcile", "detail": {}}
+    # The way of an event: from the bucket through the rule; a queue stands where the function is.
+    sqs = boto3.client("sqs")
+    queue = {"QueueUrl": ids["DeadLetters"], "WaitTimeSeconds": 0, "MaxNumberOfMessages": 10}
+    arn = target["DeadLetterConfig"]["Arn"]
+    for name in ("ObjectCreatedRule", "JobStateRule", "ReconcileRule"):
+        events.remove_targets(Rule=ids[name], Ids=["edge"])
+    events.put_targets(Rule=ids["ObjectCreatedRule"], Targets=[{"Id": "queue", "Arn": arn}])
+    for key in ("inputs/a b.mp4", "assets/MP4/a_540.mp4"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"film")
+        s3.put_object(Bucket=ids["MediaBucket"], Key=key, Body=b"film")
+    (message,) = sqs.receive_message(**queue)["Messages"]
+    detail = json.loads(message["Body"])["detail"]
+    assert (detail["bucket"]["name"], detail["object"]["key"]) == (bucket, "inputs/a b.mp4"), detail
+    logs = boto3.client("logs").describe_log_groups(logGroupNamePrefix=ids["EdgeLogs"])["logGroups"]
+    assert logs[0]["retentionInDays"] == 30
+
+
+@mock_aws
+def created_in_full():
+    """With every option taken, too. moto has no zone of ours, so without that."""
+    ids = create({key: value for key, value in FULL.items() if key != "HostedZoneId"})
+    env = boto3.client("lambda").get_function_configuration(FunctionName=ids["Edge"])["Environment"]["Variables"]
+    assert env["CDN_BASE_URL"] == env["UPLOAD_BASE_URL"] == "https://video.site.example"
+    assert ids["AlarmTopic"]
+    rules = boto3.client("s3").get_bucket_lifecycle_configuration(Bucket=ids["UploadBucket"])["Rules"]
+    assert {"Days": 30} in [rule.get("Expiration") for rule in rules]
+
+
+def moto_has_its_limits():
+    """What moto can't make is judged by cfn-lint and here only; a kind that moto learns should be tried there."""
+    lacking = {one["Type"] for one in cfn.Template(FULL).body["Resources"].values()} - SUPPORTED
+    assert lacking == {
+        "AWS::ApiGatewayV2::Api",
+        "AWS::ApiGatewayV2::Integration",
+        "AWS::ApiGatewayV2::Route",
+        "AWS::ApiGatewayV2::Stage",
+        "AWS::CloudFront::CachePolicy",
+        "AWS::CloudFront::Distribution",
+        "AWS::CloudFront::Function",
+        "AWS::CloudFront::KeyGroup",
+        "AWS::CloudFront::OriginAccessControl",
+        "AWS::CloudFront::PublicKey",
+        "AWS::CloudFront::ResponseHeadersPolicy",
+        "AWS::CloudWatch::Alarm",
+        "AWS::Lambda::EventInvokeConfig",
+        "AWS::S3::BucketPolicy",
+        "AWS::SQS::QueuePolicy",
+        "AWS::SecretsManager::Secret",
+    }, lacking
+
+
+def environment():
+    """The function gets what the edge reads, nothing empty, and no more than Lambda takes."""
+    for given in (GOOD, FULL):
+        env = cfn.Template(given).resources()["Edge"]["Properties"]["Environment"]["Variables"]
+        assert all(env.values()), env
+        # Lambda's limit is 4 kB; a key of 2,048 bits is 1.7 kB.
+        size = sum(len(name) + len(str(value)) for name, value in env.items())
+        assert size + (1_750 if given is FULL else 0) < 4_000, size
+    bare = cfn.Template(GOOD).resources()["Edge"]["Properties"]["Environment"]["Variables"]
+    optional = {
+        "CDN_KEY_PAIR_ID",
+        "CDN_PRIVATE_KEY",
+        "UPLOAD_BASE_URL",
+        "CALLBACK_URL",
+        "CALLBACK_SECRET",
+        "CALLBACK_STYLE",
+    }
+    assert set(env) - set(bare) == optional | {"AUTH_AUDIENCE", "AUTH_ISSUER"}
+    assert env["CALLBACK_SECRET"].startswith("whsec_{{resolve:secretsmanager:") and "AWS_AUTH_KEY" not in env
+    old = FULL | {"CallbackStyle": "greloupis", "CallbackAuthKey": "k" * 32}
+    env = cfn.Template(old).resources()["Edge"]["Properties"]["Environment"]["Variables"]
+    assert env["AWS_AUTH_KEY"] == "k" * 32 and "CALLBACK_SECRET" not in env
+    jwks = {key: value for key, value in GOOD.items() if key != "AuthJwtSecret"} | {
+        "AuthJwksUrl": "https://id.example/keys"
+    }
+    env = cfn.Template(jwks).resources()["Edge"]["Properties"]["Environment"]["Variables"]
+    assert env["AUTH_JWKS_URL"] == "https://id.example/keys" and "AUTH_JWT_SECRET" not in env
+
+
+def parameters():
+    """What can't be left out, what is absurd, and what doesn't go together is refused in a sentence."""
+    for name in GOOD:
+        refused(name, {key: value for key, value in GOOD.items() if key != name})
+    for name, values in {
+        "AllowedOrigins": [
+            "*",
+            "",
+            "site.example",
+            "https://site.example/path",
+            "https://a.example,*",
+            "ftp://a.example",
+        ],
+        "AuthJwtSecret": ["short"],
+        "MaxUploadBytes": ["0", "-1", "1e9", "much", "53687091200001"],
+        "MaxOpenUploads": ["0", "1001"],
+        "CallbackUrl": ["http://site.example/hook", "site.example"],
+        "CallbackStyle": ["xml"],
+        "DomainName": ["https://video.site.example", "video", "video site.example"],
+        "AcmCertificateArn": ["arn:aws:acm:eu-west-1:123456789012:certificate/1", "certificate"],
+        "CdnPublicKey": ["ssh-rsa AAAA", FULL["CdnPrivateKey"]],
+        "CodeBucket": ["Code", "a"],
+        "CodeKey": ["edge"],
+        "Architecture": ["arm"],
+        "MemorySize": ["64", "20000"],
+        "ReservedConcurrency": ["-1"],
+        "LogRetentionDays": ["31"],
+        "ReconcileRate": ["1 hour", "rate(0 minutes)", "rate(1 hours)", "cron(* * * * ? *)"],
+        "AlarmEmail": ["ops"],
+        "HostedZoneId": ["site.example"],
+        "Nonsense": ["1"],
+    }.items():
+        for value in values:
+            refused(name, GOOD | {name: value})
+    refused("not both", GOOD | {"AuthJwksUrl": "https://id.example/keys"})
+    refused("CallbackAuthKey", GOOD | {"CallbackUrl": "https://site.example/x", "CallbackStyle": "greloupis"})
+    refused("AcmCertificateArn", GOOD | {"DomainName": "video.site.example"})
+    refused("CdnPrivateKey", GOOD | {"CdnPublicKey": FULL["CdnPublicKey"]})
+    secret = refused("AuthJwtSecret", GOOD | {"AuthJwtSecret": "hush"})
+    assert "hush" not in secret, "a secret is shown"
+    cfn.Template(GOOD), cfn.Template(FULL)
+
+
+def refused(says, given):
+    try:
+        cfn.Template(given)
+    except cfn.Refused as sentence:
+        assert says in str(sentence), f"{sentence} doesn't say {says}"
+        return str(sentence)
+    raise AssertionError(f"{says}: {given} is not refused")
+
+
+def events():
+    """The rules let through what the edge is to hear, and nothing of the neighbours."""
+    resources = cfn.Template(GOOD).resources()
+    created = EventPattern.load(json.dumps(resources["ObjectCreatedRule"]["Properties"]["EventPattern"]))
+    job = EventPattern.load(json.dumps(resources["JobStateRule"]["Properties"]["EventPattern"]))
+    ours = resources["Edge"]["Properties"]["Environment"]["Variables"]
+
+    upload = json.loads((FIXTURES / "s3-eventbridge.json").read_text())
+    assert not created.matches_event(upload), "another bucket's object"
+    upload["detail"]["bucket"]["name"] = ours["UPLOAD_BUCKET"]
+    assert created.matches_event(upload) and not job.matches_event(upload)
+    for change in ({"detail-type": "Object Deleted"}, {"source": "aws.s3.evil"}):
+        assert not created.matches_event(upload | change)
+    upload["detail"]["object"]["key"] = "assets/MP4/a_540.mp4"
+    assert not created.matches_event(upload), "an output would start a job"
+    upload["detail"] |= {"bucket": {"name": ours["DESTINATION_BUCKET"]}, "object": {"key": "inputs/a.mp4"}}
+    assert not created.matches_event(upload), "an output would start a job"
+
+    for state in ("complete", "error", "canceled", "status"):
+        event = json.loads((FIXTURES / f"mediaconvert-{state}.json").read_text())
+        assert not job.matches_event(event), "another application's job"
+        event["detail"]["userMetadata"]["application"] = ours["APPLICATION"]
+        assert job.matches_event(event) and not created.matches_event(event), state
+        event["detail"]["status"] = "PROGRESSING"
+        assert not job.matches_event(event), "nobody needs it, and it would cost a call"
+
+
+def delivery():
+    """What CloudFront caches, forwards and lets in."""
+    distribution = cfn.Template(GOOD).resources()["Distribution"]["Properties"]["DistributionConfig"]
+    paths = [behavior["PathPattern"] for behavior in distribution["CacheBehaviors"]]
+    assert paths == ["/api/*", "*.m3u8"], "inputs/* only when asked for"
+    assert [origin["Id"] for origin in distribution["Origins"]] == ["media", "api"]
+    assert distribution["ViewerCertificate"] == {"CloudFrontDefaultCertificate": True} and "Aliases" not in distribution
+
+    resources = cfn.Template(FULL).resources()
+    distribution = resources["Distribution"]["Properties"]["DistributionConfig"]
+    behaviors = {one["PathPattern"]: one for one in distribution["CacheBehaviors"]} | {
+        "*": distribution["DefaultCacheBehavior"]
+    }
+    assert list(behaviors) == ["/api/*", "/inputs/*", "*.m3u8", "*"]
+    assert all(one["ViewerProtocolPolicy"] in ("https-only", "redirect-to-https") for one in behaviors.values())
+    for path in ("/api/*", "/inputs/*"):
+        assert behaviors[path]["CachePolicyId"] == "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+        assert behaviors[path]["OriginRequestPolicyId"] == "b689b0a8-53d0-40ab-baf2-68738e2966ac"
+        assert "TrustedKeyGroups" not in behaviors[path] and "PUT" in behaviors[path]["AllowedMethods"]
+    for path in ("*.m3u8", "*"):
+        assert (
+            behaviors[path]["TrustedKeyGroups"] == ["demo-videokeys"] and "PUT" not in behaviors[path]["AllowedMethods"]
+        )
+    origins = {origin["Id"]: origin for origin in distribution["Origins"]}
+    assert "OriginAccessControlId" in origins["media"] and "OriginAccessControlId" not in origins["uploads"]
+    (secret,) = origins["api"]["OriginCustomHeaders"]
+    env = resources["Edge"]["Properties"]["Environment"]["Variables"]
+    assert secret == {"HeaderName": "x-origin-secret", "HeaderValue": env["ORIGIN_SECRET"]}
+    assert distribution["ViewerCertificate"]["MinimumProtocolVersion"] == "TLSv1.2_2021"
+    errors = {one["ErrorCode"]: one["ErrorCachingMinTTL"] for one in distribution["CustomErrorResponses"]}
+    # The kinds that CloudFront keeps without being asked to, as far as edge and S3 answer with them.
+    assert {404, 500, 502, 503, 504} <= set(errors) and set(errors.values()) == {0}
+    cors = resources["DeliveryHeaders"]["Properties"]["ResponseHeadersPolicyConfig"]["CorsConfig"]
+    assert cors["AccessControlAllowOrigins"]["Items"] == FULL["AllowedOrigins"].split(",") and cors["OriginOverride"]
+    for given, scope in ((GOOD, "public"), (FULL, "private")):
+        code = cfn.Template(given).resources()["BrowserCache"]["Properties"]["FunctionCode"]
+        assert browser_cache(code, "/assets/HLS/a.m3u8") == f"{scope}, max-age=60"
+        assert browser_cache(code, "/assets/HLS/a_540_00001.ts") == f"{scope}, max-age=31536000, immutable"
+
+
+def browser_cache(code, uri):
+    """Runs the function that CloudFront would run."""
+    event = {"request": {"uri": uri}, "response": {"headers": {}}}
+    script = f"{code}\nconsole.log(handler({json.dumps(event)}).headers['cache-control'].value)"
+    return subprocess.run(["node", "-e", script], check=True, capture_output=True, text=True).stdout.strip()
+
+
+CHECKS = [lint, created, created_in_full, moto_has_its_limits, environment, parameters, events, delivery]
+
+if __name__ == "__main__":
+    for check in CHECKS:
+        if len(sys.argv) == 1 or check.__name__ in sys.argv[1:]:
+            check()
+    print("content")

@@ -5,6 +5,7 @@
 //! `convert`, `completion`. Here they come together.
 
 mod auth;
+pub mod callback;
 mod catalog;
 mod clock;
 mod completion;
@@ -14,6 +15,8 @@ mod error;
 mod event;
 pub mod job;
 mod key;
+pub mod log;
+pub mod metrics;
 mod request;
 mod store;
 mod token;

@@ -1,22 +1,26 @@
-//! What this thread logs, for tests to read: JSON as in Lambda, all of ours, and of others what Lambda shows.
+//! What a test's thread logs, to be read: JSON as in Lambda, all of ours, and of others what Lambda shows.
 
 use serde_json::Value;
+use std::cell::RefCell;
 use std::io::{Result, Write};
-use std::sync::{Arc, Mutex};
-use tracing::subscriber::DefaultGuard;
+use std::sync::Once;
 use tracing_subscriber::EnvFilter;
 
-pub struct Captured {
-    log: Log,
-    _guard: DefaultGuard,
+thread_local! {
+    static LOG: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+/// A log from its start until it is dropped.
+pub struct Captured(());
 
-impl Write for Log {
+/// One for all threads: a subscriber of one thread alone gets to see only lines that no other thread, which has
+/// none, has met before.
+struct ToThisThread;
+
+impl Write for ToThisThread {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        LOG.with_borrow_mut(|log| log.iter_mut().for_each(|log| log.extend_from_slice(bytes)));
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -25,23 +29,24 @@ impl Write for Log {
 }
 
 impl Captured {
-    /// From here until it is dropped.
     pub fn start() -> Self {
-        let log = Log::default();
-        let writer = log.clone();
-        // As lambda_http sets it up where AWS_LAMBDA_LOG_FORMAT is JSON.
-        let subscriber = tracing_subscriber::fmt()
-            .with_target(false)
-            .without_time()
-            .with_env_filter(EnvFilter::new("info,edge=trace"))
-            .with_writer(move || writer.clone())
-            .json()
-            .finish();
-        Self { log, _guard: tracing::subscriber::set_default(subscriber) }
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            // As lambda_http sets it up where AWS_LAMBDA_LOG_FORMAT is JSON.
+            tracing_subscriber::fmt()
+                .with_target(false)
+                .without_time()
+                .with_env_filter(EnvFilter::new("info,edge=trace"))
+                .with_writer(|| ToThisThread)
+                .json()
+                .init();
+        });
+        LOG.set(Some(Vec::new()));
+        Self(())
     }
 
     pub fn text(&self) -> String {
-        String::from_utf8(self.log.0.lock().unwrap().clone()).unwrap()
+        LOG.with_borrow(|log| String::from_utf8(log.clone().unwrap_or_default()).unwrap())
     }
 
     /// One JSON object for each line.
@@ -53,5 +58,11 @@ impl Captured {
     pub fn of(&self, message: &str) -> Vec<Value> {
         let lines = self.lines().into_iter().map(|mut line| line["fields"].take());
         lines.filter(|fields| fields["message"] == message).collect()
+    }
+}
+
+impl Drop for Captured {
+    fn drop(&mut self) {
+        LOG.set(None);
     }
 }

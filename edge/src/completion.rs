@@ -2,10 +2,12 @@
 
 use crate::App;
 use crate::announce::announce;
-use crate::catalog::{Change, Outputs};
+use crate::catalog::{Change, Entry, Outputs};
 use crate::error::ApiError;
 use crate::event::{JobEvent, JobNews, OutputGroup};
-use wire::VideoError;
+use crate::metrics::Metric;
+use std::time::Duration;
+use wire::{VideoError, VideoStatus};
 
 /// Takes one event in. Twice or out of order changes nothing.
 pub async fn take(app: &App, event: JobEvent) -> Result<(), ApiError> {
@@ -41,9 +43,14 @@ pub fn finished(job_id: String, outputs: Option<Outputs>, duration_ms: Option<u6
 
 /// Changes a video and announces its end.
 pub async fn news_of(app: &App, video_id: &str, change: Change) -> Result<(), ApiError> {
-    match app.catalog.change(video_id, change, app.now_ms()).await? {
+    let now = app.now_ms();
+    match app.catalog.change(video_id, change, now).await? {
         Some(video) if video.status.is_final() => {
-            tracing::info!(video = video_id, status = ?video.status, "job ended");
+            // Changed just now: the same news again doesn't count again.
+            if video.updated_ms >= now {
+                tracing::info!(video = video_id, status = ?video.status, "job ended");
+                app.metrics.record(&ended(&video));
+            }
             announce(app, video).await
         }
         Some(video) => {
@@ -54,6 +61,19 @@ pub async fn news_of(app: &App, video_id: &str, change: Change) -> Result<(), Ap
             tracing::warn!(video = video_id, "news of a video that isn't known here; ignored");
             Ok(())
         }
+    }
+}
+
+/// What an end counts as.
+fn ended(video: &Entry) -> Vec<Metric> {
+    match video.status {
+        VideoStatus::Ready => {
+            let since = video.uploaded_ms.unwrap_or(video.updated_ms);
+            let seconds = Duration::from_millis(video.updated_ms.saturating_sub(since)).as_secs_f64();
+            vec![Metric::JobsSucceeded, Metric::SecondsFromObjectToReady(seconds)]
+        }
+        VideoStatus::Failed => vec![Metric::JobsFailed],
+        _ => Vec::new(),
     }
 }
 

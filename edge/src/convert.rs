@@ -7,6 +7,7 @@ use crate::error::ApiError;
 use crate::event::Created;
 use crate::job::{JobTemplate, Source};
 use crate::key::{IncomingKey, VideoId};
+use crate::metrics::Metric;
 use crate::transcoder::{NewJob, Transcoder, TranscoderError};
 use std::time::Duration;
 use wire::{VideoError, VideoStatus};
@@ -32,7 +33,13 @@ pub async fn convert(app: &App, created: Created) -> Result<(), ApiError> {
     };
     match tokio::time::timeout(WORK_LIMIT, start(app, &key, &lease)).await {
         Ok(Ok(change)) => {
+            let counts = if matches!(change, Change::Failed { .. }) {
+                Metric::JobsFailed
+            } else {
+                Metric::JobsStarted
+            };
             let entry = app.catalog.settle(lease, change, app.now_ms()).await?;
+            app.metrics.record(&[counts]);
             announce(app, entry).await
         }
         Ok(Err(error)) => {

@@ -1,5 +1,6 @@
 //! What can go wrong in a request, the status and code it gets, and the only place that logs it.
 
+use crate::callback::CallbackError;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -40,6 +41,7 @@ pub enum ApiError {
     Transcoder(Service),
     TranscoderRefused(String),
     Catalog(String),
+    Callback(String),
     Internal(&'static str),
 }
 
@@ -81,6 +83,7 @@ impl ApiError {
             Self::Transcoder(_) => (StatusCode::BAD_GATEWAY, Code::TranscoderUnavailable),
             Self::TranscoderRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, Code::TranscoderRefused),
             Self::Catalog(_) => (StatusCode::BAD_GATEWAY, Code::CatalogUnavailable),
+            Self::Callback(_) => (StatusCode::BAD_GATEWAY, Code::CallbackFailed),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal),
         }
     }
@@ -120,6 +123,7 @@ impl ApiError {
             Self::Transcoder(_) => "The transcoder didn't answer as it should; try again shortly.".into(),
             Self::TranscoderRefused(why) => why.clone(),
             Self::Catalog(_) => "The database didn't answer as it should; try again shortly.".into(),
+            Self::Callback(_) => "The site didn't take the news of a video; it is told again shortly.".into(),
             Self::Internal(_) => "Something went wrong here; try again shortly.".into(),
         }
     }
@@ -130,7 +134,7 @@ impl ApiError {
             Self::Storage(service) | Self::Transcoder(service) => {
                 format!("{}: {}", service.doing, service.code)
             }
-            Self::Catalog(why) => why.clone(),
+            Self::Catalog(why) | Self::Callback(why) => why.clone(),
             Self::Throttled(why) | Self::Internal(why) => (*why).into(),
             _ => String::new(),
         }
@@ -147,6 +151,12 @@ impl From<PlanError> for ApiError {
     }
 }
 
+impl From<CallbackError> for ApiError {
+    fn from(error: CallbackError) -> Self {
+        Self::Callback(error.0)
+    }
+}
+
 impl From<getrandom::Error> for ApiError {
     fn from(_: getrandom::Error) -> Self {
         Self::Internal("no randomness to be had")
@@ -158,11 +168,11 @@ impl IntoResponse for ApiError {
         let (status, code) = self.answer();
         if status.is_server_error() {
             tracing::error!(status = status.as_u16(), code = code.as_str(), cause = self.cause(), "failed");
-        } else {
-            tracing::info!(status = status.as_u16(), code = code.as_str(), "refused");
         }
         let problem = Problem::new(code, status.as_u16(), self.detail());
         let mut response = (status, Json(problem)).into_response();
+        // For the line that tells how the request went.
+        response.extensions_mut().insert(code);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

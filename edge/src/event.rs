@@ -2,6 +2,7 @@
 //! Pure.
 
 use crate::key::decode_event_key;
+use crate::log::EventKind;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -16,6 +17,18 @@ pub enum Event {
     Reconcile(Reconcile),
     /// Nothing to do, and why.
     Ignored(String),
+}
+
+impl Event {
+    /// What it is about, in a word for the log.
+    pub fn kind(&self) -> EventKind {
+        EventKind(match self {
+            Self::Objects(_) => "objects",
+            Self::Job(_) => "job",
+            Self::Reconcile(_) => "reconcile",
+            Self::Ignored(_) => "ignored",
+        })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Object keys: made and parsed here and nowhere else. Pure.
 
+use sha2::{Digest, Sha256};
 use std::fmt;
 
 /// The folder that browsers upload to.
@@ -30,6 +31,23 @@ impl VideoId {
     pub fn is_made_here(text: &str) -> bool {
         let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         text.len() == 2 * RANDOM_BYTES && text.bytes().all(hex)
+    }
+
+    /// The id of an object that somebody has named: its file's stem where that is an id and lies at the top or
+    /// under `inputs/`, or else something like it that no other key gets.
+    pub fn of_object(key: &str) -> Self {
+        let name = key.strip_prefix(INCOMING).unwrap_or(key);
+        let file = name.rsplit('/').next().unwrap_or(name);
+        let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+        if file == name
+            && let Some(id) = Self::parse(stem)
+        {
+            return id;
+        }
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+        let like: String = stem.chars().map(plain).take(40).collect();
+        let hash: String = Sha256::digest(key)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        Self(format!("{like}-{hash}"))
     }
 
     pub fn as_str(&self) -> &str {
@@ -124,6 +142,20 @@ pub fn decode_event_key(encoded: &str) -> Option<String> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn any_object_has_an_id_of_its_own() {
+        let of = |key| VideoId::of_object(key).to_string();
+        assert_eq!(of("5f2c.mp4"), "5f2c");
+        assert_eq!(of("inputs/5f2c.MOV"), "5f2c");
+        assert!(of("red flower.mp4").starts_with("red-flower-"));
+        let ids = [of("a/x.mp4"), of("b/x.mp4"), of("x.mp4"), of("..mp4"), of("/.mp4"), of("")];
+        assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len(), "{ids:?}");
+        for id in &ids {
+            assert!(VideoId::parse(id).is_some(), "{id}");
+        }
+        assert!(VideoId::parse(&of(&"é".repeat(1000))).is_some());
+    }
 
     fn id(text: &str) -> VideoId {
         VideoId::parse(text).unwrap()

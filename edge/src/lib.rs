@@ -6,15 +6,20 @@
 
 mod announce;
 mod auth;
+pub mod callback;
 mod catalog;
 mod clock;
 mod completion;
 pub mod config;
 mod convert;
 mod cookies;
+mod dropin;
 mod error;
 mod event;
+mod gate;
 mod key;
+pub mod log;
+mod metrics;
 mod origin;
 mod reconcile;
 mod request;
@@ -26,32 +31,33 @@ mod videos;
 
 pub use ::job;
 
+pub use crate::dropin::DropIn;
+pub use crate::gate::{EventFailed, Gate, invocation};
+
 use crate::auth::Auth;
+use crate::callback::Callback;
 use crate::catalog::{Catalog, DynamoDb, Entry, Sqlite};
 use crate::config::{CatalogConfig, Config, ConfigError};
 use crate::cookies::Cookies;
 use crate::error::ApiError;
 use crate::event::Event;
+use crate::gate::{Events, events};
 use crate::job::JobTemplate;
 use crate::key::IncomingKey;
-use crate::request::Body;
+use crate::log::EventKind;
+use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::token::Tokens;
 use crate::transcoder::Transcoder;
 use aws_config::SdkConfig;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRequest, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse, Response};
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
-use lambda_http::request::RequestContext;
 use serde_json::Value;
-use std::future::Future;
 use std::ops::Deref;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tower_http::cors::CorsLayer;
 
@@ -73,6 +79,8 @@ pub struct Parts {
     catalog: Box<dyn Catalog>,
     /// With them videos are private.
     cookies: Option<Cookies>,
+    callback: Option<Callback>,
+    metrics: Metrics,
     clock: Clock,
 }
 
@@ -132,6 +140,8 @@ impl App {
             ),
             cookies: Cookies::new(&config, &job.destinations())?,
             catalog,
+            callback: config.conversion.callback.as_ref().map(Callback::new),
+            metrics: Metrics::new(&config.conversion.application, config.emits_metrics),
             clock,
             config,
             job,
@@ -163,11 +173,12 @@ impl App {
         Router::new()
             .merge(routes.clone())
             .nest("/api", routes)
-            .route("/events", post(events))
+            .route("/events", post(events::<Self>))
             .fallback(|| async { ApiError::NotFound })
             .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
             .layer(DefaultBodyLimit::max(LARGEST_BODY))
             .layer(self.cors())
+            .layer(from_fn(log::access))
             .layer(from_fn_with_state(self.clone(), origin::only_through_the_cdn))
             .with_state(self.clone())
     }
@@ -191,102 +202,31 @@ impl App {
     }
 }
 
-/// `POST /events`, for what AWS invokes directly; over HTTP there is nothing here.
-async fn events(
-    State(app): State<App>,
-    context: Option<axum::Extension<RequestContext>>,
-    request: axum::extract::Request,
-) -> Response {
-    if !matches!(context, Some(axum::Extension(RequestContext::PassThrough))) {
-        return ApiError::NotFound.into_response();
-    }
-    let outcome = match Body::<Value>::from_request(request, &app).await {
-        Ok(Body(event)) => handle(&app, event).await,
-        Err(error) => Err(error),
-    };
-    match outcome {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        // Whatever is wrong with an event, Lambda must learn of it: retries first, then the dead letter.
-        Err(error) => {
-            let status = error.answer().0;
-            let mut response = error.into_response();
-            if !status.is_server_error() {
-                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+#[async_trait::async_trait]
+impl Events for App {
+    /// All of an event's records are tried, even when one fails.
+    async fn handle(&self, event: Value) -> (EventKind, Result<(), ApiError>) {
+        let event = match event::read(event) {
+            Ok(event) => event,
+            Err(why) => return (EventKind("unreadable"), Err(ApiError::BadRequest(why))),
+        };
+        let kind = event.kind();
+        let outcome = match event {
+            Event::Objects(objects) => {
+                let mut outcome = Ok(());
+                for object in objects {
+                    let one = convert::convert(self, object).await;
+                    outcome = outcome.and(one);
+                }
+                outcome
             }
-            response
-        }
-    }
-}
-
-/// Acts on one event. All of its records are tried, even when one fails.
-async fn handle(app: &App, event: Value) -> Result<(), ApiError> {
-    match event::read(event).map_err(ApiError::BadRequest)? {
-        Event::Objects(objects) => {
-            let mut outcome = Ok(());
-            for object in objects {
-                let one = convert::convert(app, object).await;
-                outcome = outcome.and(one);
+            Event::Job(job) => completion::take(self, job).await,
+            Event::Reconcile(event) => reconcile::reconcile(self, &event).await,
+            Event::Ignored(why) => {
+                tracing::info!(why, "an event is ignored");
+                Ok(())
             }
-            outcome
-        }
-        Event::Job(job) => completion::take(app, job).await,
-        Event::Reconcile(event) => reconcile::reconcile(app, &event).await,
-        Event::Ignored(why) => {
-            tracing::info!(why, "an event is ignored");
-            Ok(())
-        }
+        };
+        (kind, outcome)
     }
-}
-
-/// Turns an event's failure into an error of the invocation: to Lambda a 500 with a body is a success, and
-/// nothing would be tried again.
-#[derive(Clone)]
-pub struct Gate(Router);
-
-/// What Lambda logs and hands to the dead-letter queue.
-#[derive(Debug)]
-pub struct EventFailed(StatusCode);
-
-impl std::fmt::Display for EventFailed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the event can't be handled now ({}); the log says why", self.0)
-    }
-}
-
-impl std::error::Error for EventFailed {}
-
-impl<B> tower::Service<http::Request<B>> for Gate
-where
-    B: axum::body::HttpBody<Data = axum::body::Bytes> + Send + 'static,
-    B::Error: Into<axum::BoxError>,
-{
-    type Response = Response;
-    type Error = lambda_http::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, lambda_http::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), lambda_http::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let is_event = matches!(request.extensions().get(), Some(RequestContext::PassThrough));
-        let mut router = self.0.clone();
-        Box::pin(async move {
-            // A router doesn't fail.
-            let Ok(response) = router.call(request.map(axum::body::Body::new)).await;
-            match response.status() {
-                status if is_event && !status.is_success() => Err(EventFailed(status).into()),
-                _ => Ok(response),
-            }
-        })
-    }
-}
-
-/// An event as Lambda hands it to the gate, for those who run the gate themselves.
-pub fn invocation(event: &Value) -> http::Request<axum::body::Body> {
-    let mut request = http::Request::new(axum::body::Body::from(event.to_string()));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = http::Uri::from_static("/events");
-    request.extensions_mut().insert(RequestContext::PassThrough);
-    request
 }

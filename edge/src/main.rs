@@ -1,9 +1,9 @@
 //! The Lambda: environment, clients, run. Nothing worth testing.
 
 use aws_config::BehaviorVersion;
-use edge::config::{Config, ConfigError, Place};
+use edge::config::{ConfigError, Place, Setup};
 use edge::job::JobTemplate;
-use edge::{App, Aws};
+use edge::{App, Aws, DropIn};
 use lambda_http::Error;
 
 #[tokio::main(flavor = "current_thread")]
@@ -15,7 +15,7 @@ async fn main() -> Result<(), Error> {
 
 async fn start() -> Result<(), Error> {
     let env = |name: &str| std::env::var(name).ok();
-    let config = Config::read(Place::Lambda, env)?;
+    let setup = Setup::read(Place::Lambda, env)?;
     let folder = env("LAMBDA_TASK_ROOT").unwrap_or_else(|| ".".into());
     let job = std::fs::read_to_string(format!("{folder}/job.json"))
         .map_err(|error| ConfigError(format!("job.json can't be read: {error}")))?;
@@ -23,6 +23,13 @@ async fn start() -> Result<(), Error> {
     let sdk = aws_config::load_defaults(BehaviorVersion::latest()).await;
     // An endpoint of one's own is a store outside AWS, and those want the bucket in the path.
     let s3_path_style = env("AWS_ENDPOINT_URL_S3").or_else(|| env("AWS_ENDPOINT_URL")).is_some();
-    let app = App::new(config, job, &Aws { s3: &sdk, s3_path_style, mediaconvert: &sdk, dynamodb: &sdk })?;
-    lambda_http::run(app.gate()).await
+    let aws = Aws { s3: &sdk, s3_path_style, mediaconvert: &sdk, dynamodb: &sdk };
+    let gate = match setup {
+        Setup::Whole(config) => App::new(*config, job, &aws)?.gate(),
+        Setup::DropIn(conversion) => {
+            tracing::info!("only the tutorial's settings are there: events are handled, HTTP calls are not");
+            DropIn::new(conversion, job, &sdk).gate()
+        }
+    };
+    lambda_http::run(gate).await
 }

@@ -9,6 +9,7 @@ use crate::convert::{convert, waits_for_its_job};
 use crate::error::ApiError;
 use crate::event::{Created, Reconcile};
 use crate::key::IncomingKey;
+use crate::metrics::Metric;
 use crate::store::Listed;
 use crate::transcoder::JobState;
 use wire::{VideoError, VideoStatus};
@@ -21,10 +22,10 @@ pub async fn reconcile(app: &App, event: &Reconcile) -> Result<(), ApiError> {
     let before = app.now_ms().saturating_sub(event.older_than_seconds * 1000);
     let since = app.now_ms().saturating_sub(event.newer_than_hours * 3_600_000);
     let mut outcome = Ok(());
-    let mut mended = 0;
+    let mut mended = 0_u64;
     for entry in app.catalog.overdue(before, MOST).await? {
         let one = mend(app, entry).await;
-        mended += u32::from(matches!(one, Ok(true)));
+        mended += u64::from(matches!(one, Ok(true)));
         outcome = outcome.and(one.map(drop));
     }
     let mut from = None;
@@ -35,7 +36,7 @@ pub async fn reconcile(app: &App, event: &Reconcile) -> Result<(), ApiError> {
                 continue;
             }
             let one = start_if_none_has(app, object).await;
-            mended += u32::from(matches!(one, Ok(true)));
+            mended += u64::from(matches!(one, Ok(true)));
             outcome = outcome.and(one.map(drop));
         }
         from = next;
@@ -43,6 +44,7 @@ pub async fn reconcile(app: &App, event: &Reconcile) -> Result<(), ApiError> {
             break;
         }
     }
+    app.metrics.record(&[Metric::ReconcilerMended(mended)]);
     tracing::info!(mended, complete = outcome.is_ok(), "reconciled");
     outcome
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{ApiError, Service};
 use crate::job::Source;
+use crate::log;
 use crate::store::reason;
 use aws_sdk_mediaconvert::Client;
 use aws_sdk_mediaconvert::error::{ProvideErrorMetadata, SdkError};
@@ -102,6 +103,8 @@ impl Transcoder {
             .client_request_token(job.request_token)
             .user_metadata("videoId", job.video_id)
             .user_metadata("application", &self.application)
+            // So that the log of the job's end leads back to what began it.
+            .user_metadata("traceId", log::trace().unwrap_or_else(|| "none".into()))
             .tags("Application", &self.application)
             // Progress once in this many seconds; STATUS_UPDATE carries it.
             .status_update_interval("SECONDS_10".into())

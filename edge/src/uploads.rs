@@ -6,6 +6,7 @@ use crate::catalog::{Added, Change, UPLOAD_LIFE};
 use crate::clock;
 use crate::error::ApiError;
 use crate::key::{IncomingKey, VideoId};
+use crate::metrics::Metric;
 use crate::request::Body;
 use crate::store::{StoreError, Stored};
 use crate::token::{Session, TokenError};
@@ -92,6 +93,7 @@ pub async fn open(
         expires_at: clock::rfc3339(session.expires * 1000),
         parts: app.store.sign(&session, &first).await?,
     };
+    app.metrics.record(&[Metric::UploadsOpened]);
     Ok((StatusCode::CREATED, Json(opened)))
 }
 
@@ -162,7 +164,10 @@ pub async fn complete(
     check_list(&plan, &request.parts)?;
     let checksum = request.checksum.as_deref();
     let stored = match app.store.complete(&session, &request.parts, checksum).await {
-        Ok(stored) => stored,
+        Ok(stored) => {
+            app.metrics.record(&[Metric::UploadsCompleted, Metric::UploadedBytes(stored.size)]);
+            stored
+        }
         // Completed before, and the answer was lost; or really gone.
         Err(StoreError::NoSuchUpload) => {
             finished(&app, &session, checksum).await?.ok_or(ApiError::UploadGone)?

@@ -21,6 +21,7 @@ use std::fs::{self, File};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -36,6 +37,8 @@ const UPLOADS: &str = "uploads";
 const MEDIA: &str = "media";
 /// Nobody assumes it here; MediaConvert's API wants one.
 const ROLE: &str = "arn:aws:iam::000000000000:role/local";
+
+const RECONCILE_EVERY: Duration = Duration::from_secs(3600);
 
 /// Looks a variable up.
 pub type Env = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -125,7 +128,8 @@ impl Stack {
         tasks.spawn(serve(page, router, stopped.clone()));
         tasks.spawn(serve(s3, s3_service.router(), stopped.clone()));
         tasks.spawn(serve(mediaconvert, mediaconvert_service.router(), stopped.clone()));
-        tasks.spawn(until(stopped, outbox.clone().deliver(handler(&app))));
+        tasks.spawn(until(stopped.clone(), outbox.clone().deliver(handler(&app))));
+        tasks.spawn(until(stopped, remind(outbox.clone())));
         Ok(Self {
             page: page_url,
             s3: s3_url,
@@ -144,7 +148,7 @@ impl Stack {
         self.mediaconvert_service.shutdown().await;
         let finish = async { while self.tasks.join_next().await.is_some() {} };
         // A browser that keeps its connections open shall not keep us up.
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(3), finish).await;
+        let _ = tokio::time::timeout(Duration::from_secs(3), finish).await;
     }
 }
 
@@ -228,6 +232,18 @@ fn edge(options: &Options, page: &str, s3: &SdkConfig, mediaconvert: &SdkConfig)
     let job = JobTemplate::parse(&options.job)?;
     App::new(config, job, &Aws { s3, s3_path_style: true, mediaconvert, dynamodb: s3 })
         .map_err(|error| error.to_string())
+}
+
+/// Has the edge look for what was missed, now and then: what a schedule of EventBridge does on AWS.
+async fn remind(outbox: Outbox) {
+    let mut times = tokio::time::interval(RECONCILE_EVERY);
+    loop {
+        times.tick().await;
+        let event = json!({ "source": "greloupis", "detail-type": "Reconcile", "detail": {} });
+        if let Err(error) = outbox.send(event).await {
+            tracing::warn!(%error, "the reconciler isn't reminded");
+        }
+    }
 }
 
 /// Hands events to the edge as Lambda does.

@@ -105,6 +105,8 @@ codes! {
     TranscoderRefused, "transcoder_refused", "The transcoder refuses the job", false;
     /// The database can't be reached.
     CatalogUnavailable, "catalog_unavailable", "The database can't be reached", true;
+    /// The site didn't take the news of a video.
+    CallbackFailed, "callback_failed", "The callback wasn't taken", true;
     /// Anything that shouldn't be.
     Internal, "internal", "Something went wrong here", true;
 }

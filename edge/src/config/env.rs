@@ -4,8 +4,20 @@ use super::{
     AuthConfig, CallbackConfig, CallbackStyle, CatalogConfig, Config, ConfigError, Conversion, CookieConfig,
     JwtKeys, Place, Secret,
 };
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 const MIN_SECRET: usize = 32;
+/// In bytes, by the specification of Standard Webhooks.
+const MIN_WEBHOOK_KEY: usize = 24;
+/// Takes what the libraries of Standard Webhooks take.
+const LENIENT_BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 /// DynamoDB keeps an owner's open uploads in one item.
 const MOST_OPEN_UPLOADS: u32 = 1_000;
 const OPEN_UPLOADS: u32 = 100;
@@ -49,6 +61,7 @@ impl<F: Fn(&str) -> Option<String>> Env<F> {
             )?,
             allowed_origins: self.origins()?,
             origin_secret: self.secret_if_set("ORIGIN_SECRET")?,
+            emits_metrics: place == Place::Lambda,
             cookies: self.cookies()?,
         };
         if config.upload_bucket == config.conversion.destination_bucket {
@@ -139,6 +152,22 @@ impl<F: Fn(&str) -> Option<String>> Env<F> {
         self.secret_if_set(name)?.ok_or_else(|| missing(name, "a secret of at least 32 bytes"))
     }
 
+    /// The bytes that the libraries of Standard Webhooks make of the same value: base64 is decoded, with
+    /// `whsec_` before it or not; any other text is the key itself, which they call raw.
+    fn webhook_key(&self, name: &str) -> Result<Secret, ConfigError> {
+        let value =
+            self.any(name, None).ok_or_else(|| missing(name, "the secret that callbacks are signed with"))?;
+        let (prefixed, text) = match value.strip_prefix("whsec_") {
+            Some(text) => (true, text),
+            None => (false, value.as_str()),
+        };
+        match LENIENT_BASE64.decode(text) {
+            Ok(key) if key.len() >= MIN_WEBHOOK_KEY => Ok(Secret(key)),
+            _ if !prefixed && value.len() >= MIN_SECRET => Ok(Secret(value.into_bytes())),
+            _ => Err(wrong(name, "whsec_ and the base64 of at least 24 bytes, or at least 32 bytes of text")),
+        }
+    }
+
     fn auth(&self, place: Place) -> Result<AuthConfig, ConfigError> {
         match self.any("AUTH_MODE", None).as_deref() {
             Some("none") if place == Place::Loopback => return Ok(AuthConfig::None),
@@ -195,7 +224,7 @@ impl<F: Fn(&str) -> Option<String>> Env<F> {
     fn callback(&self) -> Result<Option<CallbackConfig>, ConfigError> {
         let Some(url) = self.url("CALLBACK_URL")? else { return Ok(None) };
         let style = match self.any("CALLBACK_STYLE", None).as_deref() {
-            None | Some("standard") => CallbackStyle::Standard(self.secret("CALLBACK_SECRET")?),
+            None | Some("standard") => CallbackStyle::Standard(self.webhook_key("CALLBACK_SECRET")?),
             Some("greloupis") => CallbackStyle::Greloupis(self.secret("AWS_AUTH_KEY")?),
             Some(_) => return Err(wrong("CALLBACK_STYLE", "standard or greloupis")),
         };

@@ -44,6 +44,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// What the CDN says in `x-origin-secret`; without it nobody is let in.
     pub origin_secret: Option<Secret>,
+    /// Whether somebody reads metrics in the log.
+    pub emits_metrics: bool,
     /// Signs the cookies of private videos.
     pub cookies: Option<CookieConfig>,
 }

@@ -1,5 +1,7 @@
 //! What several of the tests share.
 
+pub mod lambda;
+
 use base64::Engine;
 
 /// CRC64NVME as S3 writes it: base64 of eight big-endian bytes.

@@ -3,6 +3,7 @@
 
 pub mod cdn;
 pub mod db;
+mod elsewhere;
 pub mod mediaconvert;
 pub mod outbox;
 pub mod s3;

@@ -8,8 +8,7 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-const USAGE: &str =
-    "usage: local [--port 8080] [--data .greloupis] [--host 127.0.0.1] [--site DIR] [--job job.json]";
+const USAGE: &str = "usage: local [--port 8080] [--data .greloupis] [--host 127.0.0.1] [--site DIR] [--job job.json] [--edge URL]";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -47,6 +46,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
         port: 8080,
         data: PathBuf::from(".greloupis"),
         site: None,
+        edge: None,
         job: String::new(),
         env: Box::new(|name| std::env::var(name).ok()),
     };
@@ -58,6 +58,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
             "--host" => options.host = value.parse().map_err(|_| "--host must be an IP address")?,
             "--data" => options.data = value.into(),
             "--site" => options.site = Some(value.into()),
+            "--edge" => options.edge = Some(value),
             "--job" => job = value.into(),
             _ => return Err(format!("there is no {name}\n{USAGE}")),
         }

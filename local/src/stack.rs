@@ -1,6 +1,7 @@
 //! Wires the local services to the edge and to the network.
 
 use crate::db::Db;
+use crate::elsewhere::Elsewhere;
 use crate::mediaconvert::{self, MediaConvert, MediaConvertConfig};
 use crate::outbox::{Handler, Outbox};
 use crate::s3::{self, BucketConfig, CorsRule, S3, S3Config};
@@ -51,6 +52,8 @@ pub struct Options {
     pub data: PathBuf,
     /// The page's files; none are served without.
     pub site: Option<PathBuf>,
+    /// A Lambda's function URL and Invoke API; without, the edge runs here.
+    pub edge: Option<String>,
     /// The text of job.json.
     pub job: String,
     /// Settings of the edge that are to differ from the local ones, by their names in the environment.
@@ -116,19 +119,28 @@ impl Stack {
         .await
         .map_err(|error| error.to_string())?;
 
-        let app = edge(&options, &page_url, &s3_sdk, &sdk(&secret_key, &mediaconvert_url))?;
+        let (api, handler) = match &options.edge {
+            Some(url) => {
+                let edge = Elsewhere::at(url)?;
+                (edge.router(), edge.handler())
+            }
+            None => {
+                let app = edge(&options, &page_url, &s3_sdk, &sdk(&secret_key, &mediaconvert_url))?;
+                (Router::new().nest("/api", app.router()), handler(&app))
+            }
+        };
         let endpoints = json!({
             "s3": s3_url, "mediaconvert": mediaconvert_url,
             "cdn": format!("{page_url}/cdn"), "api": format!("{page_url}/api"),
         });
-        let router = page_router(&options, &app, endpoints, s3_client, &s3_service, &s3_url);
+        let router = page_router(&options, api, endpoints, s3_client, &s3_service, &s3_url);
 
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(page, router, stopped.clone()));
         tasks.spawn(serve(s3, s3_service.router(), stopped.clone()));
         tasks.spawn(serve(mediaconvert, mediaconvert_service.router(), stopped.clone()));
-        tasks.spawn(until(stopped.clone(), outbox.clone().deliver(handler(&app))));
+        tasks.spawn(until(stopped.clone(), outbox.clone().deliver(handler)));
         tasks.spawn(until(stopped, remind(outbox.clone())));
         Ok(Self {
             page: page_url,
@@ -260,7 +272,7 @@ fn handler(app: &App) -> Handler {
 
 fn page_router(
     options: &Options,
-    app: &App,
+    api: Router,
     endpoints: serde_json::Value,
     s3_client: aws_sdk_s3::Client,
     s3: &S3,
@@ -270,7 +282,7 @@ fn page_router(
     let host = s3_url.trim_start_matches("http://").to_owned();
     let router = Router::new()
         .route("/healthz", get(move || async move { axum::Json(health) }))
-        .nest("/api", app.router())
+        .merge(api)
         .route("/inputs/{*key}", put(same_origin).with_state((s3.router(), host)))
         .nest("/cdn", cdn::router(s3_client, MEDIA.into()));
     let Some(site) = &options.site else { return router };

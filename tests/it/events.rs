@@ -8,7 +8,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use local::stack::Stack;
 use serde_json::{Value, json};
 
-fn sdk(endpoint: &str) -> SdkConfig {
+pub fn sdk(endpoint: &str) -> SdkConfig {
     let credentials = Credentials::new("local", "locallocal", None, None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -18,7 +18,7 @@ fn sdk(endpoint: &str) -> SdkConfig {
         .build()
 }
 
-async fn jobs(stack: &Stack) -> Vec<String> {
+pub async fn jobs(stack: &Stack) -> Vec<String> {
     let client = aws_sdk_mediaconvert::Client::new(&sdk(&stack.mediaconvert));
     let list = client.list_jobs().max_results(20).send().await.unwrap();
     list.jobs().iter().map(|job| job.id().unwrap().to_owned()).collect()

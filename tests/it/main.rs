@@ -9,6 +9,7 @@ mod docs;
 mod edge;
 mod events;
 mod hop;
+mod lambda;
 mod mediaconvert;
 mod s3;
 mod stack;

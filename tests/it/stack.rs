@@ -20,6 +20,7 @@ pub fn options(data: &Path, port: u16, env: &[(&str, &str)]) -> Options {
         port,
         data: data.into(),
         site: None,
+        edge: None,
         job: include_str!("../../job.json").into(),
         env: Box::new(move |name| env.get(name).cloned()),
     }

@@ -13,4 +13,5 @@ mod lambda;
 mod mediaconvert;
 mod s3;
 mod stack;
+mod storm;
 mod up;

@@ -68,7 +68,7 @@ codes! {
     /// There is an object or an upload of that id already.
     VideoExists, "video_exists", "There is a video of that id already", false;
     /// The owner has `MAX_OPEN_UPLOADS` open already.
-    TooManyUploads, "too_many_uploads", "Too many uploads are open", true;
+    TooManyUploads, "too_many_uploads", "Too many uploads are open", false;
     /// No bearer token, or one that doesn't verify.
     Unauthorized, "unauthorized", "Sign in first", false;
     /// The keys that tokens are verified by can't be had.

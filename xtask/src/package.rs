@@ -58,7 +58,16 @@ pub fn package(architecture: Architecture) -> Outcome<PathBuf> {
         .map_err(|error| format!("PATH can't be extended: {error}"))?;
     tools::run(
         Command::new(programs.join("cargo-lambda"))
-            .args(["lambda", "build", "--release", "--locked", "--quiet", "--package=edge", "--bin=edge"])
+            .args([
+                "lambda",
+                "build",
+                "--profile",
+                "lambda",
+                "--locked",
+                "--quiet",
+                "--package=edge",
+                "--bin=edge",
+            ])
             .args([
                 "--target",
                 architecture.target(),
@@ -80,6 +89,23 @@ pub fn package(architecture: Architecture) -> Outcome<PathBuf> {
         size as f64 / 1e6
     );
     Ok(zip)
+}
+
+/// The edge as it is packaged, for this machine's processor: a folder like the unpacked zip.
+pub fn unpacked() -> Outcome<PathBuf> {
+    let root = tools::root();
+    tools::run(tools::cargo().args(["build", "--quiet", "--profile=lambda", "--package=edge"]))?;
+    let folder = root.join("target/lambda/unpacked");
+    let copy = |from: PathBuf, name: &str| {
+        let to = folder.join(name);
+        fs::copy(&from, &to).map_err(|error| format!("{} can't be written: {error}", to.display()))
+    };
+    fs::create_dir_all(&folder).map_err(|error| format!("{} can't be made: {error}", folder.display()))?;
+    // A running program can't be written over.
+    let _ = fs::remove_file(folder.join("bootstrap"));
+    copy(root.join("target/lambda/edge"), "bootstrap")?;
+    copy(root.join("job.json"), "job.json")?;
+    Ok(folder)
 }
 
 fn judge_job() -> Outcome {

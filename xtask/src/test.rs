@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything, one step after the other; ends with `N passed, M failed`.
 
 use crate::tools::{self, Outcome};
-use crate::{server, sim, up, wasm_tests};
+use crate::{package, server, sim, up, wasm_tests};
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -23,9 +23,14 @@ pub fn test() -> Outcome {
         "lints of the wasm side",
         tools::cargo().args(["clippy", "--quiet", "--package", "web", "--target", "wasm32-unknown-unknown"]),
     );
+    eprintln!("\n== the Lambda");
+    let edge = tally.step("the Lambda", package::unpacked()).unwrap_or_default();
     tally.count(
         "native tests",
-        tools::cargo().args(["test", "--workspace", "--no-fail-fast"]).env("GRELOUPIS_PYTHON", &python),
+        tools::cargo()
+            .args(["test", "--workspace", "--no-fail-fast"])
+            .env("GRELOUPIS_PYTHON", &python)
+            .env("GRELOUPIS_EDGE", &edge),
     );
     eprintln!("\n== simulation");
     tally.step("simulation", sim::sim(&["--seeds", "20000"]));
@@ -36,6 +41,7 @@ pub fn test() -> Outcome {
         tally.step("the fault proxy", tested("proxy")),
     ) {
         end_to_end(&mut tally, &site, &server, &proxy);
+        as_packaged(&mut tally, &site, &edge, &python);
     }
     println!("{} passed, {} failed", tally.passed, tally.failed);
     if tally.failed == 0 { Ok(()) } else { Err("not everything passed".into()) }
@@ -71,6 +77,29 @@ fn end_to_end(tally: &mut Tally, site: &Path, local: &Path, proxy: &Path) {
             .env("GRELOUPIS_LOCAL", local)
             .env("GRELOUPIS_PROXY", proxy)
             .env("GRELOUPIS_SINK", &sink.url),
+    );
+}
+
+/// The same once more with the packaged Lambda under Lambda's Runtime API, and DynamoDB, in place of the edge within
+/// the server and SQLite. What the network or the page do is the same as before and not tried again.
+fn as_packaged(tally: &mut Tally, site: &Path, edge: &Path, python: &Path) {
+    let Some(server) = tally.step("the server around the Lambda", tested("packaged")) else { return };
+    let script = tools::root().join("tests/python/aws.py");
+    let mut aws = Command::new(python);
+    // It ends with us.
+    aws.arg(script).stdin(Stdio::piped()).stderr(Stdio::null());
+    let Some(aws) = tally.step("DynamoDB", server::Server::start(&mut aws, "aws")) else { return };
+    let tests = ["journey", "input", "kill"].map(|name| format!("tests/e2e/{name}.test.mjs"));
+    tally.count(
+        "end to end, as packaged",
+        Command::new("node")
+            .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
+            .args(tests)
+            .current_dir(tools::root())
+            .env("GRELOUPIS_SITE", site)
+            .env("GRELOUPIS_LOCAL", server)
+            .env("GRELOUPIS_EDGE", edge)
+            .env("GRELOUPIS_DYNAMODB", &aws.url),
     );
 }
 

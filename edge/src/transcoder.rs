@@ -74,11 +74,17 @@ where
         Some("BadRequestException" | "UnprocessableEntityException") => {
             TranscoderError::Refused(error.message().unwrap_or("MediaConvert refuses the request.").into())
         }
+        // The file is gone; the job will say so, too.
+        Some("NotFoundException") if doing == PROBE => {
+            TranscoderError::Refused("There is no such file.".into())
+        }
         Some("TooManyRequestsException") => TranscoderError::Throttled,
         Some(code) => TranscoderError::Unavailable(Service { doing, code: code.into() }),
         None => TranscoderError::Unavailable(Service { doing, code: reason(&error) }),
     }
 }
+
+const PROBE: &str = "Probe";
 
 impl Transcoder {
     pub fn new(client: Client, role: &str, application: &str) -> Self {
@@ -88,7 +94,7 @@ impl Transcoder {
     /// Looks into a file (an `s3://` URL) before a job is made for it.
     pub async fn probe(&self, url: &str) -> Result<Source, TranscoderError> {
         let file = ProbeInputFile::builder().file_url(url).build();
-        let answer = self.client.probe().input_files(file).send().await.map_err(classify("Probe"))?;
+        let answer = self.client.probe().input_files(file).send().await.map_err(classify(PROBE))?;
         Ok(answer.probe_results.unwrap_or_default().first().and_then(source).unwrap_or_else(Source::unknown))
     }
 

@@ -140,7 +140,7 @@ fn garbage() -> Vec<Row> {
         row("a list", json!([1, 2]), "response null", ""),
         row("a word", json!("events"), "response null", ""),
         row("null", json!(null), "response null", ""),
-        row("half a request", inside, "response null", ""),
+        row("half a request", inside, "response 404 not_found", ""),
         row("an event of 6 MB, the largest", largest, AGAIN, ""),
         row("function URL: a body of 5 MB", FORMS[0].1(&asked(&long)), "response 413 body_too_large", ""),
         row("function URL: half a JSON", FORMS[0].1(&asked("{\"fileName\":")), "response 400 bad_json", ""),

@@ -37,7 +37,7 @@ pub fn create(server: &str, table: &str) -> Result<(), String> {
         }),
     )?;
     let there = answer.contains("ResourceInUseException");
-    if !there && !answer.starts_with("HTTP/1.1 200") {
+    if !there && answer.split(' ').nth(1) != Some("200") {
         return Err(format!("DynamoDB makes no table: {answer}"));
     }
     if !there {

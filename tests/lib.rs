@@ -1,6 +1,7 @@
 //! What several of the tests share.
 
 pub mod lambda;
+pub mod token;
 
 use base64::Engine;
 

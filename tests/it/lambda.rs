@@ -156,7 +156,7 @@ async fn what_goes_in_what_lambda_sees_and_what_is_done() {
     assert_eq!(house.ask(FORMS[0].1, &asked).await.0, 201);
 
     let mut table = Table { house: &house, before: house.done().await, wrong: Vec::new() };
-    println!("| what went in | what Lambda saw | what was done |\n| --- | --- | --- |");
+    eprintln!("| what went in | what Lambda saw | what was done |\n| --- | --- | --- |");
     table.add(http()).await;
     table.add(objects()).await;
     let client = aws_sdk_mediaconvert::Client::new(&crate::events::sdk(&house.stack.mediaconvert));
@@ -188,7 +188,7 @@ impl Table<'_> {
             let after = self.house.done().await;
             let what = differences(&self.before, &after);
             self.before = after;
-            println!("| {went_in} | {seen} | {} |", if what.is_empty() { "nothing" } else { &what });
+            eprintln!("| {went_in} | {seen} | {} |", if what.is_empty() { "nothing" } else { &what });
             let same = if saw == AGAIN { seen.starts_with(saw) } else { seen == saw };
             if !same || what != done {
                 self.wrong.push(format!("{went_in}: {seen} and `{what}`, not {saw} and `{done}`"));

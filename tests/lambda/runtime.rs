@@ -19,6 +19,9 @@ use tokio::task::JoinHandle;
 #[derive(Clone)]
 pub struct Desk(Arc<Inner>);
 
+/// Where an outcome goes, with the moment at which it came.
+type Answer = oneshot::Sender<(Outcome, Instant)>;
+
 struct Inner {
     /// The function's ARN.
     arn: String,
@@ -28,7 +31,7 @@ struct Inner {
     work: Notify,
     waiting: Mutex<Option<Event>>,
     /// Handed out, and not answered yet.
-    open: Mutex<Option<(String, oneshot::Sender<(Outcome, Instant)>)>>,
+    open: Mutex<Option<(String, Answer)>>,
     init_error: Mutex<Option<Bytes>>,
 }
 
@@ -37,7 +40,7 @@ struct Event {
     payload: Bytes,
     /// In milliseconds since 1970.
     deadline: u128,
-    answer: oneshot::Sender<(Outcome, Instant)>,
+    answer: Answer,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -3,12 +3,12 @@
 //! the Lambda. `GRELOUPIS_EDGE` names the folder of the unpacked zip.
 
 mod catalog;
-mod token;
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use tests::token;
 
 /// Good for the tests only.
 const SECRET: &str = "a secret of at least thirty-two bytes";

@@ -3,18 +3,19 @@
 
 use crate::server::{self, Server};
 use crate::tools::{self, Outcome};
-use crate::{pack, up};
+use crate::{pack, package, up};
 use std::path::PathBuf;
 use std::process::Command;
 
 /// Runs the benchmark of that name, or all.
 pub fn bench(args: &[&str]) -> Outcome {
     match args {
-        [] => upload().and_then(|()| s3()).and_then(|()| crc()),
+        [] => upload().and_then(|()| s3()).and_then(|()| crc()).and_then(|()| edge()),
         ["upload"] => upload(),
         ["s3"] => s3(),
         ["crc"] => crc(),
-        _ => Err("usage: cargo xtask bench [upload | s3 | crc]".into()),
+        ["edge"] => edge(),
+        _ => Err("usage: cargo xtask bench [upload | s3 | crc | edge]".into()),
     }
 }
 
@@ -72,6 +73,32 @@ fn crc() -> Outcome {
             .env("CHROMIUM", chromium)
             .current_dir(folder),
     )
+}
+
+/// The packaged edge under Lambda's Runtime API beside the same presign in Python and Node; then signing alone.
+fn edge() -> Outcome {
+    let unpacked = package::unpacked()?;
+    let python = tools::python()?;
+    tools::npm_ci_in(&tools::root().join("tests/bench"))?;
+    let zip = results()?.join("edge.zip");
+    tools::run(
+        Command::new(&python)
+            .args(["-m", "zipfile", "-c"])
+            .arg(&zip)
+            .args([unpacked.join("bootstrap"), unpacked.join("job.json")]),
+    )?;
+    tools::run(
+        server::of_tests("bench-edge", true)?
+            .args([unpacked, zip, python, results()?.join("edge.json")])
+            .current_dir(tools::root()),
+    )?;
+    tools::run(tools::cargo().args([
+        "run",
+        "--quiet",
+        "--profile=lambda",
+        "--package=edge",
+        "--example=sign",
+    ]))
 }
 
 fn results() -> Outcome<PathBuf> {

@@ -18,7 +18,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   up [--port 8080] [--data DIR] [--host 127.0.0.1]   the whole system on this machine
   test                                               everything: format, lints, tests, browsers
-  bench [upload | s3 | crc]                          against peers, side by side
+  bench [upload | s3 | crc | edge]                          against peers, side by side
   pack                                               the npm package, under target/npm/
   package [--x86]                                    the Lambda, as target/lambda/edge.zip
   deploy --stack NAME [--dry-run] [--region R] [--bucket B] [--x86] [--parameter NAME=VALUE]...

@@ -1,0 +1,41 @@
+// The peer in Node: one presigned part, by the AWS SDK v3. The loop around it is the Runtime API's three calls, since
+// AWS's own runtime for Node is no package that installs without a compiler.
+
+import http from "node:http";
+import { S3Client, UploadPartCommand } from "@aws-sdk/client-s3";
+import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
+
+// Made once at start, as AWS advises.
+const s3 = new S3Client({ forcePathStyle: true, requestChecksumCalculation: "WHEN_REQUIRED" });
+const Bucket = process.env.UPLOAD_BUCKET;
+
+async function handler(event) {
+  const { partNumbers } = JSON.parse(event.body);
+  const sign = async (PartNumber) => {
+    const part = new UploadPartCommand({ Bucket, Key: "inputs/v.mp4", UploadId: "u", PartNumber });
+    return { partNumber: PartNumber, url: await getSignedUrl(s3, part, { expiresIn: 3600 }) };
+  };
+  const parts = await Promise.all(partNumbers.map(sign));
+  return { statusCode: 200, headers: { "content-type": "application/json" }, body: JSON.stringify({ parts }) };
+}
+
+const [host, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(":");
+const agent = new http.Agent({ keepAlive: true });
+
+function call(method, path, body) {
+  return new Promise((resolve, reject) => {
+    const request = http.request({ host, port, method, agent, path: `/2018-06-01/runtime/invocation/${path}` }, (answer) => {
+      const chunks = [];
+      answer.on("data", (chunk) => chunks.push(chunk));
+      answer.on("end", () => resolve({ headers: answer.headers, text: Buffer.concat(chunks).toString() }));
+    });
+    request.on("error", reject);
+    request.end(body);
+  });
+}
+
+for (;;) {
+  const { headers, text } = await call("GET", "next");
+  const answer = JSON.stringify(await handler(JSON.parse(text)));
+  await call("POST", `${headers["lambda-runtime-aws-request-id"]}/response`, answer);
+}

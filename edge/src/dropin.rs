@@ -8,17 +8,16 @@ use crate::clock;
 use crate::config::Conversion;
 use crate::convert::make_job;
 use crate::error::ApiError;
-use crate::event::{self, Created, Event, JobEvent, JobNews};
+use crate::event::{Created, JobEvent, JobNews, Reconcile};
 use crate::gate::{Events, Gate, events};
 use crate::job::JobTemplate;
 use crate::key::VideoId;
-use crate::log::{self, EventKind};
+use crate::log;
 use crate::transcoder::Transcoder;
 use aws_config::SdkConfig;
 use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::post;
-use serde_json::Value;
 use std::sync::Arc;
 use wire::{Video, VideoError, VideoStatus};
 
@@ -50,39 +49,6 @@ impl DropIn {
         Gate(router)
     }
 
-    async fn convert(&self, created: Created) -> Result<(), ApiError> {
-        let Parts { conversion, job, transcoder, .. } = &*self.0;
-        // The tutorial watches the very bucket that outputs go to: they are no inputs.
-        let is_output = created.bucket == conversion.destination_bucket
-            && job.destinations().iter().any(|folder| created.key.starts_with(folder.as_str()));
-        if is_output {
-            return Ok(());
-        }
-        let id = VideoId::of_object(&created.key);
-        let input = format!("s3://{}/{}", created.bucket, created.key);
-        let object = ObjectVersion { bucket: created.bucket, key: created.key, etag: created.etag };
-        let to = &conversion.destination_bucket;
-        match make_job(transcoder, job, &input, to, &id, &object.digest()).await? {
-            Change::Failed { error, .. } => self.announce(&id, VideoStatus::Failed, Some(error), None).await,
-            _ => Ok(()),
-        }
-    }
-
-    async fn take(&self, event: JobEvent) -> Result<(), ApiError> {
-        let Some(id) = VideoId::parse(&event.video_id) else { return Ok(()) };
-        match event.news {
-            JobNews::Progress(_) => Ok(()),
-            JobNews::Complete(groups) => {
-                let duration = groups.iter().flat_map(|g| &g.output_details).find_map(|o| o.duration_in_ms);
-                self.announce(&id, VideoStatus::Ready, None, duration).await
-            }
-            JobNews::Error { code, message } => {
-                self.announce(&id, VideoStatus::Failed, Some(VideoError { code, message }), None).await
-            }
-            JobNews::Canceled => self.announce(&id, VideoStatus::Canceled, None, None).await,
-        }
-    }
-
     async fn announce(
         &self,
         id: &VideoId,
@@ -112,29 +78,41 @@ impl DropIn {
 
 #[async_trait::async_trait]
 impl Events for DropIn {
-    async fn handle(&self, event: Value) -> (EventKind, Result<(), ApiError>) {
-        let event = match event::read(event) {
-            Ok(event) => event,
-            Err(why) => return (EventKind("unreadable"), Err(ApiError::BadRequest(why))),
-        };
-        let kind = event.kind();
-        let outcome = match event {
-            Event::Objects(objects) => {
-                let mut outcome = Ok(());
-                for object in objects {
-                    let one = self.convert(object).await;
-                    outcome = outcome.and(one);
-                }
-                outcome
+    async fn object(&self, created: Created) -> Result<(), ApiError> {
+        let Parts { conversion, job, transcoder, .. } = &*self.0;
+        // The tutorial watches the very bucket that outputs go to: they are no inputs.
+        let is_output = created.bucket == conversion.destination_bucket
+            && job.destinations().iter().any(|folder| created.key.starts_with(folder.as_str()));
+        if is_output {
+            return Ok(());
+        }
+        let id = VideoId::of_object(&created.key);
+        let input = format!("s3://{}/{}", created.bucket, created.key);
+        let object = ObjectVersion { bucket: created.bucket, key: created.key, etag: created.etag };
+        let to = &conversion.destination_bucket;
+        match make_job(transcoder, job, &input, to, &id, &object.digest()).await? {
+            Change::Failed { error, .. } => self.announce(&id, VideoStatus::Failed, Some(error), None).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn job(&self, event: JobEvent) -> Result<(), ApiError> {
+        let Some(id) = VideoId::parse(&event.video_id) else { return Ok(()) };
+        match event.news {
+            JobNews::Progress(_) => Ok(()),
+            JobNews::Complete(groups) => {
+                let duration = groups.iter().flat_map(|g| &g.output_details).find_map(|o| o.duration_in_ms);
+                self.announce(&id, VideoStatus::Ready, None, duration).await
             }
-            Event::Job(job) => self.take(job).await,
-            // There is nothing to compare with.
-            Event::Reconcile(_) => Ok(()),
-            Event::Ignored(why) => {
-                tracing::info!(why, "an event is ignored");
-                Ok(())
+            JobNews::Error { code, message } => {
+                self.announce(&id, VideoStatus::Failed, Some(VideoError { code, message }), None).await
             }
-        };
-        (kind, outcome)
+            JobNews::Canceled => self.announce(&id, VideoStatus::Canceled, None, None).await,
+        }
+    }
+
+    /// There is nothing to compare with.
+    async fn reconcile(&self, _: &Reconcile) -> Result<(), ApiError> {
+        Ok(())
     }
 }

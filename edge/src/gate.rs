@@ -2,6 +2,7 @@
 //! HTTP, and an event's failure becomes an error of the invocation.
 
 use crate::error::ApiError;
+use crate::event::{self, Created, Event, JobEvent, Reconcile};
 use crate::log::EventKind;
 use crate::request::Body;
 use axum::Router;
@@ -14,11 +15,38 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// What acts on events: a whole edge, or the tutorial's stand-in.
+/// What acts on events: a whole edge, or the tutorial's stand-in. `Err`: not now; the event must come again.
 #[async_trait::async_trait]
 pub trait Events: Clone + Send + Sync + 'static {
-    /// Acts on one event, and says what it was about. `Err`: not now; it must come again.
-    async fn handle(&self, event: Value) -> (EventKind, Result<(), ApiError>);
+    async fn object(&self, created: Created) -> Result<(), ApiError>;
+    async fn job(&self, event: JobEvent) -> Result<(), ApiError>;
+    async fn reconcile(&self, event: &Reconcile) -> Result<(), ApiError>;
+
+    /// Acts on one event, and says what it was about. All of its records are tried, even when one fails.
+    async fn handle(&self, event: Value) -> (EventKind, Result<(), ApiError>) {
+        let event = match event::read(event) {
+            Ok(event) => event,
+            Err(why) => return (EventKind("unreadable"), Err(ApiError::BadRequest(why))),
+        };
+        let kind = event.kind();
+        let outcome = match event {
+            Event::Objects(objects) => {
+                let mut outcome = Ok(());
+                for object in objects {
+                    let one = self.object(object).await;
+                    outcome = outcome.and(one);
+                }
+                outcome
+            }
+            Event::Job(job) => self.job(job).await,
+            Event::Reconcile(event) => self.reconcile(&event).await,
+            Event::Ignored(why) => {
+                tracing::info!(why, "an event is ignored");
+                Ok(())
+            }
+        };
+        (kind, outcome)
+    }
 }
 
 /// `POST /events`, for what AWS invokes directly; over HTTP there is nothing here.

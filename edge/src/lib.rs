@@ -40,11 +40,10 @@ use crate::catalog::{Catalog, DynamoDb, Entry, Sqlite};
 use crate::config::{CatalogConfig, Config, ConfigError};
 use crate::cookies::Cookies;
 use crate::error::ApiError;
-use crate::event::Event;
+use crate::event::{Created, JobEvent, Reconcile};
 use crate::gate::{Events, events};
 use crate::job::JobTemplate;
 use crate::key::IncomingKey;
-use crate::log::EventKind;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::token::Tokens;
@@ -55,7 +54,6 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
-use serde_json::Value;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -204,29 +202,15 @@ impl App {
 
 #[async_trait::async_trait]
 impl Events for App {
-    /// All of an event's records are tried, even when one fails.
-    async fn handle(&self, event: Value) -> (EventKind, Result<(), ApiError>) {
-        let event = match event::read(event) {
-            Ok(event) => event,
-            Err(why) => return (EventKind("unreadable"), Err(ApiError::BadRequest(why))),
-        };
-        let kind = event.kind();
-        let outcome = match event {
-            Event::Objects(objects) => {
-                let mut outcome = Ok(());
-                for object in objects {
-                    let one = convert::convert(self, object).await;
-                    outcome = outcome.and(one);
-                }
-                outcome
-            }
-            Event::Job(job) => completion::take(self, job).await,
-            Event::Reconcile(event) => reconcile::reconcile(self, &event).await,
-            Event::Ignored(why) => {
-                tracing::info!(why, "an event is ignored");
-                Ok(())
-            }
-        };
-        (kind, outcome)
+    async fn object(&self, created: Created) -> Result<(), ApiError> {
+        convert::convert(self, created).await
+    }
+
+    async fn job(&self, event: JobEvent) -> Result<(), ApiError> {
+        completion::take(self, event).await
+    }
+
+    async fn reconcile(&self, event: &Reconcile) -> Result<(), ApiError> {
+        reconcile::reconcile(self, event).await
     }
 }

@@ -3,6 +3,7 @@
 mod forms;
 mod house;
 mod starts;
+mod tutorial;
 
 use crate::api::token;
 use crate::events::jobs;

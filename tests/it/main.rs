@@ -11,6 +11,7 @@ mod events;
 mod hop;
 mod lambda;
 mod mediaconvert;
+mod reconcile;
 mod s3;
 mod stack;
 mod storm;

@@ -75,7 +75,7 @@ struct Figures {
     rounds: usize,
 }
 
-fn app(stack: &Stack, mediaconvert: &str, dynamodb: &str, catalog: &str, clock: Clock) -> App {
+pub fn app(stack: &Stack, mediaconvert: &str, dynamodb: &str, catalog: &str, clock: Clock) -> App {
     let config = Config::read(Place::Loopback, |name| {
         Some(match name {
             "UPLOAD_BUCKET" => "uploads".into(),
@@ -96,7 +96,7 @@ fn app(stack: &Stack, mediaconvert: &str, dynamodb: &str, catalog: &str, clock: 
     App::with_clock(config.unwrap(), job, &aws, clock).unwrap()
 }
 
-async fn ask(gate: &mut Gate, method: &str, path: &str, body: Value) -> Value {
+pub async fn ask(gate: &mut Gate, method: &str, path: &str, body: Value) -> Value {
     let request = Request::builder().method(method).uri(path).body(Body::from(body.to_string())).unwrap();
     let answer = gate.call(request).await.unwrap();
     let bytes = answer.into_body().collect().await.unwrap().to_bytes();

@@ -1,0 +1,100 @@
+//! What no event has told is found: all events of this stack go nowhere, and only the reconciler looks.
+
+use crate::events::{jobs, sdk};
+use crate::stack::options;
+use crate::storm::{app, ask};
+use aws_sdk_mediaconvert::types::JobStatus;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use edge::Gate;
+use local::stack::Stack;
+use serde_json::{Value, json};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tower::Service;
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
+}
+
+async fn reconcile(gate: &mut Gate) {
+    // Whole seconds are what S3 tells of an object's age.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let event =
+        json!({ "source": "greloupis", "detail-type": "Reconcile", "detail": { "olderThanSeconds": 0 } });
+    gate.call(edge::invocation(&event)).await.unwrap();
+}
+
+/// Stores a file as a browser does, but for the last word to the edge.
+async fn store(gate: &mut Gate, s3: &aws_sdk_s3::Client, bytes: &'static [u8]) -> String {
+    let open = json!({ "fileName": "a.mp4", "size": bytes.len(), "contentType": "video/mp4" });
+    let opened = ask(gate, "POST", "/uploads", open).await;
+    let key = opened["key"].as_str().unwrap();
+    let uploads = s3.list_multipart_uploads().bucket("uploads").send().await.unwrap();
+    let upload =
+        uploads.uploads().iter().find(|upload| upload.key() == Some(key)).unwrap().upload_id().unwrap();
+    let part = s3.upload_part().bucket("uploads").key(key).upload_id(upload).part_number(1);
+    let etag = part.body(bytes.to_vec().into()).send().await.unwrap().e_tag.unwrap();
+    let part = CompletedPart::builder().part_number(1).e_tag(etag).build();
+    let parts = CompletedMultipartUpload::builder().parts(part).build();
+    let complete = s3.complete_multipart_upload().bucket("uploads").key(key).upload_id(upload);
+    complete.multipart_upload(parts).send().await.unwrap();
+    opened["videoId"].as_str().unwrap().to_owned()
+}
+
+async fn video(gate: &mut Gate, id: &str) -> Value {
+    ask(gate, "GET", &format!("/videos/{id}"), Value::Null).await
+}
+
+#[tokio::test]
+async fn lost_events_are_made_good() {
+    let data = tempfile::tempdir().unwrap();
+    let mut options = options(data.path(), 0, &[]);
+    options.edge = Some("http://127.0.0.1:9".into());
+    let stack = Stack::start(options).await.unwrap();
+    let catalog = format!("sqlite:{}", data.path().join("catalog.db").display());
+    let mut gate = app(&stack, &stack.mediaconvert, "http://127.0.0.1:9", &catalog, now).gate();
+    let settings = aws_sdk_s3::config::Builder::from(&sdk(&stack.s3)).force_path_style(true).build();
+    let s3 = aws_sdk_s3::Client::from_conf(settings);
+
+    // Stored, and neither the page's last call nor S3's event has arrived.
+    let id = store(&mut gate, &s3, b"no video at all").await;
+    assert_eq!(video(&mut gate, &id).await["status"], "uploading");
+    // Put there by somebody else.
+    s3.put_object()
+        .bucket("uploads")
+        .key("inputs/foreign.mp4")
+        .body(b"x".to_vec().into())
+        .send()
+        .await
+        .unwrap();
+    reconcile(&mut gate).await;
+    assert_eq!(video(&mut gate, &id).await["status"], "converting");
+    let made = jobs(&stack).await;
+    assert_eq!(made.len(), 2);
+
+    // The jobs end, and nobody hears of it.
+    let client = aws_sdk_mediaconvert::Client::new(&sdk(&stack.mediaconvert));
+    for job in &made {
+        while client.get_job().id(job).send().await.unwrap().job.unwrap().status != Some(JobStatus::Error) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    reconcile(&mut gate).await;
+    let failed = video(&mut gate, &id).await;
+    assert_eq!(failed["status"], "failed", "{failed}");
+    assert!(
+        failed["error"]["code"].as_str().unwrap().parse::<u32>().is_ok(),
+        "MediaConvert's number: {failed}"
+    );
+    // Once more finds nothing.
+    reconcile(&mut gate).await;
+    assert_eq!(video(&mut gate, &id).await, failed);
+    assert_eq!(jobs(&stack).await.len(), 2);
+
+    // An upload that is under way is nobody's business.
+    let begun = ask(&mut gate, "POST", "/uploads", json!({ "fileName": "b.mp4", "size": 5 })).await;
+    assert_eq!(video(&mut gate, begun["videoId"].as_str().unwrap()).await["status"], "uploading");
+    reconcile(&mut gate).await;
+    let open = video(&mut gate, begun["videoId"].as_str().unwrap()).await;
+    assert_eq!(open["status"], "uploading", "an open upload has its seven days");
+    stack.stop().await;
+}

@@ -1,8 +1,9 @@
 //! The edge: signs uploads, starts conversions, hands out videos. One router, in Lambda and on one machine.
 //!
-//! Pure: `key`, `token`, `job`, `event`, the rules of `catalog`. Outside services, one file each, where SDK
-//! types stop: `store`, `transcoder`, `catalog`'s databases, `auth`. Handlers: `uploads`, `videos`,
-//! `convert`, `completion`. Here they come together.
+//! Pure: `key`, `token`, `event`, the crate `job`, the rules of `catalog`. Outside services, one place each, where
+//! their types stop: `store`, `transcoder`, `catalog`'s databases, `auth`, `callback`, `cookies`. Handlers: `uploads`
+//! and `videos` of requests; `convert`, `completion`, `announce` and `reconcile` of events, which come through `gate`.
+//! `log` and `metrics` tell of it. Here they come together; `dropin` is the tutorial's part of it alone.
 
 mod announce;
 mod auth;

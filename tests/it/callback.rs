@@ -1,5 +1,6 @@
 //! Callbacks as receivers see them that no one here wrote: `standardwebhooks`, and the original site's way.
 
+use crate::stack::setting;
 use edge::callback::{Callback, CallbackError};
 use edge::config::{Config, Place};
 use serde_json::{Value, json};
@@ -34,17 +35,10 @@ impl Receiver {
 
     async fn hears(&self, style: &str, secret: &str, video: &Value) -> Result<(), CallbackError> {
         let config = Config::read(Place::Loopback, |name| match name {
-            "UPLOAD_BUCKET" => Some("uploads".into()),
-            "DESTINATION_BUCKET" => Some("media".into()),
-            "MEDIA_CONVERT_ROLE" => Some("arn:aws:iam::000000000000:role/local".into()),
-            "CDN_BASE_URL" => Some("http://127.0.0.1:1/cdn".into()),
-            "UPLOAD_TOKEN_SECRET" => Some("x".repeat(32)),
-            "AUTH_MODE" => Some("none".into()),
-            "CATALOG" => Some("sqlite:x".into()),
             "CALLBACK_URL" => Some(self.url.clone()),
             "CALLBACK_STYLE" => Some(style.into()),
             "CALLBACK_SECRET" | "AWS_AUTH_KEY" => Some(secret.into()),
-            _ => None,
+            other => setting(other, "sqlite:x"),
         });
         let callback = Callback::new(&config.unwrap().conversion.callback.unwrap());
         callback.announce(&serde_json::from_value(video.clone()).unwrap(), None).await

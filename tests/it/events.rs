@@ -1,7 +1,7 @@
 //! Events on their way to the edge: doubled, early, for nobody, and while a service is down.
 
 use crate::api::Api;
-use crate::stack::{self, options};
+use crate::stack;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -78,18 +78,9 @@ async fn an_event_that_cannot_be_handled_now_comes_again() {
     let data = tempfile::tempdir().unwrap();
     // An edge whose MediaConvert is nowhere: nobody listens on this port.
     let nowhere = sdk("http://127.0.0.1:9");
-    let env = options(data.path(), 0, &[]).env;
     let catalog = format!("sqlite:{}", data.path().join("catalog.db").display());
-    let config = edge::config::Config::read(edge::config::Place::Loopback, |name| match name {
-        "UPLOAD_BUCKET" => Some("uploads".into()),
-        "DESTINATION_BUCKET" => Some("media".into()),
-        "MEDIA_CONVERT_ROLE" => Some("arn:aws:iam::000000000000:role/local".into()),
-        "CDN_BASE_URL" => Some("http://127.0.0.1:1/cdn".into()),
-        "UPLOAD_TOKEN_SECRET" => Some("x".repeat(32)),
-        "AUTH_MODE" => Some("none".into()),
-        "CATALOG" => Some(catalog.clone()),
-        other => env(other),
-    });
+    let config =
+        edge::config::Config::read(edge::config::Place::Loopback, |name| stack::setting(name, &catalog));
     let job = edge::job::JobTemplate::parse(include_str!("../../job.json")).unwrap();
     let aws = edge::Aws { s3: &nowhere, s3_path_style: true, mediaconvert: &nowhere, dynamodb: &nowhere };
     let mut gate = edge::App::new(config.unwrap(), job, &aws).unwrap().gate();

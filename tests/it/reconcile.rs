@@ -16,8 +16,6 @@ fn now() -> u64 {
 }
 
 async fn reconcile(gate: &mut Gate) {
-    // Whole seconds are what S3 tells of an object's age.
-    tokio::time::sleep(Duration::from_millis(1100)).await;
     let event =
         json!({ "source": "greloupis", "detail-type": "Reconcile", "detail": { "olderThanSeconds": 0 } });
     gate.call(edge::invocation(&event)).await.unwrap();

@@ -4,7 +4,7 @@
 mod aws;
 mod mediaconvert;
 
-use crate::stack::options;
+use crate::stack::{options, setting};
 use aws::Aws;
 use axum::body::Body;
 use edge::config::{Config, Place};
@@ -76,18 +76,9 @@ struct Figures {
 }
 
 pub fn app(stack: &Stack, mediaconvert: &str, dynamodb: &str, catalog: &str, clock: Clock) -> App {
-    let config = Config::read(Place::Loopback, |name| {
-        Some(match name {
-            "UPLOAD_BUCKET" => "uploads".into(),
-            "DESTINATION_BUCKET" => "media".into(),
-            "MEDIA_CONVERT_ROLE" => "arn:aws:iam::000000000000:role/local".into(),
-            "CDN_BASE_URL" => "https://cdn.example".into(),
-            "UPLOAD_TOKEN_SECRET" => "x".repeat(32),
-            "AUTH_MODE" => "none".into(),
-            "CATALOG" => catalog.into(),
-            "MAX_OPEN_UPLOADS" => "1000".into(),
-            _ => return None,
-        })
+    let config = Config::read(Place::Loopback, |name| match name {
+        "MAX_OPEN_UPLOADS" => Some("1000".into()),
+        other => setting(other, catalog),
     });
     let sdk = crate::events::sdk;
     let (s3, mediaconvert, dynamodb) = (sdk(&stack.s3), sdk(mediaconvert), sdk(dynamodb));

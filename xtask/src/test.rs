@@ -69,15 +69,19 @@ fn end_to_end(tally: &mut Tally, site: &Path, local: &Path, proxy: &Path) {
     let Some(sink) = tally.step("the draining server", server::sink(false)) else { return };
     tally.count(
         "end to end",
-        Command::new("node")
-            .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
-            .args(tests)
-            .current_dir(tools::root())
-            .env("GRELOUPIS_SITE", site)
-            .env("GRELOUPIS_LOCAL", local)
-            .env("GRELOUPIS_PROXY", proxy)
-            .env("GRELOUPIS_SINK", &sink.url),
+        browser_tests(tests, site, local).env("GRELOUPIS_PROXY", proxy).env("GRELOUPIS_SINK", &sink.url),
     );
+}
+
+fn browser_tests(tests: impl IntoIterator<Item = PathBuf>, site: &Path, local: &Path) -> Command {
+    let mut command = Command::new("node");
+    command
+        .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
+        .args(tests)
+        .current_dir(tools::root())
+        .env("GRELOUPIS_SITE", site)
+        .env("GRELOUPIS_LOCAL", local);
+    command
 }
 
 /// The same once more with the packaged Lambda under Lambda's Runtime API, and DynamoDB, in place of the edge within
@@ -92,12 +96,7 @@ fn as_packaged(tally: &mut Tally, site: &Path, edge: &Path, python: &Path) {
     let tests = ["journey", "input", "kill"].map(|name| format!("tests/e2e/{name}.test.mjs"));
     tally.count(
         "end to end, as packaged",
-        Command::new("node")
-            .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
-            .args(tests)
-            .current_dir(tools::root())
-            .env("GRELOUPIS_SITE", site)
-            .env("GRELOUPIS_LOCAL", server)
+        browser_tests(tests.map(PathBuf::from), site, &server)
             .env("GRELOUPIS_EDGE", edge)
             .env("GRELOUPIS_DYNAMODB", &aws.url),
     );

@@ -3,7 +3,7 @@
 use aws_config::BehaviorVersion;
 use edge::config::{ConfigError, Place, Setup};
 use edge::job::JobTemplate;
-use edge::{App, Aws, DropIn, Gate};
+use edge::{App, Aws, DropIn, Gate, log};
 use lambda_http::request::RequestContext;
 use lambda_http::{Error, Request, RequestExt};
 use std::io::{Read, Write};
@@ -14,7 +14,9 @@ use tower::ServiceExt;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    lambda_http::tracing::init_default_subscriber();
+    let env = |name: &str| std::env::var(name).ok();
+    let shown = env("RUST_LOG").or_else(|| env("AWS_LAMBDA_LOG_LEVEL"));
+    log::start(shown.as_deref().unwrap_or("info"), std::io::stdout);
     let ended = match gate().await {
         Ok(gate) => lambda_http::run(gate.map_request(without_stage)).await,
         Err(error) => {

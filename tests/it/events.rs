@@ -1,22 +1,9 @@
 //! Events on their way to the edge: doubled, early, for nobody, and while a service is down.
 
 use crate::api::Api;
-use crate::stack;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use crate::stack::{self, NOWHERE, Services, sdk};
 use local::stack::Stack;
 use serde_json::{Value, json};
-
-pub fn sdk(endpoint: &str) -> SdkConfig {
-    let credentials = Credentials::new("local", "locallocal", None, None, "test");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .endpoint_url(endpoint)
-        .build()
-}
 
 pub async fn jobs(stack: &Stack) -> Vec<String> {
     let client = aws_sdk_mediaconvert::Client::new(&sdk(&stack.mediaconvert));
@@ -76,14 +63,9 @@ async fn one_object_gives_one_job_however_often_it_is_told() {
 async fn an_event_that_cannot_be_handled_now_comes_again() {
     use tower::Service;
     let data = tempfile::tempdir().unwrap();
-    // An edge whose MediaConvert is nowhere: nobody listens on this port.
-    let nowhere = sdk("http://127.0.0.1:9");
     let catalog = format!("sqlite:{}", data.path().join("catalog.db").display());
-    let config =
-        edge::config::Config::read(edge::config::Place::Loopback, |name| stack::setting(name, &catalog));
-    let job = edge::job::JobTemplate::parse(include_str!("../../job.json")).unwrap();
-    let aws = edge::Aws { s3: &nowhere, s3_path_style: true, mediaconvert: &nowhere, dynamodb: &nowhere };
-    let mut gate = edge::App::new(config.unwrap(), job, &aws).unwrap().gate();
+    let nowhere = Services { s3: NOWHERE, mediaconvert: NOWHERE, dynamodb: NOWHERE };
+    let mut gate = stack::app(&nowhere, &catalog, stack::now).gate();
 
     let created = json!({
         "source": "aws.s3", "detail-type": "Object Created",

@@ -2,18 +2,12 @@
 //! hop that does so.
 
 use crate::api::Api;
-use crate::stack;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use crate::stack::{self, NOWHERE, Services, app, now};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
-use edge::config::{Config, Place};
-use edge::job::JobTemplate;
-use edge::{App, Aws};
 use hyper_util::rt::TokioIo;
 use local::stack::Stack;
 use reqwest::StatusCode;
@@ -60,7 +54,7 @@ async fn hop(State(hop): State<Arc<Hop>>, request: Request) -> Response {
 }
 
 /// As it came, `Host` included: the signature is for it.
-async fn forward(s3: &str, request: Request) -> Response {
+pub async fn forward(s3: &str, request: Request) -> Response {
     let stream = TcpStream::connect(s3).await.unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
@@ -68,41 +62,17 @@ async fn forward(s3: &str, request: Request) -> Response {
 }
 
 /// Serves a router on a free port until the test's runtime ends; answers its address.
-async fn serve(router: Router) -> String {
+pub async fn serve(router: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
     url
 }
 
-fn sdk(endpoint: &str) -> SdkConfig {
-    let keys = Credentials::new("local", "locallocal", None, None, "test");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(keys))
-        .endpoint_url(endpoint)
-        .build()
-}
-
 /// An edge before the services of `stack`, S3 behind a hop at this address.
 async fn edge_behind(hop_url: &str, stack: &Stack, data: &Path) -> Api {
-    let config = Config::read(Place::Loopback, |name| {
-        Some(match name {
-            "UPLOAD_BUCKET" => "uploads".into(),
-            "DESTINATION_BUCKET" => "media".into(),
-            "MEDIA_CONVERT_ROLE" => "arn:aws:iam::000000000000:role/test".into(),
-            "CDN_BASE_URL" => "http://cdn.example".into(),
-            "UPLOAD_TOKEN_SECRET" => "a secret of at least thirty-two bytes".into(),
-            "AUTH_MODE" => "none".into(),
-            "CATALOG" => format!("sqlite:{}", data.join("hop.db").display()),
-            _ => return None,
-        })
-    });
-    let job = JobTemplate::parse(include_str!("../../job.json")).unwrap();
-    let (s3, mediaconvert) = (sdk(hop_url), sdk(&stack.mediaconvert));
-    let aws = Aws { s3: &s3, s3_path_style: true, mediaconvert: &mediaconvert, dynamodb: &s3 };
-    let app = App::new(config.unwrap(), job, &aws).unwrap();
+    let services = Services { s3: hop_url, mediaconvert: &stack.mediaconvert, dynamodb: NOWHERE };
+    let app = app(&services, &format!("sqlite:{}", data.join("hop.db").display()), now);
     Api::new(&serve(Router::new().nest("/api", app.router())).await)
 }
 

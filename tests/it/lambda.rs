@@ -160,7 +160,7 @@ async fn what_goes_in_what_lambda_sees_and_what_is_done() {
     eprintln!("| what went in | what Lambda saw | what was done |\n| --- | --- | --- |");
     table.add(http()).await;
     table.add(objects()).await;
-    let client = aws_sdk_mediaconvert::Client::new(&crate::events::sdk(&house.stack.mediaconvert));
+    let client = aws_sdk_mediaconvert::Client::new(&crate::stack::sdk(&house.stack.mediaconvert));
     let mut of_film = None;
     for id in jobs(&house.stack).await {
         let job = client.get_job().id(&id).send().await.unwrap().job.unwrap();
@@ -172,6 +172,9 @@ async fn what_goes_in_what_lambda_sees_and_what_is_done() {
     table.add(garbage()).await;
     assert!(table.wrong.is_empty(), "{}", table.wrong.join("\n"));
     let log = house.log();
+    let lines: Vec<Value> = log.lines().map(fixture).collect();
+    let outcomes = |outcome: &str| lines.iter().filter(|line| line["fields"]["outcome"] == outcome).count();
+    assert!(outcomes("done") > 5 && outcomes("failed") > 3, "a JSON object for each event: {log}");
     assert!(!log.contains(SECRET) && !log.contains("X-Amz-Signature") && !log.contains(&token), "{log}");
     house.stack.stop().await;
 }

@@ -4,6 +4,7 @@
 
 mod api;
 mod callback;
+mod calls;
 mod deploy;
 mod docs;
 mod edge;

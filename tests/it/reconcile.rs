@@ -1,19 +1,15 @@
 //! What no event has told is found: all events of this stack go nowhere, and only the reconciler looks.
 
-use crate::events::{jobs, sdk};
-use crate::stack::options;
-use crate::storm::{app, ask};
+use crate::events::jobs;
+use crate::stack::{NOWHERE, Services, app, now, options, sdk};
+use crate::storm::ask;
 use aws_sdk_mediaconvert::types::JobStatus;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use edge::Gate;
 use local::stack::Stack;
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tower::Service;
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
-}
 
 async fn reconcile(gate: &mut Gate) {
     let event =
@@ -46,10 +42,11 @@ async fn video(gate: &mut Gate, id: &str) -> Value {
 async fn lost_events_are_made_good() {
     let data = tempfile::tempdir().unwrap();
     let mut options = options(data.path(), 0, &[]);
-    options.edge = Some("http://127.0.0.1:9".into());
+    options.edge = Some(NOWHERE.into());
     let stack = Stack::start(options).await.unwrap();
     let catalog = format!("sqlite:{}", data.path().join("catalog.db").display());
-    let mut gate = app(&stack, &stack.mediaconvert, "http://127.0.0.1:9", &catalog, now).gate();
+    let services = Services { s3: &stack.s3, mediaconvert: &stack.mediaconvert, dynamodb: NOWHERE };
+    let mut gate = app(&services, &catalog, now).gate();
     let settings = aws_sdk_s3::config::Builder::from(&sdk(&stack.s3)).force_path_style(true).build();
     let s3 = aws_sdk_s3::Client::from_conf(settings);
 

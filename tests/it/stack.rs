@@ -1,9 +1,26 @@
 //! Whole systems for tests, each on ports and a folder of its own.
 
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use edge::config::{Config, Place};
+use edge::job::JobTemplate;
+use edge::{App, Aws, Clock};
 use local::stack::{Options, Stack};
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
+
+/// Nobody listens there.
+pub const NOWHERE: &str = "http://127.0.0.1:9";
+
+/// Where an edge of a test's own finds AWS.
+pub struct Services<'a> {
+    pub s3: &'a str,
+    pub mediaconvert: &'a str,
+    pub dynamodb: &'a str,
+}
 
 /// Starts one with these settings of the edge in place of the local ones.
 pub async fn start(env: &[(&str, &str)]) -> (Stack, TempDir) {
@@ -24,6 +41,33 @@ pub fn setting(name: &str, catalog: &str) -> Option<String> {
         "CATALOG" => catalog.into(),
         _ => return None,
     })
+}
+
+/// An edge that everybody may call, before these services.
+pub fn app(services: &Services<'_>, catalog: &str, clock: Clock) -> App {
+    let config = Config::read(Place::Loopback, |name| match name {
+        "MAX_OPEN_UPLOADS" => Some("1000".into()),
+        other => setting(other, catalog),
+    });
+    let job = JobTemplate::parse(include_str!("../../job.json")).unwrap();
+    let (s3, mediaconvert, dynamodb) = (sdk(services.s3), sdk(services.mediaconvert), sdk(services.dynamodb));
+    let aws = Aws { s3: &s3, s3_path_style: true, mediaconvert: &mediaconvert, dynamodb: &dynamodb };
+    App::with_clock(config.unwrap(), job, &aws, clock).unwrap()
+}
+
+/// In milliseconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
+}
+
+pub fn sdk(endpoint: &str) -> SdkConfig {
+    let credentials = Credentials::new("local", "locallocal", None, None, "test");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url(endpoint)
+        .build()
 }
 
 pub fn options(data: &Path, port: u16, env: &[(&str, &str)]) -> Options {

@@ -1,14 +1,13 @@
 //! The storm: 10,000 deliveries of the events of 500 objects, doubled, shuffled, many at once, to several edges
 //! that crash in the middle of their work. In the end there are 500 jobs, and each video is what its job has come to.
 
-mod aws;
-mod mediaconvert;
+pub mod aws;
+pub mod mediaconvert;
 
-use crate::stack::{options, setting};
+use crate::stack::{NOWHERE, Services, app, options};
 use aws::Aws;
 use axum::body::Body;
-use edge::config::{Config, Place};
-use edge::{App, Clock, Gate};
+use edge::{Clock, Gate};
 use futures_util::{StreamExt, stream};
 use http::Request;
 use http_body_util::BodyExt;
@@ -75,18 +74,6 @@ struct Figures {
     rounds: usize,
 }
 
-pub fn app(stack: &Stack, mediaconvert: &str, dynamodb: &str, catalog: &str, clock: Clock) -> App {
-    let config = Config::read(Place::Loopback, |name| match name {
-        "MAX_OPEN_UPLOADS" => Some("1000".into()),
-        other => setting(other, catalog),
-    });
-    let sdk = crate::events::sdk;
-    let (s3, mediaconvert, dynamodb) = (sdk(&stack.s3), sdk(mediaconvert), sdk(dynamodb));
-    let aws = edge::Aws { s3: &s3, s3_path_style: true, mediaconvert: &mediaconvert, dynamodb: &dynamodb };
-    let job = edge::job::JobTemplate::parse(include_str!("../../job.json")).unwrap();
-    App::with_clock(config.unwrap(), job, &aws, clock).unwrap()
-}
-
 pub async fn ask(gate: &mut Gate, method: &str, path: &str, body: Value) -> Value {
     let request = Request::builder().method(method).uri(path).body(Body::from(body.to_string())).unwrap();
     let answer = gate.call(request).await.unwrap();
@@ -95,7 +82,7 @@ pub async fn ask(gate: &mut Gate, method: &str, path: &str, body: Value) -> Valu
 }
 
 /// An object's arrival, in either of the forms in which S3 tells it.
-fn arrival(key: &str, bridged: bool) -> Value {
+pub fn arrival(key: &str, bridged: bool) -> Value {
     let etag = "0123456789abcdef0123456789abcdef-2";
     let bucket = json!({ "name": "uploads" });
     if bridged {
@@ -117,7 +104,7 @@ fn end(job: &Job) -> &'static str {
     }
 }
 
-fn news(job: &Job, status: &str, percent: usize) -> Value {
+pub fn news(job: &Job, status: &str, percent: usize) -> Value {
     let video = &job.video_id;
     let groups = json!([
         { "playlistFilePaths": [format!("s3://media/assets/HLS/{video}.m3u8")], "outputDetails": [] },
@@ -138,12 +125,12 @@ async fn storm(dynamodb: &str, catalog: &str, clock: Clock, pass: impl Fn(u64)) 
     let data = tempfile::tempdir().unwrap();
     let mut options = options(data.path(), 0, &[]);
     // Its own events go nowhere: the storm is all that the edges hear.
-    options.edge = Some("http://127.0.0.1:9".into());
+    options.edge = Some(NOWHERE.into());
     let stack = Stack::start(options).await.unwrap();
     let mediaconvert = MediaConvert::start(clock).await;
     let catalog = catalog.replace("DATA", &data.path().display().to_string());
-    let mut gates: Vec<Gate> =
-        (0..EDGES).map(|_| app(&stack, &mediaconvert.url, dynamodb, &catalog, clock).gate()).collect();
+    let services = Services { s3: &stack.s3, mediaconvert: &mediaconvert.url, dynamodb };
+    let mut gates: Vec<Gate> = (0..EDGES).map(|_| app(&services, &catalog, clock).gate()).collect();
 
     let mut dice = Dice(0x5eed_cafe_f00d);
     let mut arrivals = Vec::new();
@@ -254,7 +241,7 @@ async fn five_hundred_objects_ten_thousand_deliveries_on_sqlite() {
     let pass = |ms| {
         SQLITE_TIME.fetch_add(ms, Ordering::SeqCst);
     };
-    storm("http://127.0.0.1:9", "sqlite:DATA/storm.db", clock, pass).await;
+    storm(NOWHERE, "sqlite:DATA/storm.db", clock, pass).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,10 +1,9 @@
-//! What a test's thread logs, to be read: JSON as in Lambda, all of ours, and of others what Lambda shows.
+//! What a test's thread logs, to be read: as in Lambda, all of ours, and of others what Lambda shows.
 
 use serde_json::Value;
 use std::cell::RefCell;
 use std::io::{Result, Write};
 use std::sync::Once;
-use tracing_subscriber::EnvFilter;
 
 thread_local! {
     static LOG: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
@@ -32,14 +31,7 @@ impl Captured {
     pub fn start() -> Self {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
-            // As lambda_http sets it up where AWS_LAMBDA_LOG_FORMAT is JSON.
-            tracing_subscriber::fmt()
-                .with_target(false)
-                .without_time()
-                .with_env_filter(EnvFilter::new("info,edge=trace"))
-                .with_writer(|| ToThisThread)
-                .json()
-                .init();
+            super::start("info,edge=trace", || ToThisThread);
         });
         LOG.set(Some(Vec::new()));
         Self(())

@@ -7,11 +7,11 @@ use crate::token::Session;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::presigning::PresigningConfig;
-use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
+use aws_sigv4::sign::v4::generate_signing_key;
+use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::sync::OnceCell;
@@ -54,7 +54,7 @@ struct Place {
 struct Key {
     access_key: String,
     token: Option<String>,
-    derived: Vec<u8>,
+    signs: Hmac<Sha256>,
     /// Since 1970.
     day: u64,
     /// In seconds since 1970.
@@ -122,10 +122,10 @@ impl Signer {
         let credentials = provider.provide_credentials().await.map_err(|_| nobody())?;
         let time = UNIX_EPOCH + Duration::from_secs(now);
         let (region, service) = place.region_and_service();
+        let derived = generate_signing_key(credentials.secret_access_key(), time, region, service);
         let key = Arc::new(Key {
-            derived: generate_signing_key(credentials.secret_access_key(), time, region, service)
-                .as_ref()
-                .to_vec(),
+            // HMAC takes a key of any length.
+            signs: Hmac::new_from_slice(derived.as_ref()).map_err(|_| nobody())?,
             access_key: credentials.access_key_id().into(),
             token: credentials.session_token().map(str::to_owned),
             day: now / DAY,
@@ -181,26 +181,18 @@ impl Key {
 }
 
 /// The parts of one upload at one moment: their URLs differ in the number and the signature.
-struct Window<'a> {
-    key: &'a Key,
+struct Window {
     /// The canonical request up to the part's number, hashed, and what follows it.
     before: Sha256,
     after: String,
     /// What is signed, up to the canonical request's hash.
-    to_sign: String,
+    signs: Hmac<Sha256>,
     /// The URL up to the number, between number and signature, and behind that.
     url: [String; 3],
 }
 
-impl<'a> Window<'a> {
-    fn new(
-        place: &Place,
-        key: &'a Key,
-        object: &str,
-        upload: &str,
-        base_url: Option<&str>,
-        now: u64,
-    ) -> Self {
+impl Window {
+    fn new(place: &Place, key: &Key, object: &str, upload: &str, base_url: Option<&str>, now: u64) -> Self {
         let object = utf8_percent_encode(object, PATH);
         let upload = utf8_percent_encode(upload, QUERY);
         let time: String = rfc3339(now * 1000).chars().filter(|c| !matches!(c, '-' | ':')).collect();
@@ -219,11 +211,11 @@ impl<'a> Window<'a> {
         // Sorted, as the canonical form is; the SDK's URL isn't.
         let before = format!("PUT\n{path}{object}\n{common}{token}&X-Amz-SignedHeaders=host&partNumber=");
         let base = base_url.map_or_else(|| base.clone(), |base| format!("{base}/"));
+        let to_sign = format!("{ALGORITHM}\n{time}\n{scope}\n");
         Self {
-            key,
             before: Sha256::new_with_prefix(before),
             after: format!("&uploadId={upload}&x-id=UploadPart\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"),
-            to_sign: format!("{ALGORITHM}\n{time}\n{scope}\n"),
+            signs: key.signs.clone().chain_update(to_sign),
             url: [
                 format!("{base}{object}?x-id=UploadPart&partNumber="),
                 format!("&uploadId={upload}&{common}&X-Amz-SignedHeaders=host&X-Amz-Signature="),
@@ -235,13 +227,8 @@ impl<'a> Window<'a> {
     fn url(&self, number: u32) -> String {
         let number = number.to_string();
         let request = self.before.clone().chain_update(&number).chain_update(&self.after).finalize();
-        let mut to_sign = String::with_capacity(self.to_sign.len() + 64);
-        to_sign.push_str(&self.to_sign);
-        for byte in request {
-            // Writing into a string can't fail.
-            let _ = write!(to_sign, "{byte:02x}");
-        }
-        let signature = calculate_signature(&self.key.derived, to_sign.as_bytes());
+        let signature = self.signs.clone().chain_update(hex::encode(request)).finalize();
+        let signature = hex::encode(signature.into_bytes());
         let [head, middle, tail] = self.url.each_ref().map(String::as_str);
         [head, &number, middle, &signature, tail].concat()
     }

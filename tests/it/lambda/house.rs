@@ -2,8 +2,8 @@
 
 use super::forms::{Asked, Form};
 use crate::api::token;
-use crate::events::{jobs, sdk};
-use crate::stack::options;
+use crate::events::jobs;
+use crate::stack::{NOWHERE, options, sdk};
 use local::stack::Stack;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -29,7 +29,6 @@ pub fn task() -> PathBuf {
 
 /// A good environment; `changes` come last, an empty value removes.
 pub fn settings(stack: Option<&Stack>, dir: &TempDir, changes: &[(&str, &str)]) -> Vec<(String, String)> {
-    let nowhere = "http://127.0.0.1:9";
     let catalog = format!("sqlite:{}", dir.path().join("catalog.db").display());
     let given = [
         ("UPLOAD_BUCKET", "uploads"),
@@ -39,8 +38,8 @@ pub fn settings(stack: Option<&Stack>, dir: &TempDir, changes: &[(&str, &str)]) 
         ("UPLOAD_TOKEN_SECRET", SECRET),
         ("AUTH_JWT_SECRET", SECRET),
         ("CATALOG", &*catalog),
-        ("AWS_ENDPOINT_URL_S3", stack.map_or(nowhere, |stack| &stack.s3)),
-        ("AWS_ENDPOINT_URL_MEDIACONVERT", stack.map_or(nowhere, |stack| &stack.mediaconvert)),
+        ("AWS_ENDPOINT_URL_S3", stack.map_or(NOWHERE, |stack| &stack.s3)),
+        ("AWS_ENDPOINT_URL_MEDIACONVERT", stack.map_or(NOWHERE, |stack| &stack.mediaconvert)),
     ];
     let all =
         given.iter().filter(|(name, _)| changes.iter().all(|(changed, _)| changed != name)).chain(changes);
@@ -54,7 +53,7 @@ impl House {
         let dir = tempfile::tempdir().unwrap();
         // Nobody listens there: the stack's own events shall not mix with the test's.
         let mut options = options(&dir.path().join("stack"), 0, &[]);
-        options.edge = Some("http://127.0.0.1:9".into());
+        options.edge = Some(NOWHERE.into());
         let stack = Stack::start(options).await.unwrap();
         let mut function = Function::new(task(), settings(Some(&stack), &dir, changes));
         function.log = Some(dir.path().join("log"));

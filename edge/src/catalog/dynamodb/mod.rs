@@ -5,19 +5,19 @@ mod failure;
 mod item;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use super::{Added, Catalog, CatalogError, Change, Claim, Cursor, Entry, LEASE_MS, Lease, ObjectVersion};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, Put, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
-    TransactWriteItem, Update,
+    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
 };
 use failure::{failed, was_refused};
 use item::{Item, SETTLED, number, read_entry, strings, text};
 use std::time::Duration;
+use write::Canceled;
 
 /// How often a write is tried again because another one came first. Each has then made progress, and the
 /// writers of one item are few.
@@ -28,14 +28,6 @@ pub struct DynamoDb {
     table: String,
 }
 
-/// What a transaction's cancellation is about.
-enum Canceled {
-    There(Box<Entry>),
-    TooMany,
-    /// Another transaction had the same item in hand.
-    Conflict,
-}
-
 impl DynamoDb {
     pub fn new(client: Client, table: &str) -> Self {
         Self { client, table: table.into() }
@@ -43,96 +35,6 @@ impl DynamoDb {
 
     fn update(&self, id: String) -> UpdateItemFluentBuilder {
         self.client.update_item().table_name(&self.table).key("id", text(id))
-    }
-
-    /// Writes `entry` over the version that `before` is, and whatever else `more` wants of the same item.
-    /// `false`: another write came first.
-    async fn write(
-        &self,
-        before: &Entry,
-        entry: &Entry,
-        more: impl FnOnce(UpdateItemFluentBuilder) -> (UpdateItemFluentBuilder, &'static str),
-    ) -> Result<bool, CatalogError> {
-        let (update, set) = more(self.update(item::video_id(&entry.video_id)));
-        let index = if entry.is_done() { "REMOVE #shard, due_ms" } else { "" };
-        let due = if entry.is_done() { "" } else { ", #shard = :shard, due_ms = :due" };
-        let expires = if entry.is_open() { "" } else { "REMOVE expires" };
-        let remove = match (index, expires) {
-            ("", only) | (only, "") => only.to_owned(),
-            (index, _) => format!("{index}, expires"),
-        };
-        let mut update = update
-            .update_expression(format!("SET entry = :entry, updated_ms = :updated{due}{set} {remove}"))
-            .condition_expression("updated_ms = :seen")
-            .expression_attribute_names("#shard", "shard")
-            .expression_attribute_values(":entry", text(item::write_entry(entry)?))
-            .expression_attribute_values(":updated", number(entry.updated_ms))
-            .expression_attribute_values(":seen", number(before.updated_ms));
-        if !entry.is_done() {
-            update = update
-                .expression_attribute_values(":shard", text(item::shard(&entry.video_id)))
-                .expression_attribute_values(":due", number(entry.due_ms()));
-        }
-        match update.send().await {
-            Ok(_) => {}
-            Err(error) if was_refused(&error) => return Ok(false),
-            Err(error) => return Err(failed(&error)),
-        }
-        if before.is_open() && !entry.is_open() {
-            self.close(before).await;
-        }
-        Ok(true)
-    }
-
-    /// Takes an upload from its owner's open ones. Best effort: it also counts no longer once it has expired.
-    async fn close(&self, entry: &Entry) {
-        let closing = self
-            .update(item::owner_id(&entry.owner))
-            .update_expression("DELETE #open :one")
-            .expression_attribute_names("#open", "open")
-            .expression_attribute_values(":one", strings([item::open_upload(entry)]));
-        if let Err(error) = closing.send().await {
-            tracing::warn!(video = entry.video_id, error = ?failed(&error), "an open upload stays counted");
-        }
-    }
-
-    /// Adds a video and counts it as its owner's, both or none.
-    async fn try_add(&self, entry: &Entry, most_open: u32) -> Result<Option<Canceled>, CatalogError> {
-        let broken = |error: aws_sdk_dynamodb::error::BuildError| CatalogError::Failed(error.to_string());
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(item::of_video(entry)?))
-            .condition_expression("attribute_not_exists(id)")
-            .return_values_on_condition_check_failure(OnFailure::AllOld)
-            .build()
-            .map_err(broken)?;
-        let count = Update::builder()
-            .table_name(&self.table)
-            .key("id", text(item::owner_id(&entry.owner)))
-            .update_expression("ADD #open :one SET expires = :expires")
-            .condition_expression("attribute_not_exists(#open) OR size(#open) < :most")
-            .expression_attribute_names("#open", "open")
-            .expression_attribute_values(":one", strings([item::open_upload(entry)]))
-            .expression_attribute_values(":expires", number(item::expires(entry)))
-            .expression_attribute_values(":most", number(most_open.into()))
-            .build()
-            .map_err(broken)?;
-        let both =
-            self.client.transact_write_items().transact_items(TransactWriteItem::builder().put(put).build());
-        // What is stored already is nobody's open upload.
-        let both = match entry.is_open() {
-            true => both.transact_items(TransactWriteItem::builder().update(count).build()),
-            false => both,
-        };
-        match both.send().await {
-            Ok(_) => Ok(None),
-            Err(error) => match error.as_service_error() {
-                Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
-                    why(canceled.cancellation_reasons()).map(Some)
-                }
-                _ => Err(failed(&error)),
-            },
-        }
     }
 
     /// Stops counting an owner's open uploads that have run out. Whether there were any.
@@ -161,22 +63,6 @@ impl DynamoDb {
     }
 }
 
-/// Why a transaction of a put and a count was canceled.
-fn why(reasons: &[CancellationReason]) -> Result<Canceled, CatalogError> {
-    let code = |at: usize| reasons.get(at).and_then(CancellationReason::code).unwrap_or("None");
-    match (code(0), code(1)) {
-        ("ConditionalCheckFailed", _) => {
-            let there = reasons.first().and_then(|reason| reason.item.as_ref());
-            Ok(Canceled::There(Box::new(read_entry(there)?)))
-        }
-        (_, "ConditionalCheckFailed") => Ok(Canceled::TooMany),
-        ("TransactionConflict", _) | (_, "TransactionConflict") => Ok(Canceled::Conflict),
-        ("ThrottlingError" | "ProvisionedThroughputExceeded", _)
-        | (_, "ThrottlingError" | "ProvisionedThroughputExceeded") => Err(CatalogError::Throttled),
-        (put, count) => Err(CatalogError::Failed(format!("TransactWriteItems: canceled for {put}, {count}"))),
-    }
-}
-
 /// A short wait, longer the more often, and different for each.
 async fn pause(tries: u32) {
     let mut chance = [0];
@@ -197,7 +83,7 @@ impl Catalog for DynamoDb {
         for tries in 0..TRIES {
             match self.try_add(&entry, most_open).await? {
                 None => return Ok(Added::New),
-                Some(Canceled::There(there)) => return Ok(Added::There(there)),
+                Some(Canceled::Video(Some(there))) => return Ok(Added::There(there)),
                 Some(Canceled::TooMany) if tidied => return Ok(Added::TooMany),
                 Some(Canceled::TooMany) => {
                     if !self.drop_expired(&entry.owner, entry.created_ms).await? {
@@ -205,7 +91,7 @@ impl Catalog for DynamoDb {
                     }
                     tidied = true;
                 }
-                Some(Canceled::Conflict) => pause(tries).await,
+                Some(Canceled::Video(None) | Canceled::Conflict) => pause(tries).await,
             }
         }
         Err(crowded())
@@ -233,7 +119,7 @@ impl Catalog for DynamoDb {
         for tries in 0..TRIES {
             let Some(before) = self.get(video_id).await? else { return Ok(None) };
             let mut entry = before.clone();
-            if !entry.apply(change.clone(), now_ms) || self.write(&before, &entry, |u| (u, "")).await? {
+            if !entry.apply(change.clone(), now_ms) || self.write(&before, &entry, None).await? {
                 return Ok(Some(entry));
             }
             pause(tries).await;
@@ -254,7 +140,11 @@ impl Catalog for DynamoDb {
             .await;
         match deleted {
             Ok(deleted) => {
-                self.close(&read_entry(deleted.attributes.as_ref())?).await;
+                let entry = read_entry(deleted.attributes.as_ref())?;
+                // Best effort: it also counts no longer once it has expired.
+                if let Err(error) = self.apply(write::close(&self.table, &entry)?).await {
+                    tracing::warn!(video = video_id, ?error, "an aborted upload stays counted");
+                }
                 Ok(())
             }
             Err(error) if was_refused(&error) => Ok(()),
@@ -355,13 +245,7 @@ impl Catalog for DynamoDb {
         for tries in 0..TRIES {
             let mut entry = before.clone();
             entry.apply(change.clone(), now_ms);
-            let settled = |update: UpdateItemFluentBuilder| {
-                let update = update
-                    .expression_attribute_names("#lease", &name)
-                    .expression_attribute_values(":settled", number(SETTLED));
-                (update, ", #lease = :settled")
-            };
-            if self.write(&before, &entry, settled).await? {
+            if self.write(&before, &entry, Some(&name)).await? {
                 return Ok(entry);
             }
             pause(tries).await;

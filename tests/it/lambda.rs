@@ -60,6 +60,22 @@ fn bridged(key: &str) -> Value {
     event
 }
 
+/// A key as long as S3 takes one, but for a byte that doesn't go in.
+fn long(begin: &str, middle: &str, end: &str) -> String {
+    let room = 1024 - "inputs/".len() - begin.len() - end.len();
+    format!("inputs/{begin}{}{end}", middle.repeat(room / middle.len()))
+}
+
+/// A notification with a record for each byte that no id of ours has: half of them are no UTF-8 by themselves.
+fn every_byte() -> Value {
+    let ours = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let records = (0..=u8::MAX).filter(|byte| !ours(byte)).map(|byte| {
+        let object = json!({ "key": format!("inputs/a%{byte:02X}b.mp4"), "size": 5, "eTag": "e" });
+        json!({ "eventName": "ObjectCreated:Put", "s3": { "bucket": { "name": "uploads" }, "object": object } })
+    });
+    json!({ "Records": records.collect::<Vec<_>>() })
+}
+
 /// S3's events and what calls itself one.
 fn objects() -> Vec<Row> {
     let mut foreign = bridged("inputs/other.mp4");
@@ -84,6 +100,12 @@ fn objects() -> Vec<Row> {
         row("EventBridge: film.mp4 once more", bridged("inputs/film.mp4"), "response null", ""),
         row("EventBridge: a key that isn't ours", bridged("inputs/a+b.mp4"), "response null", ""),
         row("EventBridge: another bucket", foreign, "response null", ""),
+        row("EventBridge: `..` in the key", bridged("inputs/../film2.mp4"), "response null", ""),
+        row("EventBridge: an id of 1,013 bytes", bridged(&long("", "x", ".mp4")), "response null", ""),
+        row("EventBridge: a key of 1,024 bytes", bridged(&long("long.", "é", "")), "response null", "a job"),
+        row("EventBridge: no extension", bridged("inputs/noext"), "response null", "a job"),
+        row("EventBridge: .MOV", bridged("inputs/IMG_0001.MOV"), "response null", "a job"),
+        row("S3: keys of each byte that ids haven't", every_byte(), "response null", ""),
         row(
             "EventBridge: no detail",
             json!({ "source": "aws.s3", "detail-type": "Object Created" }),

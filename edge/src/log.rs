@@ -17,14 +17,15 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::{EnvFilter, fmt};
 use wire::ErrorCode;
 
-/// Logs from now on, a JSON object for each line, whatever Lambda's log format: set to JSON, Lambda leaves such lines
-/// as they are. `shown` is a level, or more than that in the words of `RUST_LOG`.
+/// Logs from now on, a JSON object for each line, whatever Lambda's log format: set to JSON, Lambda leaves such lines as
+/// they are, and believes their level because they bear a time. `shown` is a level, or more than that in the words of
+/// `RUST_LOG`.
 pub fn start<W>(shown: &str, writer: W)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let filter = EnvFilter::builder().parse_lossy(shown);
-    fmt().json().with_target(false).without_time().with_env_filter(filter).with_writer(writer).init();
+    fmt().json().with_target(false).with_env_filter(filter).with_writer(writer).init();
 }
 
 /// What an event was about. Its handler leaves it in the answer's extensions, for the line.

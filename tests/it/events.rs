@@ -24,7 +24,7 @@ async fn again(stack: &Stack, key: &str) -> Value {
     }] })
 }
 
-fn job_event(job: &str, video: &str, status: &str) -> Value {
+pub fn job_event(job: &str, video: &str, status: &str) -> Value {
     json!({
         "source": "aws.mediaconvert", "detail-type": "MediaConvert Job State Change",
         "detail": { "jobId": job, "status": status, "userMetadata": { "videoId": video },

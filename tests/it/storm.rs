@@ -2,7 +2,7 @@
 //! that crash in the middle of their work. In the end there are 500 jobs, and each video is what its job has come to.
 
 pub mod aws;
-pub mod mediaconvert;
+mod mediaconvert;
 
 use crate::stack::{NOWHERE, Services, app, options};
 use aws::Aws;
@@ -104,7 +104,7 @@ fn end(job: &Job) -> &'static str {
     }
 }
 
-pub fn news(job: &Job, status: &str, percent: usize) -> Value {
+fn news(job: &Job, status: &str, percent: usize) -> Value {
     let video = &job.video_id;
     let groups = json!([
         { "playlistFilePaths": [format!("s3://media/assets/HLS/{video}.m3u8")], "outputDetails": [] },

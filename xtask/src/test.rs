@@ -85,7 +85,7 @@ fn browser_tests(tests: impl IntoIterator<Item = PathBuf>, site: &Path, local: &
 }
 
 /// The same once more with the packaged Lambda under Lambda's Runtime API, and DynamoDB, in place of the edge within
-/// the server and SQLite. What the network or the page do is the same as before and not tried again.
+/// the server and SQLite. Faults of the network, and workers, don't reach the edge and aren't tried again.
 fn as_packaged(tally: &mut Tally, site: &Path, edge: &Path, python: &Path) {
     let Some(server) = tally.step("the server around the Lambda", tested("packaged")) else { return };
     let script = tools::root().join("tests/python/aws.py");
@@ -93,7 +93,7 @@ fn as_packaged(tally: &mut Tally, site: &Path, edge: &Path, python: &Path) {
     // It ends with us.
     aws.arg(script).stdin(Stdio::piped()).stderr(Stdio::null());
     let Some(aws) = tally.step("DynamoDB", server::Server::start(&mut aws, "aws")) else { return };
-    let tests = ["journey", "input", "kill"].map(|name| format!("tests/e2e/{name}.test.mjs"));
+    let tests = ["journey", "input", "kill", "page", "resume"].map(|name| format!("tests/e2e/{name}.test.mjs"));
     tally.count(
         "end to end, as packaged",
         browser_tests(tests.map(PathBuf::from), site, &server)

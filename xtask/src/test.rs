@@ -93,7 +93,8 @@ fn as_packaged(tally: &mut Tally, site: &Path, edge: &Path, python: &Path) {
     // It ends with us.
     aws.arg(script).stdin(Stdio::piped()).stderr(Stdio::null());
     let Some(aws) = tally.step("DynamoDB", server::Server::start(&mut aws, "aws")) else { return };
-    let tests = ["journey", "input", "kill", "page", "resume"].map(|name| format!("tests/e2e/{name}.test.mjs"));
+    let tests =
+        ["journey", "input", "kill", "page", "resume"].map(|name| format!("tests/e2e/{name}.test.mjs"));
     tally.count(
         "end to end, as packaged",
         browser_tests(tests.map(PathBuf::from), site, &server)

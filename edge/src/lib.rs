@@ -119,9 +119,7 @@ impl App {
             CatalogConfig::Sqlite(path) => {
                 Box::new(Sqlite::open(path).map_err(|why| ConfigError(format!("CATALOG is wrong: {why}")))?)
             }
-            CatalogConfig::DynamoDb(table) => {
-                Box::new(DynamoDb::new(aws_sdk_dynamodb::Client::new(aws.dynamodb), table))
-            }
+            CatalogConfig::DynamoDb(table) => Box::new(DynamoDb::new(aws.dynamodb, table)),
         };
         Ok(Self(Arc::new(Parts {
             tokens: Tokens::new(config.upload_token_secret.expose()),

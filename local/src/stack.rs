@@ -241,7 +241,7 @@ fn edge(options: &Options, page: &str, s3: &SdkConfig, mediaconvert: &SdkConfig)
         (options.env)(name).or_else(ours)
     })
     .map_err(|error| error.to_string())?;
-    let job = JobTemplate::parse(&options.job)?;
+    let job = JobTemplate::checked(&options.job)?;
     App::new(config, job, &Aws { s3, s3_path_style: true, mediaconvert, dynamodb: s3 })
         .map_err(|error| error.to_string())
 }

@@ -26,8 +26,41 @@ struct Calls {
     made: Mutex<Vec<String>>,
     /// Where set, every call waits there until so many are on their way.
     meet: Mutex<Option<Arc<Barrier>>>,
-    /// Where set, DynamoDB answers this error to whatever is asked.
-    refuses: Mutex<Option<&'static str>>,
+    /// What DynamoDB answers in place of doing it.
+    refuses: Mutex<Refuses>,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Refuses {
+    #[default]
+    Nothing,
+    /// Whatever is asked.
+    All(&'static str),
+    /// Every other write: a transaction of somebody else's has the item in hand.
+    Collisions { was_last: bool },
+}
+
+impl Refuses {
+    /// The answer to this operation, if there is one.
+    fn answer(&mut self, operation: &str) -> Option<Value> {
+        let error =
+            |code| json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "No." });
+        match self {
+            Self::Nothing => None,
+            Self::All(code) => Some(error(*code)),
+            Self::Collisions { .. } if operation == "GetItem" => None,
+            Self::Collisions { was_last } => {
+                *was_last = !*was_last;
+                let mut collided = error("TransactionConflictException");
+                if operation == "TransactWriteItems" {
+                    collided = error("TransactionCanceledException");
+                    collided["CancellationReasons"] =
+                        json!([{ "Code": "TransactionConflict" }, { "Code": "None" }]);
+                }
+                was_last.then_some(collided)
+            }
+        }
+    }
 }
 
 impl Calls {
@@ -55,16 +88,16 @@ fn operation(method: &str, uri: &Uri, headers: &HeaderMap) -> String {
 }
 
 async fn count(State((calls, to)): State<(Arc<Calls>, String)>, request: Request) -> Response {
-    let is_table = request.headers().contains_key("x-amz-target");
-    calls.made.lock().unwrap().push(operation(request.method().as_str(), request.uri(), request.headers()));
+    let operation = operation(request.method().as_str(), request.uri(), request.headers());
+    calls.made.lock().unwrap().push(operation.clone());
     let meet = calls.meet.lock().unwrap().clone();
     if let Some(meet) = meet {
         meet.wait().await;
     }
-    let refuses = calls.refuses.lock().unwrap().filter(|_| is_table);
-    match refuses {
-        Some(code) => {
-            let body = json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "Slow down." });
+    let is_table = request.headers().contains_key("x-amz-target");
+    let refusal = if is_table { calls.refuses.lock().unwrap().answer(&operation) } else { None };
+    match refusal {
+        Some(body) => {
             let headers = [("content-type", "application/x-amz-json-1.0")];
             (StatusCode::BAD_REQUEST, headers, body.to_string()).into_response()
         }
@@ -104,6 +137,10 @@ impl House {
         let app = app(&services, "dynamodb:videos", now);
         let api = Api::new(&serve(Router::new().nest("/api", app.router())).await);
         Self { calls, gate: app.gate(), api, stack, _aws: aws, _data: data }
+    }
+
+    fn refuse(&self, what: Refuses) {
+        *self.calls.refuses.lock().unwrap() = what;
     }
 
     async fn event(gate: &Gate, event: &Value) -> bool {
@@ -162,7 +199,7 @@ async fn a_throttled_table_is_told_and_nothing_is_lost() {
     let key = upload["key"].as_str().unwrap();
     let event = arrival(key, true);
     for code in ["ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"] {
-        *house.calls.refuses.lock().unwrap() = Some(code);
+        house.refuse(Refuses::All(code));
         let open = json!({ "fileName": "b.mp4", "size": 5 }).to_string();
         let (opened, completed, listed, taken) = tokio::join!(
             house.api.post("/uploads", open),
@@ -175,7 +212,7 @@ async fn a_throttled_table_is_told_and_nothing_is_lost() {
             assert_eq!(answer["retryable"], true);
         }
         assert!(!taken, "Lambda is to try again");
-        *house.calls.refuses.lock().unwrap() = None;
+        house.refuse(Refuses::Nothing);
     }
     house.calls.take();
     assert!(House::event(&house.gate, &arrival(key, true)).await);
@@ -188,5 +225,25 @@ async fn a_throttled_table_is_told_and_nothing_is_lost() {
     );
     let uploads = listed.list_multipart_uploads().bucket("uploads").send().await.unwrap();
     assert_eq!(uploads.uploads().len(), 0, "{uploads:?}");
+    house.stack.stop().await;
+}
+
+#[tokio::test]
+async fn who_collides_with_a_transaction_tries_again() {
+    let house = House::new().await;
+    house.refuse(Refuses::Collisions { was_last: false });
+    let upload = house.api.open(5, &json!({ "fileName": "a.mp4" })).await;
+    assert!(House::event(&house.gate, &arrival(upload["key"].as_str().unwrap(), true)).await);
+    let part = house.api.put(&upload["parts"][0], b"hello").await;
+    let (status, done) = house.api.complete(&upload, &json!({ "parts": [part] })).await;
+    assert_eq!(status, 200, "{done}");
+    let aborted = house.api.open(5, &json!({ "fileName": "b.mp4" })).await;
+    assert_eq!(house.api.delete(&aborted).await, 204);
+    let made = house.calls.take();
+    let times = |operation: &str| made.iter().filter(|made| *made == operation).count();
+    assert_eq!((times("CreateJob"), times("TransactWriteItems"), times("DeleteItem")), (1, 6, 2), "{made:?}");
+    house.refuse(Refuses::Nothing);
+    let (_, list) = house.api.get("/videos").await;
+    assert_eq!(list["videos"].as_array().unwrap().len(), 1, "the aborted one is forgotten: {list}");
     house.stack.stop().await;
 }

@@ -8,13 +8,15 @@ mod tests;
 mod write;
 
 use super::{Added, Catalog, CatalogError, Change, Claim, Cursor, Entry, LEASE_MS, Lease, ObjectVersion};
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
 };
-use failure::{failed, was_refused};
+use failure::{Collisions, failed, was_refused};
 use item::{Item, SETTLED, number, read_entry, strings, text};
 use std::time::Duration;
 use write::Canceled;
@@ -29,8 +31,9 @@ pub struct DynamoDb {
 }
 
 impl DynamoDb {
-    pub fn new(client: Client, table: &str) -> Self {
-        Self { client, table: table.into() }
+    pub fn new(sdk: &SdkConfig, table: &str) -> Self {
+        let config = Builder::from(sdk).retry_classifier(Collisions).build();
+        Self { client: Client::from_conf(config), table: table.into() }
     }
 
     fn update(&self, id: String) -> UpdateItemFluentBuilder {

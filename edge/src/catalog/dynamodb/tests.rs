@@ -1,7 +1,7 @@
 //! The suite against moto's DynamoDB.
 
 use super::*;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use std::io::{BufRead, BufReader};
@@ -38,7 +38,7 @@ impl Aws {
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .endpoint_url(&self.1)
             .build();
-        DynamoDb::new(Client::new(&sdk), table)
+        DynamoDb::new(&sdk, table)
     }
 }
 

@@ -15,6 +15,9 @@ use wire::{VideoError, VideoStatus};
 /// Work under a claim ends before the claim does, or two would be at it.
 const WORK_LIMIT: Duration = Duration::from_millis(LEASE_MS - 5_000);
 
+/// A file that takes longer to look into is converted without.
+const PROBE_LIMIT: Duration = Duration::from_secs(10);
+
 /// Starts the job of one object. `Err`: not now; the event must come again.
 pub async fn convert(app: &App, created: Created) -> Result<(), ApiError> {
     let ours = created.bucket == app.store.bucket();
@@ -74,11 +77,14 @@ pub async fn make_job(
     video_id: &VideoId,
     request_token: &str,
 ) -> Result<Change, ApiError> {
-    let source = match transcoder.probe(input).await {
-        Ok(source) => source,
+    let source = match tokio::time::timeout(PROBE_LIMIT, transcoder.probe(input)).await {
+        Ok(Ok(source)) => source,
+        Ok(Err(error @ TranscoderError::Throttled)) => return Err(error.into()),
         // A probe is advice: the job itself says with a number and a sentence what is wrong with a file.
-        Err(TranscoderError::Refused(_)) => Source::unknown(),
-        Err(error) => return Err(error.into()),
+        unread => {
+            tracing::warn!(video = %video_id, ?unread, "no look into the file");
+            Source::unknown()
+        }
     };
     let settings = template.settings(input, destination_bucket, video_id.as_str(), &source);
     let job = NewJob { video_id: video_id.as_str(), settings, request_token };

@@ -33,8 +33,8 @@ struct Parts {
 
 impl DropIn {
     pub fn new(conversion: Conversion, job: JobTemplate, mediaconvert: &SdkConfig) -> Self {
-        let client = aws_sdk_mediaconvert::Client::new(mediaconvert);
-        let transcoder = Transcoder::new(client, &conversion.media_convert_role, &conversion.application);
+        let transcoder =
+            Transcoder::new(mediaconvert, &conversion.media_convert_role, &conversion.application);
         let callback = conversion.callback.as_ref().map(Callback::new);
         Self(Arc::new(Parts { conversion, job, transcoder, callback }))
     }

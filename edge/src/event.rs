@@ -178,7 +178,20 @@ pub fn read(event: Value) -> Result<Event, String> {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(value: Value, what: &str) -> Result<T, String> {
-    serde_json::from_value(value).map_err(|error| format!("{what} can't be read: {error}"))
+    serde_json::from_value(without_nulls(value)).map_err(|error| format!("{what} can't be read: {error}"))
+}
+
+/// Senders say "not known" by leaving a member out, or by `null`.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(members) => members
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(n, v)| (n, without_nulls(v)))
+            .collect(),
+        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
+        plain => plain,
+    }
 }
 
 /// An ETag without its quotes, which some senders leave on.
@@ -295,6 +308,11 @@ mod tests {
         for other in [json!(null), json!({}), json!([1]), json!({"Records": [{"eventSource": "aws:sqs"}]})] {
             assert!(matches!(read(other).unwrap(), Event::Ignored(_)));
         }
+        let mut sparse = fixture("mediaconvert-status");
+        sparse["detail"]["jobProgress"]["jobPercentComplete"] = json!(null);
+        sparse["detail"]["outputGroupDetails"] = json!(null);
+        let Ok(Event::Job(JobEvent { news, .. })) = read(sparse) else { panic!() };
+        assert_eq!(news, JobNews::Progress(0));
         let mut broken = fixture("mediaconvert-complete");
         broken["detail"]["jobId"] = json!(7);
         assert!(read(broken).unwrap_err().contains("can't be read"));

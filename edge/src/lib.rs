@@ -131,7 +131,7 @@ impl App {
                 config.upload_base_url.as_deref(),
             ),
             transcoder: Transcoder::new(
-                aws_sdk_mediaconvert::Client::new(aws.mediaconvert),
+                aws.mediaconvert,
                 &config.conversion.media_convert_role,
                 &config.conversion.application,
             ),

@@ -12,41 +12,81 @@ use crate::key::IncomingKey;
 use crate::metrics::Metric;
 use crate::store::Listed;
 use crate::transcoder::JobState;
+use futures_util::{StreamExt, stream};
+use std::time::Duration;
 use wire::{VideoError, VideoStatus};
 
 /// How many overdue videos are looked at in one go; the most overdue come first.
 const MOST: usize = 1_000;
+/// How many things are looked at at a time.
+const AT_ONCE: usize = 16;
+/// Lambda gives five minutes.
+const WORK_LIMIT: Duration = Duration::from_secs(240);
+
+/// What came of a run.
+#[derive(Default)]
+struct Tally {
+    mended: u64,
+    failure: Option<ApiError>,
+}
+
+impl Tally {
+    fn add(&mut self, one: Result<bool, ApiError>) {
+        match one {
+            Ok(mended) => self.mended += u64::from(mended),
+            Err(error) => self.failure = self.failure.take().or(Some(error)),
+        }
+    }
+}
 
 /// Goes through everything once. `Err`: something couldn't be put right now; the rest was.
 pub async fn reconcile(app: &App, event: &Reconcile) -> Result<(), ApiError> {
-    let before = app.now_ms().saturating_sub(event.older_than_seconds * 1000);
-    let since = app.now_ms().saturating_sub(event.newer_than_hours * 3_600_000);
-    let mut outcome = Ok(());
-    let mut mended = 0_u64;
-    for entry in app.catalog.overdue(before, MOST).await? {
-        let one = mend(app, entry).await;
-        mended += u64::from(matches!(one, Ok(true)));
-        outcome = outcome.and(one.map(drop));
+    let mut tally = Tally::default();
+    match tokio::time::timeout(WORK_LIMIT, all(app, event, &mut tally)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tally.add(Err(error)),
+        Err(_) => tally.add(Err(ApiError::Internal("there is more to reconcile than fits into one run"))),
+    }
+    let Tally { mended, failure } = tally;
+    app.metrics.record(&[Metric::ReconcilerMended(mended)]);
+    tracing::info!(mended, complete = failure.is_none(), "reconciled");
+    failure.map_or(Ok(()), Err)
+}
+
+async fn all(app: &App, event: &Reconcile, tally: &mut Tally) -> Result<(), ApiError> {
+    let before = app.now_ms().saturating_sub(event.older_than_seconds.saturating_mul(1000));
+    let since = app.now_ms().saturating_sub(event.newer_than_hours.saturating_mul(3_600_000));
+    let overdue = app.catalog.overdue(before, MOST).await?;
+    let (untold, unended): (Vec<_>, Vec<_>) = overdue.into_iter().partition(|entry| entry.status.is_final());
+    let mut mending = stream::iter(unended).map(|entry| mend(app, entry)).buffer_unordered(AT_ONCE);
+    while let Some(one) = mending.next().await {
+        tally.add(one);
     }
     let mut from = None;
     loop {
         let (objects, next) = app.store.incoming(from).await?;
-        for object in objects {
-            if object.modified_ms < since || object.modified_ms >= before {
-                continue;
-            }
-            let one = start_if_none_has(app, object).await;
-            mended += u64::from(matches!(one, Ok(true)));
-            outcome = outcome.and(one.map(drop));
+        let recent = objects.into_iter().filter(|object| (since..before).contains(&object.modified_ms));
+        let mut starting =
+            stream::iter(recent).map(|object| start_if_none_has(app, object)).buffer_unordered(AT_ONCE);
+        while let Some(one) = starting.next().await {
+            tally.add(one);
         }
         from = next;
         if from.is_none() {
             break;
         }
     }
-    app.metrics.record(&[Metric::ReconcilerMended(mended)]);
-    tracing::info!(mended, complete = outcome.is_ok(), "reconciled");
-    outcome
+    // Last, as a backend that is down takes half a minute for each; then there is no point in telling it more.
+    for entry in untold {
+        tracing::warn!(video = entry.video_id, "an end that wasn't announced");
+        let told = announce(app, entry).await;
+        let goes_on = told.is_ok();
+        tally.add(told.map(|()| true));
+        if !goes_on {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// An object of which no event has come.
@@ -64,10 +104,6 @@ async fn start_if_none_has(app: &App, object: Listed) -> Result<bool, ApiError> 
 /// A video to which nothing has happened for too long. Whether something has now.
 async fn mend(app: &App, entry: Entry) -> Result<bool, ApiError> {
     let video = entry.video_id.clone();
-    if entry.status.is_final() {
-        tracing::warn!(video, "an end that wasn't announced");
-        return announce(app, entry).await.map(|()| true);
-    }
     match (&entry.job_id, &entry.key) {
         (Some(job_id), _) => ask(app, &video, job_id.clone()).await,
         // Without a job there is the object at most.

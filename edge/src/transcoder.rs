@@ -4,21 +4,30 @@ use crate::error::{ApiError, Service};
 use crate::job::Source;
 use crate::log;
 use crate::store::reason;
+use aws_config::SdkConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_mediaconvert::Client;
+use aws_sdk_mediaconvert::config::Builder;
 use aws_sdk_mediaconvert::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_mediaconvert::types::{Job, JobSettings, JobStatus, ProbeInputFile, ProbeResult, TrackType};
+use aws_sdk_mediaconvert::types::{
+    AspectRatio, Job, JobSettings, JobStatus, ProbeInputFile, ProbeResult, TrackType, VideoProperties,
+};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use serde_json::Value;
 use std::error::Error;
+use std::time::Duration;
 
 /// The most pixels a side may have and still be believed.
-const MAX_SIDE: i32 = 65_536;
+const MAX_SIDE: u32 = 65_536;
+/// How long one try of a call may take. Connections can die unheard while Lambda has frozen us.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub struct Transcoder {
     client: Client,
     role: String,
     application: String,
+    queue: Option<String>,
 }
 
 /// A job to be made.
@@ -87,8 +96,11 @@ where
 const PROBE: &str = "Probe";
 
 impl Transcoder {
-    pub fn new(client: Client, role: &str, application: &str) -> Self {
-        Self { client, role: role.into(), application: application.into() }
+    pub fn new(sdk: &SdkConfig, role: &str, application: &str) -> Self {
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(PATIENCE).build();
+        let client = Client::from_conf(Builder::from(sdk).timeout_config(timeouts).build());
+        let queue = sdk.region().and_then(|region| default_queue(role, region.as_ref()));
+        Self { client, role: role.into(), application: application.into(), queue }
     }
 
     /// Looks into a file (an `s3://` URL) before a job is made for it.
@@ -106,6 +118,7 @@ impl Transcoder {
             .client
             .create_job()
             .role(&self.role)
+            .set_queue(self.queue.clone())
             .client_request_token(job.request_token)
             .user_metadata("videoId", job.video_id)
             .user_metadata("application", &self.application)
@@ -133,7 +146,8 @@ impl Transcoder {
         input: &str,
         request_token: &str,
     ) -> Result<Option<String>, TranscoderError> {
-        let mut pages = self.client.search_jobs().input_file(input).into_paginator().send();
+        let search = self.client.search_jobs().input_file(input).set_queue(self.queue.clone());
+        let mut pages = search.into_paginator().send();
         while let Some(page) = pages.next().await {
             let jobs = page.map_err(classify("SearchJobs"))?.jobs.unwrap_or_default();
             let ours = |job: &Job| job.client_request_token.as_deref() == Some(request_token);
@@ -166,6 +180,14 @@ impl Transcoder {
     }
 }
 
+/// The queue that jobs go to, named because permissions are given by queue. It is in the role's account: a role of
+/// another one can't be handed on.
+fn default_queue(role: &str, region: &str) -> Option<String> {
+    let mut words = role.split(':');
+    let (partition, account) = (words.nth(1)?, words.nth(2)?);
+    Some(format!("arn:{partition}:mediaconvert:{region}:{account}:queues/Default"))
+}
+
 fn put_settings(request: &mut HttpRequest, settings: &Value) {
     let bytes = request.body().bytes().unwrap_or_default();
     let Ok(Value::Object(mut body)) = serde_json::from_slice(bytes) else { return };
@@ -181,9 +203,9 @@ fn source(probe: &ProbeResult) -> Option<Source> {
         |kind: TrackType| container.tracks().iter().filter(move |track| track.track_type() == Some(&kind));
     let video = is(TrackType::Video).next();
     let properties = video.and_then(|track| track.video_properties());
-    let side = |side: Option<i32>| side.filter(|side| (1..=MAX_SIDE).contains(side)).map(i32::unsigned_abs);
-    let (width, height) =
-        (side(properties.and_then(|video| video.width())), side(properties.and_then(|video| video.height())));
+    let side = |side: Option<i32>| u32::try_from(side?).ok().filter(|side| (1..=MAX_SIDE).contains(side));
+    let width = side(properties.and_then(|video| video.width())).map(|width| as_seen(width, properties));
+    let height = side(properties.and_then(|video| video.height()));
     // A quarter turn, to either side, stands the picture up.
     let turned =
         properties.and_then(|video| video.rotation()).is_some_and(|degrees| degrees.rem_euclid(180) == 90);
@@ -197,4 +219,56 @@ fn source(probe: &ProbeResult) -> Option<Source> {
         has_video: video.is_some(),
         has_audio: is(TrackType::Audio).next().is_some(),
     })
+}
+
+/// A width in square pixels. Some films store wide pictures in few: their pixels are wider than high.
+fn as_seen(width: u32, properties: Option<&VideoProperties>) -> u32 {
+    let read = |shape: Option<&AspectRatio>| {
+        let (wide, high) =
+            (u64::try_from(shape?.numerator()?).ok()?, u64::try_from(shape?.denominator()?).ok()?);
+        (wide > 0 && high > 0).then_some((wide, high))
+    };
+    let container = properties.and_then(|video| read(video.sample_aspect_ratio()));
+    let essence = || properties.and_then(|video| read(video.codec_metadata()?.sample_aspect_ratio()));
+    let (wide, high) = container.or_else(essence).unwrap_or((1, 1));
+    let seen = (u64::from(width) * wide + high / 2) / high;
+    u32::try_from(seen).unwrap_or(MAX_SIDE).clamp(1, MAX_SIDE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_mediaconvert::types::{CodecMetadata, Container, Track};
+
+    fn seen(video: VideoProperties) -> (Option<u32>, Option<u32>) {
+        let track = Track::builder().track_type(TrackType::Video).video_properties(video).build();
+        let container = Container::builder().tracks(track).build();
+        let source = source(&ProbeResult::builder().container(container).build()).unwrap();
+        (source.width, source.height)
+    }
+
+    #[test]
+    fn pixels_are_not_always_square() {
+        let shape = |wide, high| AspectRatio::builder().numerator(wide).denominator(high).build();
+        let film = || VideoProperties::builder().width(720).height(576);
+        assert_eq!(seen(film().build()), (Some(720), Some(576)));
+        assert_eq!(seen(film().sample_aspect_ratio(shape(64, 45)).build()), (Some(1024), Some(576)));
+        let essence = CodecMetadata::builder().sample_aspect_ratio(shape(64, 45)).build();
+        assert_eq!(seen(film().codec_metadata(essence).build()), (Some(1024), Some(576)));
+        let upright = film().sample_aspect_ratio(shape(64, 45)).rotation(90).build();
+        assert_eq!(seen(upright), (Some(576), Some(1024)));
+        for odd in [shape(0, 1), shape(1, 0), shape(-4, 3)] {
+            assert_eq!(seen(film().sample_aspect_ratio(odd).build()), (Some(720), Some(576)));
+        }
+        let wide = film().sample_aspect_ratio(shape(i32::MAX, 1)).build();
+        assert_eq!(seen(wide), (Some(MAX_SIDE), Some(576)));
+    }
+
+    #[test]
+    fn the_queue_is_the_roles_accounts() {
+        let queue = default_queue("arn:aws-us-gov:iam::111122223333:role/a/b", "us-gov-west-1");
+        let arn = "arn:aws-us-gov:mediaconvert:us-gov-west-1:111122223333:queues/Default";
+        assert_eq!(queue.as_deref(), Some(arn));
+        assert_eq!(default_queue("role", "us-east-1"), None);
+    }
 }

@@ -168,9 +168,12 @@ pub async fn complete(
             app.metrics.record(&[Metric::UploadsCompleted, Metric::UploadedBytes(stored.size)]);
             stored
         }
-        // Completed before, and the answer was lost; or really gone.
-        Err(StoreError::NoSuchUpload) => {
-            finished(&app, &session, checksum).await?.ok_or(ApiError::UploadGone)?
+        // Completed before, by a try whose answer was lost or is still to come.
+        Err(error @ (StoreError::NoSuchUpload | StoreError::Exists | StoreError::Busy)) => {
+            // Only the bytes tell whose an object is that isn't known to be of this upload.
+            let told_by_bytes = !matches!(error, StoreError::NoSuchUpload);
+            let ours = |stored: &Stored| !told_by_bytes || (checksum.is_some() && stored.checksum.is_some());
+            finished(&app, &session, checksum).await?.filter(ours).ok_or(error)?
         }
         Err(error) => return Err(error.into()),
     };

@@ -6,6 +6,7 @@ use crate::catalog::{Cursor, Entry, Outputs};
 use crate::clock::rfc3339;
 use crate::config::Config;
 use crate::error::ApiError;
+use crate::key::VideoId;
 use crate::request::has_version;
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -18,6 +19,8 @@ use wire::{Video, VideoList, VideoUrls};
 
 const PAGE: usize = 20;
 const LARGEST_PAGE: usize = 100;
+/// In milliseconds since 1970; of 13 digits, as databases sort them.
+const LATEST_MS: u64 = 9_999_999_999_999;
 
 /// `GET /videos/{videoId}`: the caller's own; another's is as good as none.
 pub async fn get(
@@ -26,7 +29,9 @@ pub async fn get(
     Path(video_id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let entry = app.catalog.get(&video_id).await?.filter(|entry| entry.owner == caller.id);
+    // What can't be an id needn't be looked for.
+    let video_id = VideoId::parse(&video_id).ok_or(ApiError::VideoNotFound)?;
+    let entry = app.catalog.get(video_id.as_str()).await?.filter(|entry| entry.owner == caller.id);
     let entry = entry.ok_or(ApiError::VideoNotFound)?;
     let etag = format!("\"{:x}\"", entry.updated_ms);
     // The browser may keep it, but asks each time whether it is still true.
@@ -37,7 +42,7 @@ pub async fn get(
         false => (answer_headers, Json(to_video(&app.config, entry))).into_response(),
     };
     if let Some(cookies) = app.cookies.as_ref().filter(|_| ready) {
-        for cookie in cookies.of(&video_id, app.now_ms() / 1000) {
+        for cookie in cookies.of(video_id.as_str(), app.now_ms() / 1000) {
             answer.headers_mut().append(header::SET_COOKIE, cookie);
         }
     }
@@ -79,7 +84,8 @@ fn write_cursor(entry: &Entry) -> String {
 fn read_cursor(text: &str) -> Option<Cursor> {
     let text = String::from_utf8(BASE64URL.decode(text).ok()?).ok()?;
     let (created_ms, video_id) = text.split_once('.')?;
-    Some(Cursor { created_ms: created_ms.parse().ok()?, video_id: video_id.into() })
+    let created_ms = created_ms.parse().ok().filter(|ms| *ms <= LATEST_MS)?;
+    Some(Cursor { created_ms, video_id: VideoId::parse(video_id)?.to_string() })
 }
 
 /// A video as callers see it, its outputs as URLs.
@@ -117,11 +123,14 @@ mod tests {
 
     #[test]
     fn cursors_come_back_as_they_went() {
-        let entry = Entry::new("a.b-c_d", "o", 1, 42);
+        let entry = Entry::new("a-b-c_d", "o", 1, 42);
         let cursor = read_cursor(&write_cursor(&entry)).unwrap();
-        assert_eq!(cursor, Cursor { created_ms: 42, video_id: "a.b-c_d".into() });
+        assert_eq!(cursor, Cursor { created_ms: 42, video_id: "a-b-c_d".into() });
         for bad in ["", "!", "MQ", "LjE", "////"] {
             assert_eq!(read_cursor(bad), None, "{bad}");
+        }
+        for bad in ["1.a/b".to_owned(), "10000000000000.a".into(), format!("1.{}", "x".repeat(65))] {
+            assert_eq!(read_cursor(&BASE64URL.encode(&bad)), None, "{bad}");
         }
     }
 

@@ -1,5 +1,5 @@
-//! Completions that S3 answers with 200 and an error in the body, as it may: an edge whose S3 stands behind a
-//! hop that does so.
+//! Completions that S3 answers oddly, as it may: with 200 and an error in the body, or that another one is in the way
+//! although that was this one's earlier try. An edge whose S3 stands behind a hop that does so.
 
 use crate::api::Api;
 use crate::stack::{self, NOWHERE, Services, app, now};
@@ -19,8 +19,6 @@ use tests::crc64;
 use tokio::net::{TcpListener, TcpStream};
 
 const MIB: usize = 1024 * 1024;
-const ERROR_IN_200: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>InternalError</Code>\
-    <Message>We encountered an internal error. Please try again.</Message></Error>";
 /// More than an SDK tries by itself: the edge's own caller must come to hear of it.
 const STUBBORN: u32 = 5;
 
@@ -31,8 +29,32 @@ enum Behind {
     AllDone,
 }
 
+/// What S3 says.
+#[derive(Clone, Copy, Debug)]
+enum Says {
+    ErrorIn200,
+    /// Another completion is at it.
+    Conflict,
+    /// The object is there.
+    Exists,
+}
+
+impl Says {
+    fn answer(self) -> Response {
+        let (status, code) = match self {
+            Self::ErrorIn200 => (StatusCode::OK, "InternalError"),
+            Self::Conflict => (StatusCode::CONFLICT, "ConditionalRequestConflict"),
+            Self::Exists => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
+        };
+        let head = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
+        let body = format!("{head}\n<Error><Code>{code}</Code><Message>As it may.</Message></Error>");
+        (status, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
+    }
+}
+
 struct Hop {
     s3: String,
+    says: Says,
     behind: Behind,
     /// How many completions are still to be answered so.
     left: AtomicU32,
@@ -50,7 +72,7 @@ async fn hop(State(hop): State<Arc<Hop>>, request: Request) -> Response {
         let answer = forward(&hop.s3, request).await;
         axum::body::to_bytes(answer.into_body(), MIB).await.unwrap();
     }
-    ([(header::CONTENT_TYPE, "application/xml")], ERROR_IN_200).into_response()
+    hop.says.answer()
 }
 
 /// As it came, `Host` included: the signature is for it.
@@ -89,10 +111,10 @@ async fn complete_patiently(api: &Api, upload: &Value, list: &Value) -> (u32, Va
 }
 
 /// One upload of two parts, its completion broken so often: it is stored in the end, and only then said to be.
-async fn completes(behind: Behind, times: u32) {
+async fn completes(says: Says, behind: Behind, times: u32) {
     let (stack, data) = stack::start(&[]).await;
     let s3 = stack.s3.trim_start_matches("http://").to_owned();
-    let state = Arc::new(Hop { s3, behind, left: AtomicU32::new(times) });
+    let state = Arc::new(Hop { s3, says, behind, left: AtomicU32::new(times) });
     let hop_url = serve(Router::new().fallback(hop).with_state(state.clone())).await;
     let api = edge_behind(&hop_url, &stack, data.path()).await;
 
@@ -116,20 +138,35 @@ async fn completes(behind: Behind, times: u32) {
 
 #[tokio::test]
 async fn an_error_inside_of_a_200_passes_once() {
-    completes(Behind::NothingDone, 1).await;
+    completes(Says::ErrorIn200, Behind::NothingDone, 1).await;
 }
 
 #[tokio::test]
 async fn an_error_inside_of_a_200_passes_stubborn() {
-    completes(Behind::NothingDone, STUBBORN).await;
+    completes(Says::ErrorIn200, Behind::NothingDone, STUBBORN).await;
 }
 
 #[tokio::test]
 async fn an_error_inside_of_a_200_may_hide_a_success_once() {
-    completes(Behind::AllDone, 1).await;
+    completes(Says::ErrorIn200, Behind::AllDone, 1).await;
 }
 
 #[tokio::test]
 async fn an_error_inside_of_a_200_may_hide_a_success_stubborn() {
-    completes(Behind::AllDone, STUBBORN).await;
+    completes(Says::ErrorIn200, Behind::AllDone, STUBBORN).await;
+}
+
+#[tokio::test]
+async fn a_conflict_with_its_own_earlier_try_is_a_success() {
+    completes(Says::Conflict, Behind::AllDone, 1).await;
+}
+
+#[tokio::test]
+async fn a_conflict_passes() {
+    completes(Says::Conflict, Behind::NothingDone, STUBBORN).await;
+}
+
+#[tokio::test]
+async fn an_object_that_its_own_earlier_try_has_made_is_a_success() {
+    completes(Says::Exists, Behind::AllDone, 1).await;
 }

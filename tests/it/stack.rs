@@ -45,9 +45,14 @@ pub fn setting(name: &str, catalog: &str) -> Option<String> {
 
 /// An edge that everybody may call, before these services.
 pub fn app(services: &Services<'_>, catalog: &str, clock: Clock) -> App {
-    let config = Config::read(Place::Loopback, |name| match name {
-        "MAX_OPEN_UPLOADS" => Some("1000".into()),
-        other => setting(other, catalog),
+    app_with(services, catalog, clock, &[("MAX_OPEN_UPLOADS", "1000")])
+}
+
+/// The same with more settings.
+pub fn app_with(services: &Services<'_>, catalog: &str, clock: Clock, more: &[(&str, &str)]) -> App {
+    let config = Config::read(Place::Loopback, |name| {
+        let more = more.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
+        more.or_else(|| setting(name, catalog))
     });
     let job = JobTemplate::parse(include_str!("../../job.json")).unwrap();
     let (s3, mediaconvert, dynamodb) = (sdk(services.s3), sdk(services.mediaconvert), sdk(services.dynamodb));

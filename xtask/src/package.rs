@@ -118,6 +118,11 @@ pub fn unpacked() -> Outcome<PathBuf> {
 /// Says no to what MediaConvert would refuse, and tells of outputs that are promised and wouldn't be made.
 fn judge_job() -> Outcome {
     let job = JobTemplate::checked(&tools::read(&tools::root().join("job.json"))?)?;
+    if let Some(folder) = job.destinations().into_iter().find(|folder| !folder.starts_with("assets/")) {
+        return Err(format!(
+            "job.json writes to {folder}, but the stack lets outputs lie under assets/ only"
+        ));
+    }
     if let Some(key) = job.broken_promise() {
         eprintln!("job.json makes no {key}, on which sites may count: the README names it");
     }

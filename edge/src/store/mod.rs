@@ -6,12 +6,15 @@ use crate::error::{ApiError, Service};
 use crate::key::INCOMING;
 use crate::token::Session;
 use aws_config::SdkConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{ChecksumMode, CompletedMultipartUpload, CompletedPart as S3Part};
 use sign::Signer;
 use std::error::Error;
+use std::time::Duration;
 use wire::{CompletedPart, Part, StoredPart};
 
 pub struct Store {
@@ -50,6 +53,8 @@ pub enum StoreError {
     NoSuchUpload,
     /// An object of that key exists, and none is overwritten.
     Exists,
+    /// Another call is about to make an object of that key: perhaps this one's earlier try.
+    Busy,
     /// Parts that S3 doesn't have, or not so.
     Parts(String),
     /// `x-amz-mp-object-size` isn't what the parts add up to.
@@ -64,6 +69,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NoSuchUpload => Self::UploadGone,
             StoreError::Exists => Self::VideoExists,
+            StoreError::Busy => Self::Throttled("another completion of this upload is at work"),
             StoreError::Parts(code) => Self::PartsMismatch(format!("S3 refuses the list of parts: {code}.")),
             StoreError::Size => Self::SizeMismatch,
             StoreError::Checksum => Self::ChecksumMismatch,
@@ -80,7 +86,8 @@ where
 {
     move |error| match error.code() {
         Some("NoSuchUpload") => StoreError::NoSuchUpload,
-        Some("PreconditionFailed" | "ConditionalRequestConflict") => StoreError::Exists,
+        Some("PreconditionFailed") => StoreError::Exists,
+        Some("ConditionalRequestConflict") => StoreError::Busy,
         Some(code @ ("InvalidPart" | "InvalidPartOrder" | "EntityTooSmall")) => {
             StoreError::Parts(code.into())
         }
@@ -107,6 +114,10 @@ pub(crate) fn reason<E: Error + 'static, R: std::fmt::Debug>(error: &SdkError<E,
 }
 
 const COMPLETE: &str = "CompleteMultipartUpload";
+/// How long one try of a call may take. Connections can die unheard while Lambda has frozen us.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// S3 may take minutes to put a huge object together; Lambda gives us five.
+const COMPLETE_PATIENCE: Duration = Duration::from_secs(280);
 const LIST: &str = "ListObjectsV2";
 
 /// An ETag without its quotes, as events write it.
@@ -129,6 +140,10 @@ impl Store {
             .force_path_style(path_style)
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            // While S3 completes an upload it sends a space now and then; the SDK would take that for a stall, and
+            // begin a second completion beside the first.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .timeout_config(patience(PATIENCE))
             .build()
     }
 
@@ -199,6 +214,8 @@ impl Store {
             .mpu_object_size(i64::try_from(session.size).unwrap_or(i64::MAX))
             .if_none_match("*")
             .set_checksum_crc64_nvme(checksum.map(str::to_owned))
+            .customize()
+            .config_override(Builder::new().timeout_config(patience(COMPLETE_PATIENCE)))
             .send()
             .await
             .map_err(classify(COMPLETE))?;
@@ -263,6 +280,10 @@ impl Store {
         let request = self.client.delete_object().bucket(&self.bucket).key(key);
         request.send().await.map(drop).map_err(classify("DeleteObject"))
     }
+}
+
+fn patience(with_one_try: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder().operation_attempt_timeout(with_one_try).build()
 }
 
 fn no_answer(doing: &'static str) -> StoreError {

@@ -9,6 +9,7 @@ mod write;
 
 use super::{Added, Catalog, CatalogError, Change, Claim, Cursor, Entry, LEASE_MS, Lease, ObjectVersion};
 use aws_config::SdkConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -24,6 +25,8 @@ use write::Canceled;
 /// How often a write is tried again because another one came first. Each has then made progress, and the
 /// writers of one item are few.
 const TRIES: u32 = 12;
+/// How long one try of a call may take. Connections can die unheard while Lambda has frozen us.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub struct DynamoDb {
     client: Client,
@@ -32,7 +35,8 @@ pub struct DynamoDb {
 
 impl DynamoDb {
     pub fn new(sdk: &SdkConfig, table: &str) -> Self {
-        let config = Builder::from(sdk).retry_classifier(Collisions).build();
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(PATIENCE).build();
+        let config = Builder::from(sdk).retry_classifier(Collisions).timeout_config(timeouts).build();
         Self { client: Client::from_conf(config), table: table.into() }
     }
 
@@ -258,14 +262,20 @@ impl Catalog for DynamoDb {
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), CatalogError> {
-        self.update(item::video_id(&lease.entry.video_id))
+        let released = self
+            .update(item::video_id(&lease.entry.video_id))
             .update_expression("SET #lease = :over")
+            // Whoever has taken it over may have settled it.
+            .condition_expression("#lease < :settled")
             .expression_attribute_names("#lease", item::lease(&lease.object.digest()))
             .expression_attribute_values(":over", number(0))
+            .expression_attribute_values(":settled", number(SETTLED))
             .send()
-            .await
-            .map(drop)
-            .map_err(|error| failed(&error))
+            .await;
+        match released {
+            Err(error) if !was_refused(&error) => Err(failed(&error)),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -1,15 +1,18 @@
 //! The Lambda: environment, clients, run. Nothing worth testing but by `tests/it/lambda`, from outside.
 
+mod tame;
+
 use aws_config::BehaviorVersion;
 use edge::config::{ConfigError, Place, Setup};
 use edge::job::JobTemplate;
 use edge::{App, Aws, DropIn, Gate, log};
 use lambda_http::request::RequestContext;
-use lambda_http::{Error, Request, RequestExt};
+use lambda_http::{Adapter, Error, Request, RequestExt, lambda_runtime};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::ExitCode;
 use std::time::Duration;
+use tame::tame;
 use tower::ServiceExt;
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,7 +21,9 @@ async fn main() -> ExitCode {
     let shown = env("RUST_LOG").or_else(|| env("AWS_LAMBDA_LOG_LEVEL"));
     log::start(shown.as_deref().unwrap_or("info"), std::io::stdout);
     let ended = match gate().await {
-        Ok(gate) => lambda_http::run(gate.map_request(without_stage)).await,
+        Ok(gate) => {
+            lambda_runtime::run(Adapter::from(gate.map_request(without_stage)).map_request(tame)).await
+        }
         Err(error) => {
             tracing::error!(%error, "the edge can't start");
             // If that fails, Lambda still sees how we end, and the log says why.

@@ -150,6 +150,39 @@ fn conversions(job: &str) -> Vec<Row> {
     ]
 }
 
+/// What only somebody who means harm writes into a request, in each form of HTTP.
+fn untamed() -> Vec<Row> {
+    let token = token(SECRET, "anna");
+    let odd = "ä b<>\"{}|\\^`?#%zz\u{7f}";
+    let asked = Asked { method: "GET", path: "/api/videos", token: Some(&token), body: None };
+    let all = |went_in: &str, saw, change: &dyn Fn(&mut Value)| {
+        let events = FORMS.iter().map(|(_, form)| {
+            let mut event = form(&asked);
+            change(&mut event);
+            event
+        });
+        Row { went_in: format!("each form of HTTP: {went_in}"), events: events.collect(), saw, done: "" }
+    };
+    let path = |event: &mut Value, path: &str| {
+        let name = if event["version"] == "2.0" { "rawPath" } else { "path" };
+        event[name] = path.into();
+    };
+    vec![
+        all("a host that is none", "response 200", &|event| event["headers"]["host"] = "a b<:x".into()),
+        all("a scheme that is none", "response 200", &|event| {
+            event["headers"]["x-forwarded-proto"] = "no scheme".into();
+        }),
+        all("a query of all kinds of characters", "response 200", &|event| {
+            event["rawQueryString"] = odd.into();
+            event["queryStringParameters"] = json!({ odd: odd });
+        }),
+        all("a path of all kinds", "response 404 not_found", &|event| {
+            path(event, &format!("/api/videos/{odd}"));
+        }),
+        all("a path without a slash", "response 404 not_found", &|event| path(event, ":x/api/videos")),
+    ]
+}
+
 /// What nobody meant to send.
 fn garbage() -> Vec<Row> {
     let token = token(SECRET, "anna");
@@ -192,6 +225,7 @@ async fn what_goes_in_what_lambda_sees_and_what_is_done() {
     }
     table.add(conversions(&of_film.unwrap())).await;
     table.add(garbage()).await;
+    table.add(untamed()).await;
     assert!(table.wrong.is_empty(), "{}", table.wrong.join("\n"));
     let told = include_str!("../../docs/lambda.md");
     assert!(told.contains(&table.text), "docs/lambda.md must have these rows:\n{}", table.text);

@@ -1,6 +1,7 @@
 //! The edge's HTTP API over real parts: our S3, our MediaConvert, SQLite; spoken to by a plain HTTP client.
 
 use crate::api::{Api, token};
+use crate::mediaconvert::house::{ffprobe, film};
 use crate::stack;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -295,5 +296,22 @@ async fn parts_can_go_through_the_pages_own_origin() {
     let other = format!("{}{}", stack.page, path.replace("partNumber=1", "partNumber=2"));
     let refused = reqwest::Client::new().put(other).body("bytes").send().await.unwrap();
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn a_film_of_oblong_pixels_keeps_its_shape() {
+    let (stack, _data) = stack::start(&[]).await;
+    let api = Api::new(&stack.page);
+    let wide = film("-f lavfi -i testsrc2=s=720x576:r=10:d=1 -c:v mpeg2video -aspect 16:9", "mpg").await;
+    let upload = api.send_file("wide.mpg", &wide).await;
+    let video = api.until_final(upload["videoId"].as_str().unwrap()).await;
+    assert_eq!((&video["status"], &video["width"]), (&json!("ready"), &json!(1024)), "{video}");
+    let mp4 =
+        reqwest::get(video["urls"]["mp4"]["540"].as_str().unwrap()).await.unwrap().bytes().await.unwrap();
+    assert_eq!(
+        ffprobe(&mp4, "mp4", &["width", "height", "sample_aspect_ratio"]).await[0],
+        ["960", "540", "1:1"]
+    );
     stack.stop().await;
 }

@@ -3,7 +3,7 @@
 #[path = "mediaconvert/delivery.rs"]
 mod delivery;
 #[path = "mediaconvert/house.rs"]
-mod house;
+pub mod house;
 
 use house::{House, JOB_JSON, clip, ffprobe, film, python};
 use serde_json::{Value, json};

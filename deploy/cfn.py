@@ -192,6 +192,6 @@ def _fault(spec, value):
     pattern = spec.get("AllowedPattern", "")
     # A list's pattern is for each of its members.
     for one in value.split(",") if spec["Type"] == "CommaDelimitedList" else [value]:
-        if pattern and not re.fullmatch(pattern.removeprefix("^").removesuffix("$"), one, re.DOTALL):
+        if pattern and not re.fullmatch(pattern.removeprefix("^").removesuffix("$"), one):
             return f"it must match {pattern}"
     return None

@@ -1,8 +1,8 @@
 """Deploys a packaged edge with template.yaml, by the AWS CLI and the ordinary credentials; or says what it would do.
 
 Usage: deploy.py STACK [--zip ZIP] [--architecture arm64|x86_64] [--dry-run] [--region REGION] [--bucket BUCKET]
-[--parameter NAME=VALUE…]; a value of @PATH is a file's content. Without a zip it only looks whether all is given, before
-anybody waits for a build. Ends with one sentence where something is wrong.
+[--parameter NAME=VALUE…]; a value of @PATH is a file's content, but for the line's end at its end. Without a zip it
+only looks whether all is given, before anybody waits for a build. Ends with one sentence where something is wrong.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import boto3
 import botocore.exceptions
 
 import cfn
+import words
 
 # What this program gives itself.
 OWN = ("CodeBucket", "CodeKey", "Architecture")
@@ -41,21 +42,16 @@ def arguments():
     return parser.parse_args()
 
 
-def given(words):
+def given(assignments):
     """The parameters of the command line."""
     values = {}
-    for word in words:
+    for word in assignments:
         name, equals, value = word.partition("=")
         if not equals:
             raise cfn.Refused(f"--parameter {word} is wrong: it must be NAME=VALUE")
         if name in OWN:
             raise cfn.Refused(f"--parameter {name} is wrong: deploy gives it itself")
-        if value.startswith("@"):
-            try:
-                value = pathlib.Path(value[1:]).read_text(encoding="utf-8")
-            except OSError as error:
-                raise cfn.Refused(f"--parameter {name} names a file that can't be read: {error}") from None
-        values[name] = value
+        values[name] = words.value(value, f"--parameter {name}")
     return values
 
 

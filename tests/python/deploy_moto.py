@@ -33,8 +33,10 @@ def run(*words):
     return said.getvalue()
 
 
-def sentences():
+def sentences(folder):
     """What is wrong with the words is one sentence, before AWS is asked."""
+    (folder / "latin-1").write_bytes("ä".encode("latin-1") * 32)
+    (folder / "lines").write_text(GOOD["AuthJwtSecret"] + "\n\n")
     for words, says in [
         (["de mo"], "--stack 'de mo' is wrong"),
         (["-"], "--stack '-' is wrong"),
@@ -42,6 +44,9 @@ def sentences():
         (["demo", "--parameter", "AllowedOrigins"], "NAME=VALUE"),
         (["demo", "--parameter", "CodeKey=x.zip"], "deploy gives it itself"),
         (["demo", "--parameter", "AuthJwtSecret=@/no/such/file"], "can't be read"),
+        (["demo", "--parameter", f"AuthJwtSecret=@{folder / 'latin-1'}"], "isn't UTF-8 text"),
+        # As CloudFormation judges, to which a dot is no line's end.
+        (["demo", "--parameter", f"AuthJwtSecret=@{folder / 'lines'}"], "AuthJwtSecret is wrong"),
         (["demo", "--parameter", "Colour=red"], "Colour is no parameter"),
         (["demo", "--parameter", "AllowedOrigins=*"], "AllowedOrigins '*' is wrong"),
     ]:
@@ -79,7 +84,8 @@ def deployed(folder):
     cfn.PATH.write_text(without_what_moto_lacks(cfn.Template(GOOD)), encoding="utf-8")
     edge, secret = folder / "edge.zip", folder / "secret"
     edge.write_bytes(b"PK\x05\x06" + bytes(18))
-    secret.write_text(GOOD["AuthJwtSecret"])
+    # With the line's end that editors leave; what is deployed has none.
+    secret.write_bytes(GOOD["AuthJwtSecret"].encode() + b"\r\n")
     words = ["demo", "--zip", str(edge), "--parameter", ORIGINS, "--parameter", f"AuthJwtSecret=@{secret}"]
     said = run(*words)
     assert "made the bucket greloupis-artifacts-123456789012-us-east-1" in said, said
@@ -99,8 +105,8 @@ def deployed(folder):
 
 
 if __name__ == "__main__":
-    sentences()
     nobody()
     with tempfile.TemporaryDirectory() as temporary:
+        sentences(pathlib.Path(temporary))
         deployed(pathlib.Path(temporary))
     print("content")

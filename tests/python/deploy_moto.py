@@ -13,6 +13,8 @@ import tempfile
 os.environ |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
 
 import boto3  # noqa: E402
+import botocore.exceptions  # noqa: E402
+from moto.cloudformation.models import cloudformation_backends  # noqa: E402
 from moto.server import ThreadedMotoServer  # noqa: E402
 from stack import GOOD, cfn, without_what_moto_lacks  # noqa: E402
 
@@ -99,9 +101,38 @@ def deployed(folder):
     env = function["Environment"]["Variables"]
     assert env["AUTH_JWT_SECRET"] == GOOD["AuthJwtSecret"] and env["ALLOWED_ORIGINS"] == GOOD["AllowedOrigins"]
     assert run("demo") == "", "what a stack has needn't be given again"
-    again = boto3.Session()
-    assert deploy.artifacts(again, "us-east-1", None) == "greloupis-artifacts-123456789012-us-east-1"
+    assert "AlowedOrigins is no parameter" in run("demo", "--parameter", "AlowedOrigins=https://site.example")
+    assert "AllowedOrigins '*' is wrong" in run("demo", "--parameter", "AllowedOrigins=*")
+    stopped()
+    buckets(s3)
+    deploy.artifacts = lambda *_: "nobodys-bucket"
+    said = run("demo", "--zip", str(edge))
+    assert "nobodys-bucket" in said and "NoSuchBucket" in said, said
     server.stop()
+
+
+def stopped():
+    """A stack that can only be deleted is refused, and one that was never made counts as none."""
+    (stack,) = cloudformation_backends[cfn.ACCOUNT]["us-east-1"].stacks.values()
+    for status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"):
+        stack.status = status
+        said = run("demo")
+        assert status in said and "aws cloudformation delete-stack --stack-name demo" in said, said
+    stack.status = "REVIEW_IN_PROGRESS"
+    assert "AllowedOrigins is missing" in run("demo")
+    stack.status = "CREATE_COMPLETE"
+
+
+def buckets(s3):
+    """Its own bucket is used again; one that was given stays as it is."""
+    session = boto3.Session()
+    assert deploy.artifacts(session, "us-east-1", None) == "greloupis-artifacts-123456789012-us-east-1"
+    s3.create_bucket(Bucket="site-artifacts")
+    assert deploy.artifacts(session, "us-east-1", "site-artifacts") == "site-artifacts"
+    try:
+        raise AssertionError(s3.get_public_access_block(Bucket="site-artifacts"))
+    except botocore.exceptions.ClientError as error:
+        assert "NoSuchPublicAccessBlock" in str(error), error
 
 
 if __name__ == "__main__":

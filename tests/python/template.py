@@ -66,6 +66,11 @@ def created():
     assert env["MEDIA_CONVERT_ROLE"] == role["Arn"]
     assert (function["Runtime"], function["Handler"], function["Timeout"]) == ("provided.al2023", "bootstrap", 300)
 
+    for name in ("UploadBucket", "MediaBucket", "CatalogTable"):
+        kept = cfn.Template(GOOD).resources()[name]
+        # A first creation that fails leaves nothing; whatever else happens, they stay.
+        assert (kept["DeletionPolicy"], kept["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
     table = boto3.client("dynamodb").describe_table(TableName=ids["CatalogTable"])["Table"]
     assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
     keys = {"table": table["KeySchema"]} | {

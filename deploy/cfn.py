@@ -25,7 +25,7 @@ ARNS = {
 
 # A stack in one of these can neither be made nor changed.
 DEAD = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
-DELETE = "delete it first: aws cloudformation delete-stack --stack-name {}"
+DELETE = "delete the stack by `aws cloudformation delete-stack --stack-name {}`"
 
 
 class Refused(Exception):

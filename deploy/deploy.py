@@ -116,7 +116,7 @@ def exists(session, stack):
         raise
     status = told["StackStatus"]
     if status in cfn.DEAD:
-        raise cfn.Refused(f"the stack {stack} is in {status}, {cfn.DELETE.format(stack)}")
+        raise cfn.Refused(f"the stack {stack} is in {status} and can't be changed: first {cfn.DELETE.format(stack)}")
     # A change set was made and never carried out.
     return status != "REVIEW_IN_PROGRESS"
 

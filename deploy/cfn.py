@@ -23,6 +23,11 @@ ARNS = {
 }
 
 
+# A stack in one of these can neither be made nor changed.
+DEAD = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
+DELETE = "delete the stack by `aws cloudformation delete-stack --stack-name {}`"
+
+
 class Refused(Exception):
     """A sentence for the person who gave the parameters."""
 
@@ -48,23 +53,41 @@ _Loader.add_multi_constructor("!", _tag)
 NO_VALUE = object()
 
 
+def read(text):
+    # A SafeLoader with six tags more.
+    return yaml.load(text, Loader=_Loader)
+
+
+def judge_given(given, path=PATH):
+    """What can be said of parameters for a stack that has others already: that there are such, and take such values."""
+    judge(read(path.read_text(encoding="utf-8"))["Parameters"], given)
+
+
+def judge(known, given):
+    for name, value in given.items():
+        if name not in known:
+            raise Refused(f"{name} is no parameter of the template; there are {', '.join(known)}")
+        spec, value = known[name], str(value)
+        fault = _fault(spec, value)
+        if fault:
+            # A secret must not be read from a terminal.
+            shown = "" if spec.get("NoEcho") else f" {value!r}"
+            raise Refused(f"the parameter {name}{shown} is wrong: {fault}. {spec.get('Description', '')}".strip())
+
+
 class Template:
     """template.yaml with these parameters, in a stack of this name."""
 
     def __init__(self, given, stack="demo", path=PATH):
-        with open(path, encoding="utf-8") as file:
-            self.text = file.read()
-        # A SafeLoader with six tags more.
-        self.body = yaml.load(self.text, Loader=_Loader)
+        self.text = path.read_text(encoding="utf-8")
+        self.body = read(self.text)
         self.stack = stack
         self.values = self._parameters(given)
         self._assert_rules()
 
     def _parameters(self, given):
         known = self.body["Parameters"]
-        for name in given:
-            if name not in known:
-                raise Refused(f"{name} is no parameter of the template; there are {', '.join(known)}")
+        judge(known, given)
         values = {}
         for name, spec in known.items():
             if name in given:
@@ -73,11 +96,6 @@ class Template:
                 values[name] = str(spec["Default"])
             else:
                 raise Refused(f"the parameter {name} is missing: {spec['Description']}")
-            fault = _fault(spec, values[name])
-            if fault:
-                # A secret must not be read from a terminal.
-                shown = "" if spec.get("NoEcho") else f" {values[name]!r}"
-                raise Refused(f"the parameter {name}{shown} is wrong: {fault}. {spec.get('Description', '')}".strip())
         return values
 
     def _assert_rules(self):
@@ -192,6 +210,6 @@ def _fault(spec, value):
     pattern = spec.get("AllowedPattern", "")
     # A list's pattern is for each of its members.
     for one in value.split(",") if spec["Type"] == "CommaDelimitedList" else [value]:
-        if pattern and not re.fullmatch(pattern.removeprefix("^").removesuffix("$"), one, re.DOTALL):
+        if pattern and not re.fullmatch(pattern.removeprefix("^").removesuffix("$"), one):
             return f"it must match {pattern}"
     return None

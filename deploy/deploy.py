@@ -1,8 +1,8 @@
 """Deploys a packaged edge with template.yaml, by the AWS CLI and the ordinary credentials; or says what it would do.
 
 Usage: deploy.py STACK [--zip ZIP] [--architecture arm64|x86_64] [--dry-run] [--region REGION] [--bucket BUCKET]
-[--parameter NAME=VALUE…]; a value of @PATH is a file's content. Without a zip it only looks whether all is given, before
-anybody waits for a build. Ends with one sentence where something is wrong.
+[--parameter NAME=VALUE…]; a value of @PATH is a file's content, but for the line's end at its end. Without a zip it
+only looks whether all is given, before anybody waits for a build. Ends with one sentence where something is wrong.
 """
 
 import argparse
@@ -17,12 +17,16 @@ import sys
 import tempfile
 
 import boto3
+import boto3.exceptions
 import botocore.exceptions
 
 import cfn
+import words
 
 # What this program gives itself.
 OWN = ("CodeBucket", "CodeKey", "Architecture")
+# Of `upload_file`, of the connection, and of the services.
+AWS_ERRORS = (boto3.exceptions.Boto3Error, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
 # What can't be defaulted; a dry run goes on with these.
 EXAMPLES = {"AllowedOrigins": "https://site.example", "AuthJwksUrl": "https://site.example/.well-known/jwks.json"}
 
@@ -41,21 +45,16 @@ def arguments():
     return parser.parse_args()
 
 
-def given(words):
+def given(assignments):
     """The parameters of the command line."""
     values = {}
-    for word in words:
+    for word in assignments:
         name, equals, value = word.partition("=")
         if not equals:
             raise cfn.Refused(f"--parameter {word} is wrong: it must be NAME=VALUE")
         if name in OWN:
             raise cfn.Refused(f"--parameter {name} is wrong: deploy gives it itself")
-        if value.startswith("@"):
-            try:
-                value = pathlib.Path(value[1:]).read_text(encoding="utf-8")
-            except OSError as error:
-                raise cfn.Refused(f"--parameter {name} names a file that can't be read: {error}") from None
-        values[name] = value
+        values[name] = words.value(value, f"--parameter {name}")
     return values
 
 
@@ -87,6 +86,7 @@ def artifacts(session, region, bucket):
     """A private bucket for the zip, made when it isn't there."""
     account = session.client("sts").get_caller_identity()["Account"]
     s3, name = session.client("s3"), bucket or f"greloupis-artifacts-{account}-{region}"
+    made = False
     try:
         # Somebody else's bucket of that name must not get, or give, our code.
         s3.head_bucket(Bucket=name, ExpectedBucketOwner=account)
@@ -97,24 +97,33 @@ def artifacts(session, region, bucket):
             ) from None
         where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
         s3.create_bucket(Bucket=name, **where)
+        made = True
         print(f"made the bucket {name}")
-    closed = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-    s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=dict.fromkeys(closed, True))
+    # A bucket of somebody's own may have its reasons to be as it is.
+    if made or not bucket:
+        closed = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+        s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=dict.fromkeys(closed, True))
     return name
 
 
 def exists(session, stack):
+    """Whether there is a stack to change. One that can only be deleted is refused, before anybody waits for a build."""
     try:
-        return bool(session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"])
+        (told,) = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     except botocore.exceptions.ClientError as error:
         if "does not exist" in str(error):
             return False
         raise
+    status = told["StackStatus"]
+    if status in cfn.DEAD:
+        raise cfn.Refused(f"the stack {stack} is in {status} and can't be changed: first {cfn.DELETE.format(stack)}")
+    # A change set was made and never carried out.
+    return status != "REVIEW_IN_PROGRESS"
 
 
 def checked(args, values):
     """The template with these values, for a stack that isn't there yet. Of one that is, CloudFormation keeps what
-    isn't given, and checks it."""
+    isn't given: whether all goes together, it alone can tell."""
     values = {"CodeBucket": "artifacts", "CodeKey": "edge.zip"} | values
     if args.dry_run:
         lacking = {name: value for name, value in EXAMPLES.items() if name not in values}
@@ -135,7 +144,9 @@ def connected(args, values):
         raise cfn.Refused("no region is set: give --region, or set AWS_REGION")
     if session.get_credentials() is None:
         raise cfn.Refused("no AWS credentials were found: run `aws configure`, or set AWS_PROFILE or AWS_ACCESS_KEY_ID")
-    if not exists(session, args.stack):
+    if exists(session, args.stack):
+        cfn.judge_given(values)
+    else:
         checked(args, values)
     return session
 
@@ -179,7 +190,7 @@ def main():
             deploy(args, values)
         else:
             connected(args, values)
-    except (cfn.Refused, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as sentence:
+    except (cfn.Refused, *AWS_ERRORS) as sentence:
         sys.exit(str(sentence))
 
 

@@ -1,7 +1,7 @@
 """Examines a living stack with the ordinary AWS credentials. Each check is one line, and what is wrong says how to
 mend it. Changes nothing, but for a few bytes that are uploaded and aborted where a token is given.
 
-Usage: doctor.py STACK [--region REGION] [--token TOKEN]
+Usage: doctor.py STACK [--region REGION] [--token TOKEN]; a token of @PATH is a file's content.
 """
 
 import argparse
@@ -14,6 +14,9 @@ import urllib.request
 
 import boto3
 import botocore.exceptions
+
+import cfn
+import words
 
 AGAIN = "run `cargo xtask deploy --stack {}` again"
 
@@ -52,9 +55,9 @@ class Stack:
 
     def __init__(self, name, session):
         self.name, self.session = name, session
-        self.again = AGAIN.format(name)
         cloudformation = session.client("cloudformation")
         (self.told,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+        self.again = (cfn.DELETE if self.told["StackStatus"] in cfn.DEAD else AGAIN).format(name)
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in self.told.get("Outputs", [])}
         pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
         listed = [resource for page in pages for resource in page["StackResourceSummaries"]]
@@ -86,7 +89,7 @@ def is_complete(stack):
     """the stack is complete"""
     status = stack.told["StackStatus"]
     good = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "IMPORT_COMPLETE")
-    must(status in good, f"the stack is in {status}", f"look at its events in the console, then {stack.again}")
+    must(status in good, f"the stack is in {status}", f"look at its events in the console; then {stack.again}")
 
 
 def buckets_are_closed(stack):
@@ -344,16 +347,20 @@ def main():
     parser = argparse.ArgumentParser(prog="cargo xtask doctor")
     parser.add_argument("stack")
     parser.add_argument("--region")
-    parser.add_argument("--token", help="a bearer token of the site, for a signed round trip")
+    parser.add_argument("--token", help="a bearer token of the site, or @FILE with one, for a signed round trip")
     args = parser.parse_args()
+    try:
+        token = args.token and words.value(args.token, "--token")
+    except cfn.Refused as sentence:
+        sys.exit(str(sentence))
     # boto3 reads AWS_DEFAULT_REGION alone.
     region = args.region or os.environ.get("AWS_REGION")
     try:
         stack = Stack(args.stack, boto3.Session(region_name=region))
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         sys.exit(f"the stack {args.stack} can't be examined: {error}")
-    failed = examine(stack, args.token)
-    if not args.token:
+    failed = examine(stack, token)
+    if not token:
         print("        with --token TOKEN (one of the site's bearer tokens) a signed round trip is made, too")
     if failed:
         sys.exit(f"{len(failed)} checks failed")

@@ -13,6 +13,7 @@ os.environ |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "
 
 import boto3  # noqa: E402
 from moto import mock_aws  # noqa: E402
+from moto.cloudformation.models import cloudformation_backends  # noqa: E402
 from stack import GOOD, create  # noqa: E402
 
 import doctor  # noqa: E402  (of deploy/, which `stack` has put on the path)
@@ -56,6 +57,11 @@ def examined(ids, net):
     with contextlib.redirect_stdout(said):
         failed = doctor.examine(doctor.Stack("demo", session()))
     return failed, said.getvalue()
+
+
+def rolled_back(ids, net):
+    (stack,) = cloudformation_backends["123456789012"]["us-east-1"].stacks.values()
+    stack.status = "ROLLBACK_COMPLETE"
 
 
 def off_rule(ids, net):
@@ -157,6 +163,7 @@ def no_preflight(ids, net):
 
 # How to break it, the check that must fail, and what it must name.
 HARMS = [
+    (rolled_back, "the stack is complete", "delete-stack --stack-name demo"),
     (off_rule, "EventBridge's rules", "JobStateRule"),
     (lost_target, "EventBridge's rules", "doesn't lead to the function"),
     (no_cors, "lets browsers", "has no CORS rules"),

@@ -46,6 +46,8 @@ def created():
     (rule,) = s3.get_bucket_cors(Bucket=bucket)["CORSRules"]
     assert rule["AllowedOrigins"] == GOOD["AllowedOrigins"].split(",") and rule["AllowedMethods"] == ["PUT"]
     assert {"ETag", "x-amz-checksum-crc64nvme"} <= set(rule["ExposeHeaders"]) and rule["AllowedHeaders"] == ["*"]
+    (rule,) = s3.get_bucket_cors(Bucket=ids["MediaBucket"])["CORSRules"]
+    assert rule["AllowedOrigins"] == GOOD["AllowedOrigins"].split(",") and rule["AllowedMethods"] == ["GET", "HEAD"]
     (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7} and rule["Status"] == "Enabled"
     for name in (bucket, ids["MediaBucket"]):
@@ -63,6 +65,11 @@ def created():
     role = boto3.client("iam").get_role(RoleName=ids["MediaConvertRole"])["Role"]
     assert env["MEDIA_CONVERT_ROLE"] == role["Arn"]
     assert (function["Runtime"], function["Handler"], function["Timeout"]) == ("provided.al2023", "bootstrap", 300)
+
+    for name in ("UploadBucket", "MediaBucket", "CatalogTable"):
+        kept = cfn.Template(GOOD).resources()[name]
+        # A first creation that fails leaves nothing; whatever else happens, they stay.
+        assert (kept["DeletionPolicy"], kept["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
     table = boto3.client("dynamodb").describe_table(TableName=ids["CatalogTable"])["Table"]
     assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
@@ -188,6 +195,7 @@ def parameters():
         "DomainName": ["https://video.site.example", "video", "video site.example"],
         "AcmCertificateArn": ["arn:aws:acm:eu-west-1:123456789012:certificate/1", "certificate"],
         "CdnPublicKey": ["ssh-rsa AAAA", FULL["CdnPrivateKey"]],
+        "CdnKeySlot": ["c"],
         "CodeBucket": ["Code", "a"],
         "CodeKey": ["edge"],
         "Architecture": ["arm"],
@@ -204,7 +212,12 @@ def parameters():
     refused("not both", GOOD | {"AuthJwksUrl": "https://id.example/keys"})
     refused("CallbackAuthKey", GOOD | {"CallbackUrl": "https://site.example/x", "CallbackStyle": "greloupis"})
     refused("AcmCertificateArn", GOOD | {"DomainName": "video.site.example"})
-    refused("CdnPrivateKey", GOOD | {"CdnPublicKey": FULL["CdnPublicKey"]})
+    domain = {name: FULL[name] for name in ("DomainName", "AcmCertificateArn")}
+    keys = {name: FULL[name] for name in ("CdnPublicKey", "CdnPrivateKey")}
+    refused("need CdnPrivateKey", GOOD | domain | {"CdnPublicKey": FULL["CdnPublicKey"]})
+    refused("needs its public key", GOOD | domain | {"CdnPrivateKey": FULL["CdnPrivateKey"]})
+    refused("needs its public key", GOOD | domain | keys | {"CdnKeySlot": "b"})
+    refused("need DomainName", GOOD | keys)
     secret = refused("AuthJwtSecret", GOOD | {"AuthJwtSecret": "hush"})
     assert "hush" not in secret, "a secret is shown"
     cfn.Template(GOOD), cfn.Template(FULL)
@@ -270,6 +283,11 @@ def delivery():
             behaviors[path]["TrustedKeyGroups"] == ["demo-videokeys"] and "PUT" not in behaviors[path]["AllowedMethods"]
         )
     origins = {origin["Id"]: origin for origin in distribution["Origins"]}
+    # Preflights reach S3 with what it judges them by.
+    for path in ("*.m3u8", "*"):
+        assert behaviors[path]["OriginRequestPolicyId"] == "88a5eaf4-2fd4-4709-b370-b4c650ea3fcf"
+    (rule,) = resources["MediaBucket"]["Properties"]["CorsConfiguration"]["CorsRules"]
+    assert rule["AllowedHeaders"] == cors(resources)["AccessControlAllowHeaders"]["Items"]
     assert "OriginAccessControlId" in origins["media"] and "OriginAccessControlId" not in origins["uploads"]
     (secret,) = origins["api"]["OriginCustomHeaders"]
     env = resources["Edge"]["Properties"]["Environment"]["Variables"]
@@ -278,12 +296,34 @@ def delivery():
     errors = {one["ErrorCode"]: one["ErrorCachingMinTTL"] for one in distribution["CustomErrorResponses"]}
     # The kinds that CloudFront keeps without being asked to, as far as edge and S3 answer with them.
     assert {404, 500, 502, 503, 504} <= set(errors) and set(errors.values()) == {0}
-    cors = resources["DeliveryHeaders"]["Properties"]["ResponseHeadersPolicyConfig"]["CorsConfig"]
-    assert cors["AccessControlAllowOrigins"]["Items"] == FULL["AllowedOrigins"].split(",") and cors["OriginOverride"]
+    origins = cors(resources)["AccessControlAllowOrigins"]["Items"]
+    assert origins == rule["AllowedOrigins"] == FULL["AllowedOrigins"].split(",") and cors(resources)["OriginOverride"]
     for given, scope in ((GOOD, "public"), (FULL, "private")):
         code = cfn.Template(given).resources()["BrowserCache"]["Properties"]["FunctionCode"]
         assert browser_cache(code, "/assets/HLS/a.m3u8") == f"{scope}, max-age=60"
         assert browser_cache(code, "/assets/HLS/a_540_00001.ts") == f"{scope}, max-age=31536000, immutable"
+    key_rotation()
+
+
+def cors(resources):
+    return resources["DeliveryHeaders"]["Properties"]["ResponseHeadersPolicyConfig"]["CorsConfig"]
+
+
+def key_rotation():
+    """A new key stands in the free place beside the old one, whose cookies are still believed, and then alone."""
+    for changes, group, signs in [
+        ({}, ["a"], "a"),
+        ({"CdnPublicKeyB": FULL["CdnPublicKey"], "CdnKeySlot": "b"}, ["a", "b"], "b"),
+        ({"CdnPublicKeyB": FULL["CdnPublicKey"], "CdnKeySlot": "b", "CdnPublicKey": ""}, ["b"], "b"),
+    ]:
+        resources = cfn.Template(FULL | changes).resources()
+        keys = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::CloudFront::PublicKey"]
+        names = {one["PublicKeyConfig"]["Name"] for one in keys}
+        assert len(names) == len(keys) == len(group), "CloudFront wants names of their own"
+        listed = resources["VideoKeys"]["Properties"]["KeyGroupConfig"]["Items"]
+        assert listed == [f"demo-videokey{slot}" for slot in group], listed
+        env = resources["Edge"]["Properties"]["Environment"]["Variables"]
+        assert env["CDN_KEY_PAIR_ID"] == f"demo-videokey{signs}"
 
 
 def browser_cache(code, uri):

@@ -125,8 +125,8 @@ impl Transcoder {
             // So that the log of the job's end leads back to what began it.
             .user_metadata("traceId", log::trace().unwrap_or_else(|| "none".into()))
             .tags("Application", &self.application)
-            // Progress once in this many seconds; STATUS_UPDATE carries it.
-            .status_update_interval("SECONDS_10".into())
+            // Progress once in this many seconds; STATUS_UPDATE carries it. Each costs four writes (docs/scale.md).
+            .status_update_interval("SECONDS_30".into())
             .settings(JobSettings::builder().build())
             .customize()
             // The SDK's settings can't be read from JSON: the real ones are put into the body before it is

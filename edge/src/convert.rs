@@ -28,7 +28,7 @@ pub async fn convert(app: &App, created: Created) -> Result<(), ApiError> {
     let object = ObjectVersion { bucket: created.bucket, key: created.key, etag: created.etag };
     // Something else than the page may have put the object there; then it is nobody's video.
     let mut new = app.entry(&key, "", created.size);
-    new.apply(Change::Uploaded, app.now_ms());
+    new.apply(Change::Uploaded { size: created.size }, app.now_ms());
     let lease = match app.catalog.claim(object, new, app.now_ms()).await? {
         Claim::Done(entry) => return announce(app, *entry).await,
         Claim::Busy => return Err(ApiError::Throttled("another delivery of this object is at work")),

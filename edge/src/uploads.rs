@@ -47,16 +47,27 @@ pub async fn open(
         None => VideoId::random()?,
     };
     let content_type = media_type(&request.content_type);
-    let key = IncomingKey::new(video_id, &request.file_name, content_type);
+    let mut key = IncomingKey::new(video_id, &request.file_name, content_type);
     // Decided; only now touch the catalog and S3, both at once.
     let entry = app.entry(&key, &caller.id, request.size);
     let added = app.catalog.add(entry, app.config.max_open_uploads);
-    let (added, s3_upload) = tokio::join!(added, app.store.open(key.as_str(), content_type));
+    let (added, mut s3_upload) = tokio::join!(added, app.store.open(key.as_str(), content_type));
     let is_new = matches!(added, Ok(Added::New));
     let refusal = match added {
         Ok(Added::New) => None,
         // Somebody may start over with an id of theirs as long as nothing is stored under it.
-        Ok(Added::There(video)) if video.owner == caller.id && video.is_open() => None,
+        Ok(Added::There(video)) if video.owner == caller.id && video.is_open() => {
+            // But a video has one key, so that it has one object at most, whatever the new file is called.
+            let first = video.key.as_deref().and_then(IncomingKey::parse);
+            if let Some(first) = first.filter(|first| *first != key) {
+                if let Ok(s3_upload) = &s3_upload {
+                    let _ = app.store.abort(key.as_str(), s3_upload).await;
+                }
+                s3_upload = app.store.open(first.as_str(), content_type).await;
+                key = first;
+            }
+            None
+        }
         Ok(Added::There(_)) => Some(ApiError::VideoExists),
         Ok(Added::TooMany) => Some(ApiError::TooManyUploads(app.config.max_open_uploads)),
         Err(error) => Some(error.into()),
@@ -184,12 +195,13 @@ pub async fn complete(
     let key = IncomingKey::parse(&session.key).ok_or(ApiError::Internal("a sealed key doesn't parse"))?;
     let video_id = key.video_id().to_string();
     let now = app.now_ms();
-    let video = match app.catalog.change(&video_id, Change::Uploaded, now).await? {
+    let uploaded = Change::Uploaded { size: session.size };
+    let video = match app.catalog.change(&video_id, uploaded.clone(), now).await? {
         Some(video) => video,
         None => {
             // Forgotten meanwhile, by an abort that came too late. The object is there, so the video is.
             let mut entry = app.entry(&key, &session.owner, session.size);
-            entry.apply(Change::Uploaded, now);
+            entry.apply(uploaded, now);
             match app.catalog.add(entry.clone(), u32::MAX).await? {
                 Added::There(entry) => *entry,
                 Added::New | Added::TooMany => entry,

@@ -315,3 +315,21 @@ async fn a_film_of_oblong_pixels_keeps_its_shape() {
     );
     stack.stop().await;
 }
+
+#[tokio::test]
+async fn starting_over_with_another_file_makes_one_object_and_one_job() {
+    let (stack, _data) = stack::start(&[]).await;
+    let api = Api::new(&stack.page);
+    let first = api.open(5, &json!({ "fileName": "a.mp4", "videoId": "mine" })).await;
+    let second = api.open(8, &json!({ "fileName": "b.mov", "videoId": "mine" })).await;
+    assert_eq!(second["key"], first["key"]);
+    let part = api.put(&second["parts"][0], b"no video").await;
+    let (status, done) = api.complete(&second, &json!({ "parts": [part] })).await;
+    assert_eq!((status, &done["video"]["size"]), (StatusCode::OK, &json!(8)), "{done}");
+    let part = api.put(&first["parts"][0], b"hello").await;
+    assert_problem(api.complete(&first, &json!({ "parts": [part] })).await, "video_exists");
+    api.until_final("mine").await;
+    assert_eq!(crate::events::jobs(&stack).await.len(), 1);
+    assert_eq!(api.get("/videos/mine").await.1["size"], 8);
+    stack.stop().await;
+}

@@ -55,8 +55,10 @@ pub struct Outputs {
 /// News about a video.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// All its bytes are stored.
-    Uploaded,
+    /// All its bytes are stored. How many were declared last time, where somebody has started over.
+    Uploaded {
+        size: u64,
+    },
     /// MediaConvert has taken the job. Width and height as people see them.
     JobStarted {
         job_id: String,
@@ -134,7 +136,10 @@ impl Entry {
             self.uploaded_ms.get_or_insert(now_ms);
         }
         match change {
-            Change::Uploaded => self.advance(VideoStatus::Uploaded),
+            Change::Uploaded { size } => {
+                self.size = size;
+                self.advance(VideoStatus::Uploaded);
+            }
             Change::Announced => self.announced = true,
             Change::JobStarted { job_id, duration_ms, width, height } => {
                 self.job_id = Some(job_id);
@@ -175,7 +180,7 @@ impl Entry {
 
     fn is_of_this_job(&self, change: &Change) -> bool {
         let theirs = match change {
-            Change::Uploaded | Change::Announced => None,
+            Change::Uploaded { .. } | Change::Announced => None,
             Change::JobStarted { job_id, .. }
             | Change::Progress { job_id, .. }
             | Change::Finished { job_id, .. }
@@ -210,7 +215,7 @@ mod tests {
         let job = || prop::sample::select(vec!["j1", "j2"]).prop_map(str::to_owned);
         let error = || VideoError { code: "1".into(), message: "no".into() };
         prop_oneof![
-            Just(Change::Uploaded),
+            Just(Change::Uploaded { size: 5 }),
             Just(Change::Announced),
             job().prop_map(|job_id| Change::JobStarted {
                 job_id,

@@ -22,6 +22,10 @@ fn entry(id: &str, owner: &str, created_ms: u64) -> Entry {
     Entry::new(id, owner, 5, created_ms)
 }
 
+fn uploaded() -> Change {
+    Change::Uploaded { size: 5 }
+}
+
 async fn adding_never_overwrites(catalog: &dyn Catalog) {
     assert_eq!(catalog.get("add").await.unwrap(), None);
     assert_eq!(catalog.add(entry("add", "anna", 1), MANY).await.unwrap(), Added::New);
@@ -31,7 +35,7 @@ async fn adding_never_overwrites(catalog: &dyn Catalog) {
 }
 
 async fn changes_follow_the_rules(catalog: &dyn Catalog) {
-    assert_eq!(catalog.change("nobody", Change::Uploaded, 1).await.unwrap(), None);
+    assert_eq!(catalog.change("nobody", uploaded(), 1).await.unwrap(), None);
     catalog.add(entry("change", "anna", 1), MANY).await.unwrap();
     let progress = |percent| Change::Progress { job_id: "j".into(), percent };
     catalog.change("change", progress(40), 2).await.unwrap();
@@ -47,7 +51,7 @@ async fn only_the_unfinished_are_forgotten(catalog: &dyn Catalog) {
     for id in ["forget", "keep"] {
         catalog.add(entry(id, "anna", 1), MANY).await.unwrap();
     }
-    catalog.change("keep", Change::Uploaded, 2).await.unwrap();
+    catalog.change("keep", uploaded(), 2).await.unwrap();
     for id in ["forget", "keep", "never-there"] {
         catalog.forget(id).await.unwrap();
     }
@@ -76,10 +80,10 @@ async fn an_owner_has_so_many_open_at_a_time(catalog: &dyn Catalog) {
     assert_eq!(add("o3", "otto", 3).await, Added::TooMany);
     assert_eq!(catalog.get("o3").await.unwrap(), None);
     assert_eq!(add("p1", "paula", 3).await, Added::New, "others have their own");
-    catalog.change("o1", Change::Uploaded, 4).await.unwrap();
+    catalog.change("o1", uploaded(), 4).await.unwrap();
     assert_eq!(add("o4", "otto", 5).await, Added::New, "one is no longer open");
     let mut stored = entry("o0", "otto", 5);
-    stored.apply(Change::Uploaded, 5);
+    stored.apply(uploaded(), 5);
     assert_eq!(catalog.add(stored, 2).await.unwrap(), Added::New, "what is stored isn't open");
     catalog.forget("o0").await.unwrap();
     assert!(catalog.get("o0").await.unwrap().is_some());
@@ -100,7 +104,7 @@ async fn the_overdue_are_found(catalog: &dyn Catalog) {
         let announced = id != "d5";
         catalog.add(Entry { announced, ..entry(id, "dora", at) }, MANY).await.unwrap();
         if id != "open" {
-            catalog.change(id, Change::Uploaded, at + 1).await.unwrap();
+            catalog.change(id, uploaded(), at + 1).await.unwrap();
         }
     }
     for id in ["d4", "d5"] {
@@ -139,7 +143,7 @@ async fn one_claim_at_a_time(catalog: &dyn Catalog) {
     catalog.release(&lease).await.unwrap();
     let lease = granted(claim(catalog, "c", "1", 1_001).await);
     assert!(lease.again, "given back");
-    catalog.settle(lease, Change::Uploaded, 2_000).await.unwrap();
+    catalog.settle(lease, uploaded(), 2_000).await.unwrap();
     assert!(matches!(claim(catalog, "c", "1", u64::MAX / 4).await, Claim::Done(_)));
 }
 

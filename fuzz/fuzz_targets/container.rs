@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use web::container::Look;
+use uploader_core::container::Look;
 
 // The first byte says how the rest is a file: the whole of it, or the start and the end of a larger one with
 // zeros between; and whether reads come short.

@@ -157,7 +157,7 @@ test("where a token is needed, the page asks for it and goes on", async () => {
 test("every code of the edge and of the uploader has words of its own", async () => {
   const read = (path) => readFile(join(e2e.ROOT, path), "utf8");
   const edge = [...(await read("wire/src/problem.rs")).matchAll(/^ {4}\w+, "(\w+)", "/gm)].map(([, code]) => code);
-  const ours = [...(await read("web/src/error.rs")).matchAll(/pub const \w+: &str = "(\w+)";/g)].map(([, code]) => code);
+  const ours = [...(await read("web/core/src/error.rs")).matchAll(/pub const \w+: &str = "(\w+)";/g)].map(([, code]) => code);
   const face = [...(await read("web/js/index.js")).matchAll(/new UploadError\("(\w+)"/g)].map(([, code]) => code);
   const worker = [...(await read("web/js/worker.js")).matchAll(/code: "(\w+)"/g)].map(([, code]) => code);
   assert.ok(edge.length > 20 && ours.length > 10 && face.length > 0 && worker.length > 0);

@@ -5,8 +5,7 @@
 //! download, so answers are read by hand; the tests below read back each type of `wire`.
 
 use crate::lists::all;
-use crate::machine::{Listing, Session, Stored};
-use crate::parts::Ticket;
+use uploader_core::types::{Listing, Session, Stored, Ticket};
 use wire::{StoredPart, UploadState, VideoStatus};
 
 /// A JSON value, however it was parsed.

@@ -2,10 +2,11 @@
 //! nothing about trying again.
 
 use crate::answers::{self, Glance};
-use crate::error::Failure;
 use crate::host::{Answering, Host};
+use crate::status;
 use crate::values::{number, object};
 use js_sys::Array;
+use uploader_core::error::Failure;
 use wasm_bindgen::JsValue;
 use wire::{CompleteUpload, CompletedPart, OpenUpload};
 
@@ -67,7 +68,7 @@ impl Client {
             if answer.is_ok() || answer.status == 304 {
                 return Ok(answer);
             }
-            Err(Failure::from_edge(answer.status, answers::problem(&answer.json())).after(answer.wish_ms()))
+            Err(status::from_edge(answer.status, answers::problem(&answer.json())).after(answer.wish_ms()))
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The browser's clocks, on a page and in a worker alike.
 
-use crate::machine::Moment;
 use js_sys::{Date, Math};
+use uploader_core::types::Moment;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// Now, by both clocks, and a number drawn.

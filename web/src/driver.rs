@@ -4,13 +4,10 @@
 use crate::answers;
 use crate::client::{self, Client};
 use crate::clock::{self, moment};
-use crate::error::{Failure, Kind, codes};
 use crate::file::File;
 use crate::flights::{Flights, Inbox};
 use crate::host::{self, Asked, Claim, Host};
-use crate::machine::{Command, Event, Machine, Note, Saved, Stage, Stored, Task};
-use crate::pace::{self, Pace};
-use crate::parts::{Receipt, Ticket};
+use crate::status;
 use crate::values::{number, object};
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -18,6 +15,10 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
+use uploader_core::concurrency::{self, Pace};
+use uploader_core::error::{Failure, Kind, codes};
+use uploader_core::machine::Machine;
+use uploader_core::types::{Command, Event, Note, Receipt, Saved, Stage, Stored, Task, Ticket};
 use wasm_bindgen::JsValue;
 use wire::OpenUpload;
 
@@ -272,7 +273,7 @@ impl Driver {
                 other => other?,
             };
             if !answer.is_ok() {
-                return Err(Failure::from_store(answer.status, &answer.text()).after(answer.wish_ms()));
+                return Err(status::from_store(answer.status, &answer.text()).after(answer.wish_ms()));
             }
             let receipt =
                 Receipt { etag: answer.header("etag"), checksum: answer.header("x-amz-checksum-crc64nvme") };
@@ -306,7 +307,9 @@ impl Driver {
             content_type: self.mime.map_or_else(|| self.file.content_type(), String::from),
             last_modified: self.file.last_modified(),
             video_id: self.settings.video_id.clone(),
-            part_size: Some(self.settings.part_size.unwrap_or_else(|| pace::part_size(size, SPEED.get()))),
+            part_size: Some(
+                self.settings.part_size.unwrap_or_else(|| concurrency::part_size(size, SPEED.get())),
+            ),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::driver::{Driver, Settings};
 use crate::file::File;
 use crate::flights::{Inbox, Work};
 use crate::host::{Host, Surroundings};
-use crate::machine::Event;
+use uploader_core::types::Event;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 

@@ -2,14 +2,14 @@
 //! piece of it, whatever the size of a part.
 
 use crate::answers::Json;
-use crate::container::{Look, Media};
-use crate::crc::{self, Crc64};
-use crate::error::Failure;
 use crate::host::Host;
 use crate::values::{number, object};
 use js_sys::Uint8Array;
 use std::ops::Range;
 use std::pin::Pin;
+use uploader_core::container::{Look, Media};
+use uploader_core::crc64::{self, Crc64};
+use uploader_core::error::Failure;
 use wasm_bindgen::{JsCast, JsValue};
 
 /// Taken into this memory at a time, in bytes: stays in the processor's cache.
@@ -76,7 +76,7 @@ impl File {
         for sample in samples {
             hash.take(&sample.await?);
         }
-        let text = |n: u64| crc::to_base64(n);
+        let text = |n: u64| crc64::to_base64(n);
         Ok(text(size) + &text(self.last_modified().unwrap_or(0)) + &text(hash.crc.value()))
     }
 

@@ -2,17 +2,17 @@
 //! later page load needs. Everything said is a plain object that can be cloned, so that it can cross threads.
 
 use crate::answers::Json;
-use crate::container::Media;
-use crate::crc;
-use crate::error::Failure;
 use crate::lists::list_of;
-use crate::machine::{Note, Saved, SavedPart, Stored, Task};
-use crate::progress::Report;
 use crate::values::{number, object, set};
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use uploader_core::container::Media;
+use uploader_core::crc64;
+use uploader_core::error::Failure;
+use uploader_core::progress::Report;
+use uploader_core::types::{Note, Saved, SavedPart, Stored, Task};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -193,7 +193,7 @@ impl Host {
             Note::Part(SavedPart { part, etag, crc }) => object(&[
                 ("part", (*part).into()),
                 ("etag", etag.as_deref().into()),
-                ("crc", crc.map(crc::to_base64).into()),
+                ("crc", crc.map(crc64::to_base64).into()),
             ]),
             Note::Canceled => object(&[("canceled", true.into())]),
             Note::Over => object(&[("over", true.into())]),
@@ -298,7 +298,7 @@ pub fn read(found: &JsValue) -> Option<Claim> {
         Some(SavedPart {
             part: part.count_at("part")?.try_into().ok()?,
             etag: part.text_at("etag"),
-            crc: part.text_at("crc").and_then(|crc| crc::from_base64(&crc)),
+            crc: part.text_at("crc").and_then(|crc| crc64::from_base64(&crc)),
         })
     };
     let saved = Saved {

@@ -1,19 +1,12 @@
 //! The uploader: sends a file in parts straight to S3, from a browser. Here are only the exports, no logic.
 //!
-//! The public modules are pure and run anywhere; `driver` obeys them in a browser with the help of the rest.
+//! The public modules and `uploader_core` are pure and run anywhere; `driver` obeys them in a browser with the help
+//! of the rest.
 
 pub mod answers;
-pub mod backoff;
-pub mod container;
-pub mod crc;
-pub mod error;
 pub mod flights;
 mod lists;
-pub mod machine;
-pub mod pace;
-pub mod parts;
-pub mod progress;
-pub mod watch;
+pub mod status;
 
 #[cfg(target_arch = "wasm32")]
 mod client;

@@ -2,6 +2,7 @@
 //! kilobyte each time in what every page downloads. Pure.
 
 /// All of them.
+#[cfg(target_arch = "wasm32")]
 pub fn list_of<T>(items: impl Iterator<Item = T>) -> Vec<T> {
     let mut list = Vec::new();
     items.for_each(|item| list.push(item));

@@ -1,9 +1,9 @@
 //! Watches a video until it is converted. How often to look is said in `watch.rs`.
 
 use crate::client::{Client, Look};
-use crate::error::{Failure, Kind, codes};
-use crate::{backoff, watch};
 use js_sys::Math;
+use uploader_core::error::{Failure, Kind, codes};
+use uploader_core::{poll_interval, retry};
 use wasm_bindgen::JsValue;
 use wire::VideoStatus;
 
@@ -12,7 +12,7 @@ pub async fn watch(client: Client, video_id: String) -> Result<JsValue, Failure>
     let host = client.host.clone();
     let (mut wait, mut failures, mut percent, mut seen) = (0, 0, None, None);
     loop {
-        wait = watch::next_ms(wait, false);
+        wait = poll_interval::next_ms(wait, false);
         match client.video(&video_id, seen.as_deref()).await {
             Ok(Look::Same) => failures = 0,
             Ok(Look::Video { glance, whole, etag }) => {
@@ -39,7 +39,7 @@ pub async fn watch(client: Client, video_id: String) -> Result<JsValue, Failure>
                         }
                         percent = Some(glance.progress);
                         host.converting(glance.progress);
-                        wait = watch::next_ms(wait, true);
+                        wait = poll_interval::next_ms(wait, true);
                     }
                     VideoStatus::Uploading | VideoStatus::Uploaded | VideoStatus::Converting => {}
                 }
@@ -48,7 +48,7 @@ pub async fn watch(client: Client, video_id: String) -> Result<JsValue, Failure>
             // The video is safe; a look that fails is only late.
             Err(failure) => {
                 failures += 1;
-                wait = wait.max(backoff::wait_ms(failure.kind, failures, failure.wish_ms, Math::random()));
+                wait = wait.max(retry::wait_ms(failure.kind, failures, failure.wish_ms, Math::random()));
             }
         }
         host.sleep(wait).await;

@@ -2,11 +2,10 @@
 //! of its own. Faults are none of its affair: what gets here is treated as the real ones would.
 
 use crate::dice::mix;
-use web::answers::Problem;
-use web::crc;
-use web::error::Failure;
-use web::machine::{Event, Listing, Session, Stored};
-use web::parts::{Receipt, Ticket};
+use uploader_core::crc64;
+use uploader_core::error::{Failure, Kind, codes};
+use uploader_core::types::{Event, Listing, Session, Stored};
+use uploader_core::types::{Receipt, Ticket};
 use wire::{CompleteUpload, ErrorCode, MIN_PART_SIZE, PartPlan, StoredPart, UploadState};
 
 /// Unfinished uploads are thrown away after so many milliseconds.
@@ -131,7 +130,8 @@ impl Cloud {
         let upload = &self.uploads[index];
         let listed = |(part_number, part): (u32, &Option<Part>)| {
             let part = (*part)?;
-            let checksum = (self.habits.checks && self.habits.lists_checks).then(|| crc::to_base64(part.crc));
+            let checksum =
+                (self.habits.checks && self.habits.lists_checks).then(|| crc64::to_base64(part.crc));
             Some(StoredPart { part_number, size: part.len, etag: etag(part), checksum })
         };
         let (state, parts) = match upload.state {
@@ -156,7 +156,7 @@ impl Cloud {
                 .ok_or_else(|| edge(410, ErrorCode::UploadGone))?,
         };
         let object = &self.objects[place];
-        let checksum = self.habits.checks.then(|| crc::to_base64(object.crc));
+        let checksum = self.habits.checks.then(|| crc64::to_base64(object.crc));
         if matches!((&body.checksum, &checksum), (Some(theirs), Some(ours)) if theirs != ours) {
             self.objects.remove(place);
             return Err(edge(409, ErrorCode::ChecksumMismatch));
@@ -184,20 +184,20 @@ impl Cloud {
     pub fn put(&mut self, signed: Signed, crc: u64, len: u64, begun: u64) -> Result<Receipt, Failure> {
         if begun >= signed.expires {
             self.late += 1;
-            return Err(Failure::from_store(403, "<Code>AccessDenied</Code> Request has expired"));
+            return Err(store("AccessDenied"));
         }
         self.expire(signed.upload, begun);
         self.etags += 1;
         let etag_of = if self.habits.etags_repeat { mix(crc ^ len) } else { self.etags };
         let upload = &mut self.uploads[signed.upload];
         if upload.state != State::Open {
-            return Err(Failure::from_store(404, "<Code>NoSuchUpload</Code>"));
+            return Err(store("NoSuchUpload"));
         }
         let part = Part { crc, len, etag: etag_of };
         if let Some(place) = upload.parts.get_mut(signed.part as usize - 1) {
             *place = Some(part);
         }
-        let checksum = self.habits.checks.then(|| crc::to_base64(crc));
+        let checksum = self.habits.checks.then(|| crc64::to_base64(crc));
         Ok(Receipt { etag: Some(etag(part)), checksum })
     }
 
@@ -244,8 +244,8 @@ impl Cloud {
         if parts.iter().map(|part| part.len).sum::<u64>() != self.size {
             return Err(edge(409, ErrorCode::SizeMismatch));
         }
-        let crc = crc::combine(parts.iter().map(|part| (part.crc, part.len)));
-        let checksum = crc::to_base64(crc);
+        let crc = crc64::combine(parts.iter().map(|part| (part.crc, part.len)));
+        let checksum = crc64::to_base64(crc);
         if self.habits.checks
             && self.habits.verifies_whole
             && body.checksum.as_ref().is_some_and(|theirs| *theirs != checksum)
@@ -266,7 +266,7 @@ impl Cloud {
         let key = self.uploads[index].key;
         let place = self.objects.iter().position(|object| object.key == key)?;
         let crc = self.objects[place].crc;
-        let differs = self.habits.checks && checksum.is_some_and(|theirs| *theirs != crc::to_base64(crc));
+        let differs = self.habits.checks && checksum.is_some_and(|theirs| *theirs != crc64::to_base64(crc));
         (!differs).then_some(place)
     }
 
@@ -307,6 +307,26 @@ fn etag(part: Part) -> String {
 
 /// A failure as the edge words it.
 pub fn edge(status: u16, code: ErrorCode) -> Failure {
-    let detail = code.title().into();
-    Failure::from_edge(status, Problem { code: code.as_str().into(), detail, retryable: code.retryable() })
+    let kind = match code {
+        ErrorCode::Unauthorized => Kind::Expired,
+        ErrorCode::Throttled => Kind::Throttled,
+        ErrorCode::UploadGone | ErrorCode::UploadExpired | ErrorCode::BadUpload => Kind::Gone,
+        ErrorCode::PartsMismatch => Kind::Damaged,
+        _ if status >= 500 || code.retryable() => Kind::Server,
+        _ => Kind::Final,
+    };
+    Failure::new(kind, code.as_str(), code.title())
+}
+
+/// A failure of the storage under that code of S3's.
+pub fn store(code: &str) -> Failure {
+    match code {
+        "NoSuchUpload" => Failure::gone(),
+        "RequestTimeout" => Failure::network(),
+        "RequestTimeTooSkewed" => Failure::new(Kind::Clock, codes::CLOCKS_DIFFER, code.to_owned()),
+        "AccessDenied" => Failure::new(Kind::Expired, codes::STORAGE_REFUSED, code.to_owned()),
+        "SlowDown" => Failure::new(Kind::Throttled, codes::THROTTLED, code.to_owned()),
+        "InsufficientStorage" => Failure::new(Kind::NoSpace, codes::NO_SPACE, code.to_owned()),
+        _ => Failure::storage_unavailable(),
+    }
 }

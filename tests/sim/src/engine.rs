@@ -1,8 +1,9 @@
 //! What a world drives: the machine, or a broken one that shows whether the judge is awake.
 
-use web::machine::{Command, Event, Machine, Moment, Saved};
-use web::pace::Pace;
-use web::progress::Report;
+use uploader_core::concurrency::Pace;
+use uploader_core::machine::Machine;
+use uploader_core::progress::Report;
+use uploader_core::types::{Command, Event, Moment, Saved};
 use wire::PartPlan;
 
 /// A machine as its driver sees it.

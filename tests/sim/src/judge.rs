@@ -2,10 +2,10 @@
 //! to it, and knows the truth about both.
 
 use std::fmt;
-use web::crc;
-use web::error::{Failure, Kind, codes};
-use web::machine::{Command, Event, Note, Task};
-use web::progress::Report;
+use uploader_core::crc64;
+use uploader_core::error::{Failure, Kind, codes};
+use uploader_core::progress::Report;
+use uploader_core::types::{Command, Event, Note, Task};
 use wire::{PartPlan, StoredPart, UploadState};
 
 /// What can be broken.
@@ -131,7 +131,7 @@ impl Judge {
             }
             Event::Landed { part, receipt, .. } => {
                 let checksum = receipt.checksum.as_ref();
-                if self.checks && checksum.is_some_and(|theirs| *theirs != crc::to_base64(truth(*part))) {
+                if self.checks && checksum.is_some_and(|theirs| *theirs != crc64::to_base64(truth(*part))) {
                     self.allow(*part);
                 }
             }
@@ -148,8 +148,8 @@ impl Judge {
             let known = theirs.checksum.as_ref();
             let fits = match fresh {
                 // What a list alone proves need not be sent again.
-                true => self.checks && known.is_some_and(|theirs| *theirs == crc::to_base64(truth(part))),
-                false => !self.checks || known.is_none_or(|theirs| *theirs == crc::to_base64(truth(part))),
+                true => self.checks && known.is_some_and(|theirs| *theirs == crc64::to_base64(truth(part))),
+                false => !self.checks || known.is_none_or(|theirs| *theirs == crc64::to_base64(truth(part))),
             };
             if let Some(right) = right.get_mut(part as usize) {
                 *right = fits && theirs.size == plan.len(part);

@@ -1,11 +1,11 @@
 //! What is under way between the browser and the other side, and what fate each request meets.
 
-use crate::cloud::{Signed, edge};
+use crate::cloud::{Signed, edge, store};
 use crate::dice::Dice;
 use crate::weather::Odds;
 use std::collections::VecDeque;
-use web::error::Failure;
-use web::machine::{Command, Task};
+use uploader_core::error::Failure;
+use uploader_core::types::{Command, Task};
 use wire::ErrorCode;
 
 /// Decided when a request begins.
@@ -43,20 +43,20 @@ impl Fate {
     }
 
     fn at_the_store(dice: &mut Dice, odds: &Odds) -> Self {
-        let refused = |status, body| Self::Refused(Failure::from_store(status, body));
+        let refused = |code| Self::Refused(store(code));
         if dice.hits(odds.slow_down) {
-            let failure = Failure::from_store(503, "<Code>SlowDown</Code>");
+            let failure = store("SlowDown");
             return Self::Refused(failure.after(odds.wish_ms));
         }
         if dice.hits(odds.store_error) {
             return match dice.below(3) {
-                0 => refused(400, "<Code>RequestTimeout</Code>"),
-                1 => refused(507, ""),
-                _ => refused(500, "<Code>InternalError</Code>"),
+                0 => refused("RequestTimeout"),
+                1 => refused("InsufficientStorage"),
+                _ => refused("InternalError"),
             };
         }
         if dice.hits(odds.store_refusal) {
-            return refused(403, "<Code>AccessDenied</Code>");
+            return refused("AccessDenied");
         }
         if dice.hits(odds.store_denial) {
             return Self::Denied;

@@ -3,9 +3,10 @@
 use crate::engine::{Engine, Make, Recipe};
 use crate::judge::Rule;
 use std::collections::VecDeque;
-use web::machine::{Command, Event, Machine, Moment, Note, SavedPart, Stored, Task};
-use web::parts::{Receipt, Ticket};
-use web::progress::Report;
+use uploader_core::machine::Machine;
+use uploader_core::progress::Report;
+use uploader_core::types::{Command, Event, Moment, Note, SavedPart, Stored, Task};
+use uploader_core::types::{Receipt, Ticket};
 use wire::{CompleteUpload, PartPlan};
 
 /// A name, its maker, and the rule that it breaks.

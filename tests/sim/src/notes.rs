@@ -1,6 +1,6 @@
 //! What a page writes down for a later load of it; a killed tab loses the last lines.
 
-use web::machine::{Note, Saved};
+use uploader_core::types::{Note, Saved};
 
 /// What is older than this, in milliseconds, is truly written.
 const SETTLED_MS: u64 = 5_000;

@@ -14,8 +14,8 @@ use crate::line::{Fate, Line};
 use crate::notes::Notes;
 use crate::weather::{Deed, Weather};
 use std::collections::BinaryHeap;
-use web::error::Failure;
-use web::machine::{Command, Event, Moment, Stored, Task};
+use uploader_core::error::Failure;
+use uploader_core::types::{Command, Event, Moment, Stored, Task};
 
 /// 1970 is so long ago, in milliseconds.
 const EPOCH_MS: u64 = 1_700_000_000_000;

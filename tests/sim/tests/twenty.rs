@@ -12,10 +12,11 @@ use sim::engine::shipped;
 use sim::line::Fate;
 use sim::weather::{Deed, Weather};
 use sim::world::{Run, World};
-use web::error::{Failure, codes};
-use web::machine::{Command, Event, Machine, Moment, Session, Task};
-use web::pace::Pace;
-use web::parts::Ticket;
+use uploader_core::concurrency::Pace;
+use uploader_core::error::{Failure, codes};
+use uploader_core::machine::Machine;
+use uploader_core::types::Ticket;
+use uploader_core::types::{Command, Event, Moment, Session, Task};
 use wire::{ErrorCode, PartPlan};
 
 const SECOND: u64 = 1_000;

@@ -4,8 +4,8 @@ use futures_channel::oneshot;
 use js_sys::{Array, Function, Object, Reflect, Uint8Array};
 use std::cell::RefCell;
 use std::rc::Rc;
+use uploader_core::crc64::{crc64, to_base64};
 use wasm_bindgen::prelude::*;
-use web::crc::{crc64, to_base64};
 use web::{Run, Surroundings};
 use web_sys::Blob;
 

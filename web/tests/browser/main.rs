@@ -8,9 +8,9 @@ mod house;
 
 use house::{MIB, Outcome, SIZE, Sent, Setting, bytes, get, inspect, number, send, start, text};
 use js_sys::Reflect;
+use uploader_core::crc64::{crc64, to_base64};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
-use web::crc::{crc64, to_base64};
 
 wasm_bindgen_test_configure!(run_in_browser);
 

@@ -6,8 +6,8 @@ use crate::engine::Recipe;
 use crate::heap::Happening;
 use crate::judge::{Judge, Rule, Verdict, hold};
 use crate::weather::Deed;
-use web::error::Failure;
-use web::machine::{Event, Task};
+use uploader_core::error::Failure;
+use uploader_core::types::{Event, Task};
 use wire::PartPlan;
 
 impl World {

@@ -5,8 +5,8 @@ use crate::cloud::Cloud;
 use crate::heap::Happening;
 use crate::judge::{Rule, Verdict, hold};
 use crate::line::{Fate, Request};
-use web::error::Failure;
-use web::machine::{Command, Note, Task};
+use uploader_core::error::Failure;
+use uploader_core::types::{Command, Note, Task};
 use wire::PartPlan;
 
 impl World {

@@ -1,12 +1,12 @@
 //! The way of one request: through the browser's queue, over the line, to the other side and back.
 
 use super::World;
-use crate::cloud::Reply;
+use crate::cloud::{Reply, store};
 use crate::heap::Happening;
 use crate::judge::Verdict;
 use crate::line::{Fate, Stage};
-use web::error::Failure;
-use web::machine::{Command, Event, Task};
+use uploader_core::error::Failure;
+use uploader_core::types::{Command, Event, Task};
 
 impl World {
     pub(super) fn start(&mut self, id: usize) -> Verdict {
@@ -87,7 +87,7 @@ impl World {
             (Fate::Refused(failure), _) => Err(failure.clone()),
             (Fate::Denied, _) => {
                 self.causes.gone += 1;
-                Err(Failure::from_store(404, "<Code>NoSuchUpload</Code>"))
+                Err(store("NoSuchUpload"))
             }
             (_, Task::Put(_)) => self.store(id),
             _ => self.edge(id),
@@ -110,13 +110,13 @@ impl World {
         let (signed, len, begun) = (request.signed, request.len, request.begun);
         let mut crc = request.crc;
         if self.t < self.skewed_until {
-            return Err(Failure::from_store(403, "<Code>RequestTimeTooSkewed</Code>"));
+            return Err(store("RequestTimeTooSkewed"));
         }
         if self.t < self.store_down_until {
-            return Err(Failure::from_store(500, ""));
+            return Err(store("InternalError"));
         }
         if busy {
-            return Err(Failure::from_store(503, "<Code>SlowDown</Code>"));
+            return Err(store("SlowDown"));
         }
         // A change on the way that nobody could notice isn't made.
         if matches!(request.fate, Fate::Flipped) && self.weather.checks && self.weather.habits.checks {

@@ -270,7 +270,6 @@ pub fn part_size(size: u64, speed: f64) -> u64 {
 }
 
 #[cfg(test)]
-#[cfg(not(target_arch = "wasm32"))]
 mod tests {
     use super::*;
     use wire::PartPlan;

@@ -1,38 +1,11 @@
 //! One part: its state, its signed URL, and what the storage said of it. Pure.
 
-use crate::crc;
-use crate::machine::{Moment, SavedPart};
+use crate::crc64;
+use crate::types::{Moment, Receipt, SavedPart, Ticket};
 use wire::StoredPart;
 
 /// A URL this close to its end, in milliseconds, is not used any more; of short lives a quarter.
 const MARGIN_MS: u64 = 15_000;
-
-/// A signed URL for one part.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Ticket {
-    pub part: u32,
-    pub url: String,
-    /// Headers that must go with the `PUT`, as JSON: an object of texts.
-    pub headers: String,
-    /// How long it may be used from its signing on, in milliseconds; absent if unknown. A span, not a time:
-    /// the server's clock and ours need not agree.
-    pub life_ms: Option<u64>,
-}
-
-/// A signed URL is a secret.
-impl std::fmt::Debug for Ticket {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ticket").field("part", &self.part).finish_non_exhaustive()
-    }
-}
-
-/// What the storage answered to a part; either is absent where CORS hides it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Receipt {
-    pub etag: Option<String>,
-    /// CRC64NVME in base64.
-    pub checksum: Option<String>,
-}
 
 #[derive(Debug, Default)]
 pub enum State {
@@ -101,7 +74,7 @@ pub enum Verdict {
 /// Whether a stored part's checksum is that of the file's; one of them unknown says nothing against it.
 pub fn fits(ours: Option<u64>, theirs: &Option<String>) -> bool {
     match (ours, theirs) {
-        (Some(crc), Some(checksum)) => *checksum == crc::to_base64(crc),
+        (Some(crc), Some(checksum)) => *checksum == crc64::to_base64(crc),
         (None, _) | (_, None) => true,
     }
 }
@@ -111,7 +84,7 @@ pub fn fits(ours: Option<u64>, theirs: &Option<String>) -> bool {
 /// Where the storage tells no checksum, the ETag tells that it is the part whose CRC was written down.
 pub fn claim(theirs: StoredPart, saved: Option<&SavedPart>, hashing: bool) -> Option<Receipt> {
     let ours = saved.filter(|saved| saved.etag.as_ref() == Some(&theirs.etag));
-    let checksum = theirs.checksum.or_else(|| ours?.crc.map(crc::to_base64));
+    let checksum = theirs.checksum.or_else(|| ours?.crc.map(crc64::to_base64));
     let can_compare = if hashing { checksum.is_some() } else { ours.is_some() };
     can_compare.then_some(Receipt { etag: Some(theirs.etag), checksum })
 }

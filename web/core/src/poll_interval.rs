@@ -11,7 +11,6 @@ pub fn next_ms(last_ms: u32, moved: bool) -> u32 {
 }
 
 #[cfg(test)]
-#[cfg(not(target_arch = "wasm32"))]
 mod tests {
     use super::*;
 

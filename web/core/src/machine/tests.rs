@@ -9,9 +9,9 @@ mod sending;
 mod waiting;
 
 use super::*;
-use crate::crc::{crc64, to_base64};
+use crate::crc64::{crc64, to_base64};
 use crate::error::{Kind, codes};
-use crate::parts::{Receipt, Ticket};
+use crate::types::{Listing, Note, Receipt, SavedPart, Session, Stored, Ticket};
 use wire::{MIB, StoredPart, UploadState};
 
 const SECOND: u64 = 1_000;
@@ -191,7 +191,7 @@ impl World {
     }
 
     fn whole(&self) -> String {
-        to_base64(crate::crc::combine((1..=self.parts).map(|part| (crc_of(part), PART))))
+        to_base64(crate::crc64::combine((1..=self.parts).map(|part| (crc_of(part), PART))))
     }
 }
 

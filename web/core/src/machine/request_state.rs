@@ -1,13 +1,7 @@
 //! One call to the edge: not needed, due, under way, or waiting for its next try. Pure.
 
-use super::Moment;
-use crate::parts::patience_ends;
-
-/// How long any call but completion may take, in milliseconds.
-pub const PATIENCE_MS: u64 = 60_000;
-/// Completing is the storage's longest work, in milliseconds. It can be asked for again at any time, so this
-/// is how long a lost answer goes unnoticed, not how long S3 may take.
-pub const COMPLETION_MS: u64 = 180_000;
+use crate::timeout::{PATIENCE_MS, patience_ends};
+use crate::types::Moment;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
@@ -111,7 +105,6 @@ impl Call {
 }
 
 #[cfg(test)]
-#[cfg(not(target_arch = "wasm32"))]
 mod tests {
     use super::*;
 

@@ -1,9 +1,9 @@
 //! What the machine makes of good news, and how it ends.
 
 use super::{COMPLETION_MS, Call, FORGIVEN_WRONG, Machine, PATIENCE_MS, Phase};
-use super::{Command, Listing, Moment, Note, SavedPart, Session, Stored, Task};
 use crate::error::{Failure, codes};
-use crate::parts::{Parts, Ticket, Verdict};
+use crate::parts::{Parts, Verdict};
+use crate::types::{Command, Listing, Moment, Note, SavedPart, Session, Stored, Task, Ticket};
 use wire::{PartPlan, UploadState};
 
 impl Machine {
@@ -152,7 +152,7 @@ impl Machine {
 
     pub(super) fn completed(&mut self, stored: Stored) {
         let Phase::Completing { parts, .. } = &self.phase else { return };
-        let ours = parts.checksum().map(crate::crc::to_base64);
+        let ours = parts.checksum().map(crate::crc64::to_base64);
         let both = ours.is_some() && stored.checksum.is_some();
         let outcome = if stored.size != self.size {
             Err(Failure::last(codes::SIZE_MISMATCH, "The stored file has another size than the file sent."))

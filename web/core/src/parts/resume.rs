@@ -1,10 +1,9 @@
 //! What the storage and an earlier page load say of the parts, and what is told of them at the end. Pure.
 
-use super::slot::{self, Slot, State};
-use super::{Parts, Receipt, index};
-use crate::crc;
-use crate::lists::{all, list_of};
-use crate::machine::{Listing, SavedPart};
+use super::part_state::{self, Slot, State};
+use super::{Parts, index};
+use crate::crc64;
+use crate::types::{Listing, Receipt, SavedPart};
 use wire::{CompletedPart, PartPlan, StoredPart, UploadState};
 
 impl Parts {
@@ -12,19 +11,19 @@ impl Parts {
     /// stored parts count once their CRC is found to be the file's; what can't be compared is sent again.
     pub fn resumed(plan: PartPlan, hashing: bool, listing: Listing, saved: Vec<SavedPart>) -> Self {
         let mut parts = Self::new(plan, hashing);
-        let mut etags: Vec<Option<SavedPart>> = list_of(parts.slots.iter().map(|_| None));
+        let mut etags: Vec<Option<SavedPart>> = vec![None; parts.slots.len()];
         for part in saved {
             if let Some(place) = index(part.part).and_then(|index| etags.get_mut(index)) {
                 *place = Some(part);
             }
         }
         let whole = listing.state == UploadState::Completed;
-        let mut receipts: Vec<Option<Receipt>> = list_of(parts.slots.iter().map(|_| None));
+        let mut receipts: Vec<Option<Receipt>> = vec![None; parts.slots.len()];
         for theirs in listing.parts {
             let Some(place) = index(theirs.part_number) else { continue };
             let (Some(slot), Some(saved)) = (receipts.get_mut(place), etags.get(place)) else { continue };
             if theirs.size == plan.len(theirs.part_number) {
-                *slot = slot::claim(theirs, saved.as_ref(), hashing);
+                *slot = part_state::claim(theirs, saved.as_ref(), hashing);
             }
         }
         if whole {
@@ -63,7 +62,7 @@ impl Parts {
     /// once their bytes are read anew; answers which ones.
     pub fn listed(&mut self, list: Vec<StoredPart>) -> Vec<u32> {
         let plan = self.plan;
-        let mut theirs: Vec<Option<StoredPart>> = list_of(self.slots.iter().map(|_| None));
+        let mut theirs: Vec<Option<StoredPart>> = vec![None; self.slots.len()];
         for part in list {
             if let Some(place) = index(part.part_number).and_then(|index| theirs.get_mut(index)) {
                 *place = Some(part);
@@ -72,8 +71,9 @@ impl Parts {
         let mut wrong = Vec::new();
         for ((part, slot), theirs) in (1..).zip(&mut self.slots).zip(theirs) {
             let State::Stored(receipt) = &mut slot.state else { continue };
-            let sound =
-                |theirs: &StoredPart| theirs.size == plan.len(part) && slot::fits(slot.crc, &theirs.checksum);
+            let sound = |theirs: &StoredPart| {
+                theirs.size == plan.len(part) && part_state::fits(slot.crc, &theirs.checksum)
+            };
             match theirs.filter(sound) {
                 Some(theirs) => {
                     receipt.etag = Some(theirs.etag);
@@ -100,7 +100,7 @@ impl Parts {
                 checksum: receipt.checksum.clone(),
             })
         };
-        list_of((1..).zip(&self.slots).filter_map(part))
+        (1..).zip(&self.slots).filter_map(part).collect()
     }
 
     /// What is known of a part that a later page load will want to know.
@@ -112,12 +112,13 @@ impl Parts {
 
     /// The same of all parts.
     pub fn all_saved(&self) -> Vec<SavedPart> {
-        list_of((1..=self.plan.part_count()).filter_map(|part| self.saved(part)))
+        (1..=self.plan.part_count()).filter_map(|part| self.saved(part)).collect()
     }
 
     /// The whole file's CRC64NVME; absent until all parts are hashed.
     pub fn checksum(&self) -> Option<u64> {
-        let pieces = all((1..).zip(&self.slots).map(|(part, slot)| Some((slot.crc?, self.plan.len(part)))));
-        Some(crc::combine(pieces?))
+        let pieces: Option<Vec<_>> =
+            (1..).zip(&self.slots).map(|(part, slot)| Some((slot.crc?, self.plan.len(part)))).collect();
+        Some(crc64::combine(pieces?))
     }
 }

@@ -1,5 +1,4 @@
 //! What the look says of real files, beside what ffprobe says. Makes them with ffmpeg.
-#![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 use serde_json::Value;
@@ -7,7 +6,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use web::container::{Look, Media};
+use uploader_core::container::{Look, Media};
 
 const PICTURES: [&str; 4] = ["-f", "lavfi", "-i", "testsrc2=duration=1:size=192x108:rate=25"];
 const SOUND: [&str; 4] = ["-f", "lavfi", "-i", "sine=duration=1"];

@@ -1,8 +1,9 @@
 //! What the machine does when something fails, is silent for too long, or the network comes and goes.
 
-use super::{Call, Command, Machine, Moment, Note, OFFLINE_TRY_MS, PATIENCE_MS, Phase, SLEPT_MS, Task};
-use crate::backoff::{self, Patience};
-use crate::error::{Failure, Kind, codes};
+use super::{Call, Machine, OFFLINE_TRY_MS, PATIENCE_MS, Phase, SLEPT_MS};
+use crate::error::{Failure, Kind};
+use crate::retry::{self, Patience};
+use crate::types::{Command, Moment, Note, Task};
 
 /// So often is an abort tried: the upload is over all the same, a later page load tries again, and in the end
 /// the bucket's rules remove the rest.
@@ -45,7 +46,7 @@ impl Machine {
         if self.ends_otherwise(task, &failure, tries) {
             return;
         }
-        let ms = backoff::wait_ms(failure.kind, tries, failure.wish_ms, at.chance);
+        let ms = retry::wait_ms(failure.kind, tries, failure.wish_ms, at.chance);
         self.again(task, at.now + u64::from(ms));
         self.commands.push(Command::Tell { task, tries, ms, why: failure.clone() });
         self.count(task, failure, at);
@@ -101,7 +102,7 @@ impl Machine {
         }
         self.drop_flights();
         let mut call = Call::due(PATIENCE_MS);
-        let ms = backoff::wait_ms(Kind::Server, self.budget.looks() + 1, 0, at.chance);
+        let ms = retry::wait_ms(Kind::Server, self.budget.looks() + 1, 0, at.chance);
         call.wait(at.now + u64::from(ms));
         self.phase = Phase::Listing { parts, call };
     }
@@ -129,7 +130,7 @@ impl Machine {
         match failure.kind {
             _ if task == Task::Open => self.finish(Err(failure)),
             // The edge says that it isn't.
-            Kind::Gone => self.leave(Err(Failure::from_store(500, ""))),
+            Kind::Gone => self.leave(Err(Failure::storage_unavailable())),
             Kind::Network
             | Kind::Stalled
             | Kind::Throttled
@@ -212,9 +213,4 @@ impl Machine {
             Phase::Leaving { .. } | Phase::Aborting { .. } | Phase::Over => {}
         }
     }
-}
-
-/// Codes of the edge's that mean: that upload is no more.
-pub fn is_gone(code: &str) -> bool {
-    matches!(code, codes::UPLOAD_GONE | "upload_expired" | "bad_upload")
 }

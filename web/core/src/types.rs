@@ -1,7 +1,6 @@
 //! What the machine and its driver say to each other; nothing that acts.
 
 use crate::error::Failure;
-use crate::parts::{Receipt, Ticket};
 use wire::{CompleteUpload, StoredPart, UploadState};
 
 /// Something that is asked for, and can fail and be tried again.
@@ -77,6 +76,33 @@ pub enum Event {
     Online(bool),
     Paused(bool),
     Canceled,
+}
+
+/// A signed URL for one part.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Ticket {
+    pub part: u32,
+    pub url: String,
+    /// Headers that must go with the `PUT`, as JSON: an object of texts.
+    pub headers: String,
+    /// How long it may be used from its signing on, in milliseconds; absent if unknown. A span, not a time:
+    /// the server's clock and ours need not agree.
+    pub life_ms: Option<u64>,
+}
+
+/// A signed URL is a secret.
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ticket").field("part", &self.part).finish_non_exhaustive()
+    }
+}
+
+/// What the storage answered to a part; either is absent where CORS hides it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    pub etag: Option<String>,
+    /// CRC64NVME in base64.
+    pub checksum: Option<String>,
 }
 
 /// What the edge opened.

@@ -14,7 +14,6 @@ mod mp4;
 mod ogg;
 mod real;
 #[cfg(test)]
-#[cfg(not(target_arch = "wasm32"))]
 mod tests;
 mod ts;
 

@@ -1,15 +1,15 @@
 //! The parts of one upload and where each stands: which to send next, which need a signed URL, which has
 //! stalled, and whether what is stored is what was sent. Pure.
 
-mod records;
-mod slot;
+mod part_state;
+mod resume;
 
-pub use slot::{Receipt, Ticket, Verdict};
+pub use part_state::Verdict;
 
-use crate::lists::list_of;
-use crate::machine::Moment;
-use crate::pace::CONNECTIONS;
-use slot::{Slot, State};
+use crate::concurrency::CONNECTIONS;
+use crate::timeout::patience_ends;
+use crate::types::{Moment, Receipt, Ticket};
+use part_state::{Slot, State};
 use wire::PartPlan;
 
 /// A part may take so long, in milliseconds, until it begins to move …
@@ -19,9 +19,6 @@ const START_MS: u64 = 60_000;
 const QUEUED_MS: u64 = 120_000;
 /// However slow the line is and often a part has stalled, a silence this long, in milliseconds, is one.
 const LONGEST_SILENCE_MS: u64 = 300_000;
-/// After a sleep or a change of network, connections are believed for so long, in milliseconds.
-const DOUBT_MS: u64 = 10_000;
-
 /// All parts of one upload.
 #[derive(Debug)]
 pub struct Parts {
@@ -50,8 +47,8 @@ impl Parts {
         Self {
             plan,
             hashing,
-            slots: list_of((0..plan.part_count()).map(|_| Slot::default())),
-            queue: list_of(1..=plan.part_count()),
+            slots: (0..plan.part_count()).map(|_| Slot::default()).collect(),
+            queue: (1..=plan.part_count()).collect(),
             waiting: Vec::new(),
             flying: Vec::new(),
             unhashed: Vec::new(),
@@ -110,7 +107,7 @@ impl Parts {
         if !self.queue.iter().take(enough).any(|part| lacks(&part)) {
             return Vec::new();
         }
-        list_of(self.queue.iter().take(ahead).filter(lacks).copied())
+        self.queue.iter().take(ahead).filter(lacks).copied().collect()
     }
 
     /// Keeps signed URLs that were asked for at `asked`; says whether any of them is of use.
@@ -220,7 +217,7 @@ impl Parts {
             return Verdict::Changed;
         }
         let State::Claimed(receipt) = &mut slot.state else { return self.judge(part) };
-        if slot::fits(Some(crc), &receipt.checksum) {
+        if part_state::fits(Some(crc), &receipt.checksum) {
             slot.state = State::Stored(std::mem::take(receipt));
             self.stored += 1;
             return Verdict::Stored;
@@ -234,7 +231,7 @@ impl Parts {
         let hashing = self.hashing;
         let Some(slot) = self.slot(part) else { return Verdict::Open };
         let State::Landed(receipt) = &mut slot.state else { return Verdict::Open };
-        if !slot::fits(slot.crc, &receipt.checksum) {
+        if !part_state::fits(slot.crc, &receipt.checksum) {
             return Verdict::Damaged;
         }
         if hashing && slot.crc.is_none() {
@@ -268,7 +265,7 @@ impl Parts {
     /// All that is under way is dropped, and comes again; answers which parts that are.
     pub fn ground(&mut self) -> Vec<u32> {
         let grounded: Vec<u32> =
-            list_of((1..=self.plan.part_count()).filter(|part| self.is_under_way(*part)));
+            (1..=self.plan.part_count()).filter(|part| self.is_under_way(*part)).collect();
         for part in grounded.iter().rev() {
             if let Some(slot) = self.slot(*part) {
                 slot.state = State::Todo;
@@ -333,14 +330,6 @@ impl Parts {
     /// A part's URL, if it has one that lasts.
     fn ticket(&self, part: u32, at: Moment) -> Option<&Ticket> {
         self.slots.get(index(part)?)?.ticket(at)
-    }
-}
-
-/// When the patience with what is silent `since` then ends: after a doubt it isn't believed for long.
-pub fn patience_ends(since: u64, patience_ms: u64, doubted: Option<u64>) -> u64 {
-    match doubted {
-        Some(doubted) if doubted >= since => (doubted + DOUBT_MS).min(since + patience_ms),
-        _ => since + patience_ms,
     }
 }
 

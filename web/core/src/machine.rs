@@ -3,20 +3,18 @@
 //! Call [`Machine::poll`] until `None`, obey each command, report back with [`Machine::handle`]; poll again
 //! at [`Machine::wakeup`] if nothing happens before. After [`Command::Finish`] it is over.
 
-mod call;
-mod failing;
-mod news;
-mod words;
+mod on_failure;
+mod on_success;
+mod request_state;
 
-pub use failing::is_gone;
-pub use words::{Command, Event, Listing, Moment, Note, Saved, SavedPart, Session, Stage, Stored, Task};
-
-use crate::backoff::Budget;
+use crate::concurrency::Pace;
 use crate::error::Failure;
-use crate::pace::Pace;
 use crate::parts::Parts;
 use crate::progress::{Progress, Report};
-use call::{COMPLETION_MS, Call, PATIENCE_MS};
+use crate::retry::Budget;
+use crate::timeout::{COMPLETION_MS, PATIENCE_MS};
+use crate::types::{Command, Event, Moment, Saved, Stage, Task};
+use request_state::Call;
 use wire::{CompleteUpload, PartPlan};
 
 /// The wall clock running ahead of the other by this much, in milliseconds, tells of a sleep.
@@ -164,7 +162,7 @@ impl Machine {
                 call.take(at).then_some(Command::List)
             }
             Phase::Completing { parts, call } => call.take(at).then(|| {
-                let checksum = parts.checksum().map(crate::crc::to_base64);
+                let checksum = parts.checksum().map(crate::crc64::to_base64);
                 Command::Complete(CompleteUpload { parts: parts.completed(), checksum })
             }),
             Phase::Leaving { .. } | Phase::Over => None,
@@ -304,5 +302,4 @@ fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 }
 
 #[cfg(test)]
-#[cfg(not(target_arch = "wasm32"))]
 mod tests;

@@ -209,7 +209,6 @@ fn multiply(a: u64, b: u64) -> u64 {
 }
 
 #[cfg(test)]
-#[cfg(not(target_arch = "wasm32"))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

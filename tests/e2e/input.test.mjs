@@ -35,7 +35,7 @@ async function failure(path, name) {
   const card = e2e.cardOf(page, name);
   await e2e.reaches(card, "failed");
   const said = await card.innerText();
-  const news = await page.locator("#news").textContent();
+  const news = await page.locator("#announcements").textContent();
   assert.ok(news.startsWith(`${name}: `), "who can't see the card is told, too");
   page.assertQuiet();
   await page.context().close();
@@ -87,7 +87,7 @@ test("a failed video says why in the list and behind its link", async () => {
   const { videos } = await system.api("/videos");
   const { videoId, error } = videos.find((video) => video.status === "failed");
   const page = await e2e.openPage(browser, `${system.url}#v=${videoId}`);
-  await page.locator("#watch-note", { hasText: sentence(error) }).waitFor();
+  await page.locator("#player-note", { hasText: sentence(error) }).waitFor();
   await page.keyboard.press("Escape");
   await page.locator(".video[data-state=failed]", { hasText: sentence(error) }).first().waitFor();
   assert.equal(new URL(page.url()).hash, "");

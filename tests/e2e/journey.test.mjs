@@ -43,12 +43,12 @@ async function journey(path, name, { prepare } = {}) {
   for (const url of urls) assert.equal((await fetch(url)).status, 200, url);
 
   await e2e.playsPast(page, card, 3);
-  const pictures = await page.locator("#watch-thumbnails img").evaluateAll((all) =>
+  const pictures = await page.locator("#player-thumbnails img").evaluateAll((all) =>
     Promise.all(all.map((picture) => picture.decode().then(() => picture.naturalWidth > 0))),
   );
   assert.equal(pictures.length, video.urls.thumbnails.length);
   assert.ok(pictures.length > 0 && pictures.every(Boolean), "thumbnails decode");
-  const offered = await page.locator("#watch-links a").evaluateAll((all) => all.map((link) => link.href));
+  const offered = await page.locator("#player-links a").evaluateAll((all) => all.map((link) => link.href));
   assert.deepEqual(offered, Object.values(video.urls.mp4));
   page.assertQuiet();
   return { page, video };

@@ -5,7 +5,7 @@ import { createHmac } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { hasWords } from "../../www/js/words.js";
+import { hasMessage } from "../../www/js/messages.js";
 import * as e2e from "./support.mjs";
 
 let browser;
@@ -69,11 +69,11 @@ test("older videos come a page at a time, and a link opens one", async () => {
   assert.deepEqual(links, opened.map(({ videoId }) => `#v=${videoId}`).reverse());
 
   await page.locator(".video > a").first().click();
-  await page.locator("dialog[open] #watch-note", { hasText: "Not all of it has been uploaded yet" }).waitFor();
+  await page.locator("dialog[open] #player-note", { hasText: "Not all of it has been uploaded yet" }).waitFor();
   await page.goBack();
   await page.locator("dialog[open]").waitFor({ state: "hidden" });
   await page.goto(`${system.url}#v=nothing-of-that-name`);
-  await page.locator("#watch-note", { hasText: "There is no such video." }).waitFor();
+  await page.locator("#player-note", { hasText: "There is no such video." }).waitFor();
   for (const { upload } of opened) await fetch(`${system.endpoints.api}/uploads/${upload}`, { method: "DELETE" });
   page.assertQuiet();
   await page.context().close();
@@ -110,7 +110,7 @@ test("a conversion that is put aside goes on in the list", async () => {
   assert.equal(await page.locator(".card").count(), 0);
   const listed = page.locator(".video").filter({ has: page.locator('.name[title="aside.mp4"]') });
   await listed.and(page.locator("[data-state=ready]")).waitFor();
-  await listed.locator(".slot.pictured").waitFor();
+  await listed.locator(".preview.has-image").waitFor();
   page.assertQuiet();
   await page.context().close();
 });
@@ -132,7 +132,7 @@ test("where a token is needed, the page asks for it and goes on", async () => {
     await field.press("Enter");
     // Refused: it asks again, with an empty field.
     await page.waitForFunction(() => {
-      const field = document.querySelector("dialog[open] #access-token");
+      const field = document.querySelector("dialog[open] #auth-token");
       return field?.value === "" && sessionStorage.length > 0;
     });
     await field.fill(token(secret, "ada"));
@@ -145,9 +145,9 @@ test("where a token is needed, the page asks for it and goes on", async () => {
     await page.context().close();
 
     const stranger = await e2e.openPage(browser, `${guarded.url}#v=${videoId}`, {
-      prepare: (page) => page.addInitScript((token) => sessionStorage.setItem("greloupis.access", token), token(secret, "bob")),
+      prepare: (page) => page.addInitScript((token) => sessionStorage.setItem("greloupis.token", token), token(secret, "bob")),
     });
-    await stranger.locator("#watch-note", { hasText: "There is no such video." }).waitFor();
+    await stranger.locator("#player-note", { hasText: "There is no such video." }).waitFor();
     await stranger.context().close();
   } finally {
     await guarded.stop();
@@ -163,5 +163,5 @@ test("every code of the edge and of the uploader has words of its own", async ()
   assert.ok(edge.length > 20 && ours.length > 10 && face.length > 0 && worker.length > 0);
   // Canceling is no error to whoever did it.
   const codes = new Set([...edge, ...ours, ...face, ...worker].filter((code) => code !== "canceled"));
-  assert.deepEqual([...codes].filter((code) => !hasWords(code)), []);
+  assert.deepEqual([...codes].filter((code) => !hasMessage(code)), []);
 });

@@ -93,7 +93,7 @@ try {
     const chooser = work.waitForEvent("filechooser");
     await work.getByRole("button", { name: "Continue" }).click();
     await (await chooser).setFiles(files.noon.path);
-    await work.locator(".told", { hasText: "another file" }).waitFor();
+    await work.locator(".note", { hasText: "another file" }).waitFor();
     await shoot(work, `another-${screen}`);
     await e2e.drop(work, [files.sunset, files.night]);
     await e2e.throttle(work, 0);

@@ -1,14 +1,25 @@
-/** Calls to the edge about videos. Sending files is the uploader's. */
+/** Requests to the edge about videos. Uploads are made by `@greloupis/uploader`. */
 
-import * as access from "./access.js";
+import { getToken, requestToken } from "./auth.js";
+
+/**
+ * @typedef {import("@greloupis/uploader").Video} Video
+ * @typedef {{ videos: Video[], cursor?: string }} VideoPage
+ * @typedef {{ etag?: string, signal?: AbortSignal }} RequestOptions
+ */
 
 export const ENDPOINT = "/api";
 
-const FIRST_WAIT = 1000;
-const LONGEST_WAIT = 5000;
+const MIN_POLL_INTERVAL_MS = 1000;
+const MAX_POLL_INTERVAL_MS = 5000;
+const POLL_BACKOFF_FACTOR = 1.5;
 
-/** A refusal of the API, or `network` when there was no answer. `code` is stable, `message` one sentence. */
+/** An error reply of the API, or `network` when there was no reply. `code` is stable, `message` one sentence. */
 export class ApiError extends Error {
+  /**
+   * @param {string} code
+   * @param {string} message
+   */
   constructor(code, message) {
     super(message);
     this.name = "ApiError";
@@ -16,68 +27,103 @@ export class ApiError extends Error {
   }
 }
 
+/**
+ * @param {string} path
+ * @param {RequestOptions} [options]
+ * @returns {Promise<Response>}
+ */
 async function get(path, { etag, signal } = {}) {
   for (;;) {
-    const sent = access.token();
+    const token = getToken();
+    /** @type {Record<string, string>} */
     const headers = {};
-    if (sent) headers.authorization = `Bearer ${sent}`;
+    if (token) headers.authorization = `Bearer ${token}`;
     if (etag) headers["if-none-match"] = etag;
-    let answer;
+    let response;
     try {
-      // What the browser's own cache thinks of it doesn't matter: the ETag is sent by hand.
-      answer = await fetch(ENDPOINT + path, { headers, signal, cache: "no-store" });
+      // The browser cache is bypassed because the ETag is sent explicitly.
+      response = await fetch(ENDPOINT + path, { headers, signal, cache: "no-store" });
     } catch (error) {
       if (signal?.aborted) throw error;
       throw new ApiError("network", "The server can't be reached.");
     }
-    if (answer.ok || answer.status === 304) return answer;
-    if (answer.status === 401 && (await access.ask(sent))) continue;
-    const problem = await answer.json().catch(() => ({}));
-    throw new ApiError(problem.code ?? "internal", problem.detail ?? `The server answered ${answer.status}.`);
+    if (response.ok || response.status === 304) return response;
+    if (response.status === 401 && (await requestToken(token))) continue;
+    const problem = await response.json().catch(() => ({}));
+    throw new ApiError(problem.code ?? "internal", problem.detail ?? `The server answered ${response.status}.`);
   }
 }
 
-/** One page of the caller's videos, newest first: `{ videos, cursor? }`. */
-export async function listVideos({ limit, cursor } = {}) {
+/**
+ * One page of the caller's videos, newest first.
+ *
+ * @param {{ limit: number, cursor?: string }} options
+ * @returns {Promise<VideoPage>}
+ */
+export async function listVideos({ limit, cursor }) {
   const query = new URLSearchParams({ limit: String(limit) });
   if (cursor) query.set("cursor", cursor);
   return (await get(`/videos?${query}`)).json();
 }
 
+/**
+ * @param {string} id
+ * @param {RequestOptions} [options]
+ * @returns {Promise<Video>}
+ */
 export async function getVideo(id, options) {
   return (await get(`/videos/${encodeURIComponent(id)}`, options)).json();
 }
 
+/** @param {Video} video */
 export const isFinal = (video) => ["ready", "failed", "canceled"].includes(video.status);
 
 /**
- * Calls `changed(video)` now and at each change until the video is final or `signal` aborts. Asks every
- * second at first, then ever less until something moves; a server that is away is asked again.
+ * Calls `onChange(video)` now and at each change until the video is final or `signal` aborts. The interval grows
+ * from 1 s to 5 s while nothing changes. Network and internal errors are retried; any other is thrown.
+ *
+ * @param {string} id
+ * @param {(video: Video) => void} onChange
+ * @param {AbortSignal} signal
  */
-export async function follow(id, changed, signal) {
+export async function pollVideo(id, onChange, signal) {
+  /** @type {string | undefined} */
   let etag;
-  let wait = FIRST_WAIT;
+  let intervalMs = MIN_POLL_INTERVAL_MS;
   while (!signal.aborted) {
     try {
-      const answer = await get(`/videos/${encodeURIComponent(id)}`, { etag, signal });
-      if (answer.status !== 304) {
-        etag = answer.headers.get("etag") ?? undefined;
-        const video = await answer.json();
+      const response = await get(`/videos/${encodeURIComponent(id)}`, { etag, signal });
+      if (response.status !== 304) {
+        etag = response.headers.get("etag") ?? undefined;
+        /** @type {Video} */
+        const video = await response.json();
         if (signal.aborted) return;
-        changed(video);
+        onChange(video);
         if (isFinal(video)) return;
-        wait = FIRST_WAIT;
+        intervalMs = MIN_POLL_INTERVAL_MS;
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (error.code !== "network" && error.code !== "internal") throw error;
+      if (!isRetryable(error)) throw error;
     }
-    await pause(wait, signal);
-    wait = Math.min(LONGEST_WAIT, wait * 1.5);
+    await sleep(intervalMs, signal);
+    intervalMs = Math.min(MAX_POLL_INTERVAL_MS, intervalMs * POLL_BACKOFF_FACTOR);
   }
 }
 
-function pause(ms, signal) {
+/** @param {unknown} error */
+function isRetryable(error) {
+  return error instanceof ApiError && (error.code === "network" || error.code === "internal");
+}
+
+/**
+ * Resolves after `ms` milliseconds or when `signal` aborts.
+ *
+ * @param {number} ms
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>}
+ */
+function sleep(ms, signal) {
   return new Promise((resolve) => {
     const timer = setTimeout(done, ms);
     function done() {

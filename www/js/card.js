@@ -1,16 +1,56 @@
-/** One upload on the page, from a chosen file to a video that plays. How bytes travel is the uploader's business. */
+/** The card of one upload, from the chosen file to the finished video. */
 
 import { upload } from "@greloupis/uploader";
-import * as access from "./access.js";
 import { ENDPOINT, getVideo } from "./api.js";
-import { announce, downloads, el, fromTemplate, icon, showName, showPicture } from "./dom.js";
-import { remember } from "./names.js";
-import { bytes, bytesOf, clock, facts, left, problem, reason, shape } from "./words.js";
+import { getToken, requestToken } from "./auth.js";
+import { announce, createElement, downloadLinks, fromTemplate, setIcon, showImage, showName } from "./dom.js";
+import {
+  formatBytes,
+  formatBytesOf,
+  formatDuration,
+  formatMediaInfo,
+  formatTimeLeft,
+  formatVideoInfo,
+} from "./format.js";
+import { conversionError, describeError } from "./messages.js";
+import { rememberName } from "./video_names.js";
 
-// Numbers that change faster than this can't be read; the bar itself follows each event.
-const READABLE_MS = 250;
+/**
+ * @typedef {import("@greloupis/uploader").Upload} Upload
+ * @typedef {import("@greloupis/uploader").UploadError} UploadError
+ * @typedef {import("@greloupis/uploader").UploadEvent} UploadEvent
+ * @typedef {import("@greloupis/uploader").UploadState} UploadState
+ * @typedef {import("@greloupis/uploader").Video} Video
+ * @typedef {Extract<UploadEvent, { type: "progress" }>} ProgressEvent
+ * @typedef {UploadState | "queued"} CardState
+ * @typedef {{ onRestart: () => void, onPauseChange: () => void, onRemove: () => void }} Callbacks
+ * @typedef {{
+ *   preview: HTMLAnchorElement,
+ *   icon: SVGUseElement,
+ *   percent: HTMLElement,
+ *   duration: HTMLElement,
+ *   name: HTMLElement,
+ *   pause: HTMLButtonElement,
+ *   pauseIcon: SVGUseElement,
+ *   close: HTMLButtonElement,
+ *   bar: HTMLProgressElement,
+ *   state: HTMLElement,
+ *   detail: HTMLElement,
+ *   mediaInfo: HTMLElement,
+ *   links: HTMLElement,
+ *   retry: HTMLButtonElement,
+ * }} Parts
+ */
 
-/** What a card calls each of its states, and its closing button in it. */
+// The progress text changes at most this often, to stay readable; the bar follows each event.
+const TEXT_INTERVAL_MS = 250;
+
+/**
+ * The label of each state, and the labels of the close and pause buttons in it. Without `pause`, the pause button is
+ * hidden.
+ *
+ * @type {Record<CardState, { label: string, close: string, pause?: string }>}
+ */
 const STATES = {
   queued: { label: "Waiting for its turn", close: "Cancel" },
   starting: { label: "Starting", close: "Cancel", pause: "Pause" },
@@ -26,243 +66,296 @@ const STATES = {
   canceled: { label: "Canceled", close: "Remove" },
 };
 
-const UNSENT = ["queued", "starting", "uploading", "paused", "waiting", "finishing"];
+const UNSENT_STATES = ["queued", "starting", "uploading", "paused", "waiting", "finishing"];
+const FINAL_STATES = ["ready", "failed", "canceled"];
 
 export class Card {
   #file;
   #handle;
+  /** @type {CardState | undefined} */
   #state;
-  #run;
+  /** @type {Upload | undefined} */
+  #upload;
   #parts;
-  #readAt = 0;
-  #moved;
-  #stored;
-  #tell;
+  #textUpdatedMs = 0;
+  /** @type {ProgressEvent | undefined} */
+  #lastProgress;
+  #storedText = "";
+  #callbacks;
 
   /**
-   * With its handle, a file is found again after a reload. `restart()` is asked when the file is to be sent
-   * again, `paused()` when it pauses or goes on, `dropped()` when the card is to go.
+   * With a handle, the file can be read again after a reload. `onRestart()` requests another send,
+   * `onPauseChange()` reports a pause or its end, `onRemove()` requests the card's removal.
+   *
+   * @param {File} file
+   * @param {FileSystemFileHandle | undefined} handle
+   * @param {Callbacks} callbacks
    */
-  constructor(file, handle, tell) {
+  constructor(file, handle, callbacks) {
+    /** @type {{ root: HTMLElement, parts: Parts }} */
     const { root, parts } = fromTemplate("card");
     this.root = root;
     this.#file = file;
     this.#handle = handle;
     this.#parts = parts;
-    this.#tell = tell;
+    this.#callbacks = callbacks;
     showName(parts.name, file.name);
-    parts.pause.addEventListener("click", () => this.#pause());
+    parts.pause.addEventListener("click", () => this.#togglePause());
     parts.close.addEventListener("click", () => this.#close());
-    parts.again.addEventListener("click", () => this.#tell.restart());
-    this.wait();
+    parts.retry.addEventListener("click", () => this.#callbacks.onRestart());
+    this.reset();
   }
 
-  /** The video's id once the file is stored. */
+  /**
+   * The video's id once the file is stored.
+   *
+   * @type {string | undefined}
+   */
   videoId;
 
-  /** Whether leaving the page now would lose bytes. */
-  get unsent() {
-    return UNSENT.includes(this.#state);
+  /** Whether leaving the page now would interrupt the upload. */
+  get isUnsent() {
+    return UNSENT_STATES.includes(this.#state ?? "");
   }
 
-  get queued() {
+  get isQueued() {
     return this.#state === "queued";
   }
 
-  get paused() {
+  get isPaused() {
     return this.#state === "paused";
   }
 
-  isOf({ size, lastModified }) {
+  /** @param {{ size: number, lastModified: number }} file */
+  matches({ size, lastModified }) {
     return this.#file.size === size && this.#file.lastModified === lastModified;
   }
 
-  /** Back to the start, as one that nothing has been done for. */
-  wait() {
-    this.#to("queued");
-    this.#moved = undefined;
-    this.#bar(0);
-    this.#say(bytes(this.#file.size));
+  /** Returns to the queued state without progress. */
+  reset() {
+    this.#setState("queued");
+    this.#lastProgress = undefined;
+    this.#setBar(0);
+    this.#setDetail(formatBytes(this.#file.size));
   }
 
-  /** Sends the file; resolves when the way is free for another, however that came. */
+  /** Sends the file; resolves when the next upload may start, whether this one was stored or failed. */
   async send() {
-    const token = access.token();
-    const run = upload(this.#handle ?? this.#file, { endpoint: ENDPOINT, token: () => access.token() || undefined });
-    this.#run = run;
-    this.#to("starting");
-    const heard = this.#listen(run);
+    const token = getToken();
+    const run = upload(this.#handle ?? this.#file, { endpoint: ENDPOINT, token: () => getToken() || undefined });
+    this.#upload = run;
+    this.#setState("starting");
+    const eventsHandled = this.#handleEvents(run);
     try {
       const { videoId } = await run.done;
       this.videoId = videoId;
-      remember(videoId, this.#file.name);
-    } catch (error) {
-      await heard;
-      // The form can stay open for long; meanwhile others shall go on.
+      rememberName(videoId, this.#file.name);
+    } catch (cause) {
+      const error = /** @type {UploadError} */ (cause);
+      await eventsHandled;
+      // Not awaited: the token dialog can stay open for long while other uploads go on.
       if (error.code === "unauthorized") this.#authorize(token, error);
-      else this.#fail(error);
+      else this.#showFailure(error);
       return;
     }
-    // Events wait to be read; the end must not overtake them.
-    heard.then(() => run.ready).then((video) => this.#ready(video), (error) => this.#lost(error));
+    // Events already queued are handled before the final state.
+    eventsHandled
+      .then(() => run.ready)
+      .then(
+        (video) => this.#showReady(video),
+        (error) => this.#onConversionLost(error),
+      );
   }
 
-  async #authorize(refused, error) {
-    if (await access.ask(refused)) this.#tell.restart();
-    else this.#fail(error);
+  /**
+   * @param {string} rejectedToken
+   * @param {UploadError} error
+   */
+  async #authorize(rejectedToken, error) {
+    if (await requestToken(rejectedToken)) this.#callbacks.onRestart();
+    else this.#showFailure(error);
   }
 
-  async #listen(run) {
+  /** @param {Upload} run */
+  async #handleEvents(run) {
     for await (const event of run) {
-      if (event.type === "state" && event.state in STATES) this.#enter(event.state);
-      else if (event.type === "media") this.#parts.shape.textContent = shape(event);
-      else if (event.type === "poster") this.#picture(event.image);
-      else if (event.type === "progress") this.#progress(event);
-      else if (event.type === "converting") this.#converting(event.percent);
+      if (event.type === "state" && event.state in STATES) this.#onState(event.state);
+      else if (event.type === "media") this.#parts.mediaInfo.textContent = formatMediaInfo(event);
+      else if (event.type === "poster") this.#showPoster(event.image);
+      else if (event.type === "progress") this.#onProgress(event);
+      else if (event.type === "converting") this.#showConversion(event.percent);
       else if (event.type === "retry" && this.#state === "uploading") {
-        this.#say("The connection is troubled; trying again by itself");
+        this.#setDetail("Connection problems; retrying automatically");
       }
     }
   }
 
-  /** States that the end brings are entered with what belongs to them, by `#ready` and `#fail`. */
-  #enter(state) {
-    if (["ready", "failed", "canceled"].includes(state)) return;
-    this.#to(state);
-    if (state === "finishing") this.#say("Comparing checksums");
+  /**
+   * Final states are set by `#showReady` and `#showFailure`, together with their content.
+   *
+   * @param {UploadState} state
+   */
+  #onState(state) {
+    if (FINAL_STATES.includes(state)) return;
+    this.#setState(state);
+    if (state === "finishing") this.#setDetail("Comparing checksums");
     else if (state === "uploaded" || state === "unverified") {
-      this.#stored = `${bytes(this.#file.size)} stored${state === "uploaded" ? "" : ", though not compared"}`;
-      this.#converting(0);
-    }
-    else this.#sayMoved();
+      const suffix = state === "uploaded" ? "" : ", though not compared";
+      this.#storedText = `${formatBytes(this.#file.size)} stored${suffix}`;
+      this.#showConversion(0);
+    } else this.#showProgressText();
   }
 
-  #picture(image) {
+  /** @param {Blob} image */
+  #showPoster(image) {
     const url = URL.createObjectURL(image);
-    showPicture(this.#parts.slot, url).finally(() => URL.revokeObjectURL(url));
+    showImage(this.#parts.preview, url).finally(() => URL.revokeObjectURL(url));
   }
 
-  #progress(event) {
-    this.#moved = event;
-    if (!["uploading", "paused", "waiting"].includes(this.#state)) return;
-    this.#bar(event.sent / event.total);
-    const now = performance.now();
-    if (now - this.#readAt < READABLE_MS) return;
-    this.#readAt = now;
-    this.#sayMoved();
+  /** @param {ProgressEvent} event */
+  #onProgress(event) {
+    this.#lastProgress = event;
+    if (!["uploading", "paused", "waiting"].includes(this.#state ?? "")) return;
+    this.#setBar(event.sent / event.total);
+    const nowMs = performance.now();
+    if (nowMs - this.#textUpdatedMs < TEXT_INTERVAL_MS) return;
+    this.#textUpdatedMs = nowMs;
+    this.#showProgressText();
   }
 
-  /** How far it is, as it is said in this state. */
-  #sayMoved() {
-    const waits = this.#state === "waiting" ? "goes on by itself" : "";
-    if (!this.#moved) return waits && this.#say(waits);
-    const { sent, total, bytesPerSecond, etaSeconds } = this.#moved;
-    const moves = this.#state === "uploading" && bytesPerSecond > 0;
-    const how = moves ? [`${bytes(bytesPerSecond)}/s`, left(etaSeconds)] : [waits];
-    this.#say(bytesOf(sent, total), ...how.filter(Boolean));
+  /** Bytes sent, with speed and remaining time while the upload is running. */
+  #showProgressText() {
+    const waiting = this.#state === "waiting" ? "goes on by itself" : "";
+    if (!this.#lastProgress) {
+      if (waiting) this.#setDetail(waiting);
+      return;
+    }
+    const { sent, total, bytesPerSecond, etaSeconds } = this.#lastProgress;
+    const running = this.#state === "uploading" && bytesPerSecond > 0;
+    const items = running ? [`${formatBytes(bytesPerSecond)}/s`, formatTimeLeft(etaSeconds)] : [waiting];
+    this.#setDetail(formatBytesOf(sent, total), ...items.filter(Boolean));
   }
 
-  #converting(percent) {
-    this.#bar(percent / 100);
-    this.#say(this.#stored, "you may leave");
+  /** @param {number} percent */
+  #showConversion(percent) {
+    this.#setBar(percent / 100);
+    this.#setDetail(this.#storedText, "you may leave");
   }
 
-  #ready(video) {
-    this.#to("ready");
-    const { slot, duration, links } = this.#parts;
-    const { poster, mp4 } = video.urls;
+  /** @param {Video} video */
+  #showReady(video) {
+    this.#setState("ready");
+    const { preview, duration, links, icon } = this.#parts;
+    const { poster, mp4 = {} } = video.urls ?? {};
     const address = `#v=${video.videoId}`;
-    slot.href = address;
-    if (poster) showPicture(slot, poster);
-    icon(this.#parts.icon, "play");
-    this.#parts.icon.parentElement.classList.add("solid");
-    duration.textContent = clock(video.durationMs ?? 0);
+    preview.href = address;
+    if (poster) showImage(preview, poster);
+    setIcon(icon, "play");
+    icon.parentElement?.classList.add("solid");
+    duration.textContent = formatDuration(video.durationMs ?? 0);
     duration.hidden = !video.durationMs;
-    this.#say(facts(video));
-    const watch = el("a", { className: "button primary small", href: address, textContent: "Watch" });
-    links.replaceChildren(watch, downloads(mp4));
+    this.#setDetail(formatVideoInfo(video));
+    const watch = createElement("a", { className: "button primary small", href: address, textContent: "Watch" });
+    links.replaceChildren(watch, downloadLinks(mp4));
     links.hidden = false;
   }
 
-  /** The file is stored but there will be no video, or nobody knows. */
-  #lost(error) {
-    if (error.code.startsWith("conversion_")) this.#fail(error);
-    // Sending again would be wrong. The list asks for itself, and for a new access token if need be.
-    else if (this.root.isConnected) this.#tell.dropped();
+  /**
+   * The file is stored, but its conversion failed or can't be followed.
+   *
+   * @param {UploadError} error
+   */
+  #onConversionLost(error) {
+    if (error.code.startsWith("conversion_")) this.#showFailure(error);
+    // The file is stored, so it isn't sent again. The video list polls on, with a new access token if necessary.
+    else if (this.root.isConnected) this.#callbacks.onRemove();
   }
 
-  async #fail(error) {
+  /** @param {{ code: string, message: string }} error */
+  async #showFailure(error) {
     if (error.code === "canceled") {
-      this.#to("canceled");
-      this.#say("Nothing of it was kept");
+      this.#setState("canceled");
+      this.#setDetail("Nothing of it was kept");
       return;
     }
-    const { what, next, again } = problem(error);
+    const { summary, advice, retryable } = describeError(error);
     let small = error.code;
-    if (error.code === "conversion_failed") {
-      // MediaConvert's number and sentence are the video's.
-      small = reason(await getVideo(this.videoId).catch(() => undefined)) || error.message;
+    if (error.code === "conversion_failed" && this.videoId) {
+      // The video has MediaConvert's own code and message.
+      small = conversionError(await getVideo(this.videoId).catch(() => undefined)) || error.message;
     }
-    this.#to("failed", what);
-    this.#parts.again.hidden = !again;
-    this.#parts.state.textContent = what;
-    this.#parts.detail.replaceChildren(next, " ", el("span", { className: "code", textContent: small }));
+    this.#setState("failed", summary);
+    this.#parts.retry.hidden = !retryable;
+    this.#parts.state.textContent = summary;
+    this.#parts.detail.replaceChildren(advice, " ", createElement("span", { className: "code", textContent: small }));
   }
 
-  #pause() {
-    if (this.#state === "paused") this.#run.resume();
-    else this.#run.pause();
+  #togglePause() {
+    if (this.isPaused) this.#upload?.resume();
+    else this.#upload?.pause();
   }
 
   #close() {
-    if (this.queued) return this.#fail({ code: "canceled" });
-    if (this.unsent) return this.#run.cancel();
-    this.#tell.dropped();
-    this.#run?.cancel();
+    if (this.isQueued) return this.#showFailure({ code: "canceled", message: "" });
+    if (this.isUnsent) return this.#upload?.cancel();
+    this.#callbacks.onRemove();
+    this.#upload?.cancel();
   }
 
-  #to(state, news = STATES[state].label) {
+  /**
+   * @param {CardState} state
+   * @param {string} [announcement]
+   */
+  #setState(state, announcement = STATES[state].label) {
     if (this.#state === state) return;
-    const pausing = state === "paused" || this.paused;
+    const pauseChanged = state === "paused" || this.isPaused;
     this.#state = state;
-    const { close, again, bar, links, pause, shape } = this.#parts;
+    const { close, retry, bar, links, mediaInfo } = this.#parts;
     const { label } = STATES[state];
-    const done = state === "ready" || state === "failed" || state === "canceled";
+    const final = FINAL_STATES.includes(state);
     this.root.dataset.state = state;
     this.#parts.state.textContent = label;
-    bar.hidden = done;
+    bar.hidden = final;
     bar.setAttribute("aria-label", label);
     links.hidden = true;
-    shape.hidden = done;
-    again.hidden = state !== "failed" && state !== "canceled";
-    icon(this.#parts.icon, state === "failed" ? "alert" : "film");
-    this.#name(close, STATES[state].close);
-    this.#namePause(pause, STATES[state].pause);
-    this.#readAt = 0;
-    if (state !== "queued" && state !== "starting") announce(`${this.#file.name}: ${news}`);
-    if (pausing) this.#tell.paused();
+    mediaInfo.hidden = final;
+    retry.hidden = state !== "failed" && state !== "canceled";
+    setIcon(this.#parts.icon, state === "failed" ? "alert" : "film");
+    this.#labelButton(close, STATES[state].close);
+    this.#labelPauseButton(STATES[state].pause);
+    this.#textUpdatedMs = 0;
+    if (state !== "queued" && state !== "starting") announce(`${this.#file.name}: ${announcement}`);
+    if (pauseChanged) this.#callbacks.onPauseChange();
   }
 
-  #name(button, what) {
-    button.setAttribute("aria-label", `${what}: ${this.#file.name}`);
-    button.title = what;
+  /**
+   * @param {HTMLButtonElement} button
+   * @param {string} label
+   */
+  #labelButton(button, label) {
+    button.setAttribute("aria-label", `${label}: ${this.#file.name}`);
+    button.title = label;
   }
 
-  #namePause(button, what) {
-    // Who has just pressed it must not be left nowhere.
-    if (!what && document.activeElement === button) this.#parts.close.focus();
-    button.hidden = !what;
-    if (!what) return;
-    this.#name(button, what);
-    icon(this.#parts.pauseIcon, what === "Resume" ? "resume" : "pause");
+  /** @param {string | undefined} label `undefined` hides the button. */
+  #labelPauseButton(label) {
+    const button = this.#parts.pause;
+    // Hiding a focused element loses the focus.
+    if (!label && document.activeElement === button) this.#parts.close.focus();
+    button.hidden = !label;
+    if (!label) return;
+    this.#labelButton(button, label);
+    setIcon(this.#parts.pauseIcon, label === "Resume" ? "resume" : "pause");
   }
 
-  #bar(share) {
-    this.#parts.bar.value = share;
-    this.#parts.percent.textContent = `${Math.floor(share * 100)} %`;
+  /** @param {number} fraction */
+  #setBar(fraction) {
+    this.#parts.bar.value = fraction;
+    this.#parts.percent.textContent = `${Math.floor(fraction * 100)} %`;
   }
 
-  #say(...pieces) {
-    this.#parts.detail.textContent = pieces.join(" · ");
+  /** @param {string[]} items */
+  #setDetail(...items) {
+    this.#parts.detail.textContent = items.join(" · ");
   }
 }

@@ -1,74 +1,138 @@
-/** Small helpers over the document: templates, names, news. No state and no network. */
+/** DOM helpers: elements by id, templates, file names, previews, announcements. No state and no network. */
 
-export const byId = (id) => document.getElementById(id);
-
-/** A copy of a template: its root, and its parts by their `data-part`. */
-export function fromTemplate(id) {
-  const root = byId(id).content.firstElementChild.cloneNode(true);
-  const parts = {};
-  for (const part of root.querySelectorAll("[data-part]")) parts[part.dataset.part] = part;
-  return { root, parts };
+/**
+ * @param {string} id
+ * @returns {HTMLElement}
+ */
+export function elementById(id) {
+  return typedElementById(id, HTMLElement);
 }
 
-export function el(tag, properties = {}, ...children) {
+/** @param {string} id */
+export const buttonById = (id) => typedElementById(id, HTMLButtonElement);
+
+/** @param {string} id */
+export const dialogById = (id) => typedElementById(id, HTMLDialogElement);
+
+/** @param {string} id */
+export const inputById = (id) => typedElementById(id, HTMLInputElement);
+
+/** @param {string} id */
+export const videoById = (id) => typedElementById(id, HTMLVideoElement);
+
+/**
+ * @template {Element} T
+ * @param {string} id
+ * @param {new () => T} type
+ * @returns {T}
+ */
+function typedElementById(id, type) {
+  const element = document.getElementById(id);
+  if (!(element instanceof type)) throw new TypeError(`#${id} isn't a ${type.name}`);
+  return element;
+}
+
+/**
+ * A copy of a template: its root element, and its parts by their `data-part`.
+ *
+ * @template {Record<string, Element>} Parts
+ * @param {string} id
+ * @returns {{ root: HTMLElement, parts: Parts }}
+ */
+export function fromTemplate(id) {
+  const { content } = typedElementById(id, HTMLTemplateElement);
+  const root = /** @type {HTMLElement} */ (content.firstElementChild?.cloneNode(true));
+  /** @type {Record<string, Element>} */
+  const parts = {};
+  for (const part of root.querySelectorAll("[data-part]")) parts[part.getAttribute("data-part") ?? ""] = part;
+  return { root, parts: /** @type {Parts} */ (parts) };
+}
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Partial<HTMLElementTagNameMap[Tag]>} [properties]
+ * @param {(Node | string)[]} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function createElement(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...children);
   return element;
 }
 
-export const icon = (use, name) => use.setAttribute("href", `#icon-${name}`);
+/**
+ * @param {Element} use
+ * @param {string} name
+ */
+export const setIcon = (use, name) => use.setAttribute("href", `#icon-${name}`);
 
-const TAIL = 10;
-const letters = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+const NAME_TAIL_LENGTH = 10;
+const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
 /**
- * Shows a file's name on one line. A long one loses its middle, so that its ending stays readable;
- * the text itself stays whole for search, copying and screen readers.
+ * Shows a file name on one line. A long name is elided in the middle by CSS, so that its extension stays visible;
+ * the text itself stays complete for search, copying and screen readers.
+ *
+ * @param {HTMLElement} element
+ * @param {string} name
  */
 export function showName(element, name) {
-  const all = Array.from(letters.segment(name), (part) => part.segment);
-  const cut = Math.max(0, all.length - TAIL);
+  const segments = Array.from(graphemes.segment(name), ({ segment }) => segment);
+  const tailStart = Math.max(0, segments.length - NAME_TAIL_LENGTH);
   element.replaceChildren(
-    el("span", { className: "name-head", textContent: all.slice(0, cut).join("") }),
-    el("span", { className: "name-tail", textContent: all.slice(cut).join("") }),
+    createElement("span", { className: "name-head", textContent: segments.slice(0, tailStart).join("") }),
+    createElement("span", { className: "name-tail", textContent: segments.slice(tailStart).join("") }),
   );
   element.title = name;
 }
 
 /**
- * Puts a picture into a slot once it has loaded, in place of an earlier one; a broken one leaves the slot as it
- * is. Resolves when either is known.
+ * Loads an image into a preview, replacing an earlier one. If it can't be loaded, the preview stays unchanged.
+ * Resolves in both cases.
+ *
+ * @param {Element} preview
+ * @param {string} url
+ * @returns {Promise<void>}
  */
-export function showPicture(slot, url) {
-  const earlier = slot.querySelectorAll("img");
-  const picture = el("img", { alt: "", decoding: "async", loading: "lazy" });
-  return new Promise((known) => {
-    picture.addEventListener("load", () => {
-      slot.classList.add("pictured");
+export function showImage(preview, url) {
+  const earlier = preview.querySelectorAll("img");
+  const image = createElement("img", { alt: "", decoding: "async", loading: "lazy" });
+  return new Promise((resolve) => {
+    image.addEventListener("load", () => {
+      preview.classList.add("has-image");
       for (const other of earlier) other.remove();
-      known();
+      resolve();
     });
-    picture.addEventListener("error", () => {
-      picture.remove();
-      known();
+    image.addEventListener("error", () => {
+      image.remove();
+      resolve();
     });
-    picture.src = url;
-    slot.prepend(picture);
+    image.src = url;
+    preview.prepend(image);
   });
 }
 
-/** Tells a change to those who listen to the page. */
-export function announce(sentence) {
-  byId("news").textContent = sentence;
+/**
+ * Announces a change to screen readers.
+ *
+ * @param {string} message
+ */
+export function announce(message) {
+  elementById("announcements").textContent = message;
 }
 
-/** Links to the MP4 files by their heights, smallest first. */
-export function downloads(mp4) {
-  const byHeight = Object.entries(mp4).sort(([a], [b]) => a - b);
+/**
+ * Links to the MP4 files by their heights, smallest first.
+ *
+ * @param {Record<string, string>} mp4
+ */
+export function downloadLinks(mp4) {
+  const byHeight = Object.entries(mp4).sort(([a], [b]) => Number(a) - Number(b));
   const links = byHeight.map(([height, url]) => {
-    const link = el("a", { href: url, download: "", textContent: `${height}p` });
+    const link = createElement("a", { href: url, download: "", textContent: `${height}p` });
     link.setAttribute("aria-label", `MP4, ${height}p`);
     return link;
   });
-  return el("span", { className: "downloads" }, "MP4", ...links);
+  return createElement("span", { className: "downloads" }, "MP4", ...links);
 }

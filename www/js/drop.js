@@ -1,81 +1,103 @@
 /**
- * How files get onto the page: dropped anywhere, picked, or pasted. Yields plain lists of `{ file, handle? }`;
- * a handle, where the browser gives one, still leads to the file after a reload.
+ * Takes files from drag and drop, the file picker and the clipboard, as lists of `{ file, handle? }`. A
+ * `FileSystemFileHandle`, where the browser supports it, gives access to the file after a reload.
  */
 
-import { byId } from "./dom.js";
+import { elementById, inputById } from "./dom.js";
 
-const INVITATION = byId("drop-note").textContent;
+/** @typedef {{ file: File, handle?: FileSystemFileHandle }} FileEntry */
 
-export function takeFiles(take) {
-  const picker = byId("picker");
+const DROP_NOTE = elementById("drop-note").textContent;
+
+/** @param {(entries: FileEntry[]) => void} onFiles */
+export function onFilesChosen(onFiles) {
+  const picker = inputById("picker");
   picker.addEventListener("change", () => {
-    take([...picker.files].map((file) => ({ file })));
-    // So that choosing the same file again is a change, too.
+    onFiles([...(picker.files ?? [])].map((file) => ({ file })));
+    // Without this, choosing the same file again fires no `change`.
     picker.value = "";
   });
-  // The same field and the same keys; only what opens is the browser's dialog that gives handles.
+  // Opens the picker that returns handles in place of the input's own.
   picker.addEventListener("click", async (event) => {
     if (!window.showOpenFilePicker) return;
     event.preventDefault();
-    const picked = await pick(picker.accept);
-    if (picked) take(picked);
+    const picked = await pickWithHandles(picker.accept);
+    if (picked) onFiles(picked);
   });
 
-  // Elements below the pointer come and go; the depth tells when it has left the page itself.
+  // dragenter and dragleave fire for each element below the pointer; at depth 0 the pointer has left the page.
   let depth = 0;
-  const veil = (on) => document.body.classList.toggle("dropping", on);
+  const showOverlay = (/** @type {boolean} */ on) => document.body.classList.toggle("dropping", on);
   addEventListener("dragenter", (event) => {
-    if (!holdsFiles(event)) return;
+    if (!hasFiles(event)) return;
     depth += 1;
-    veil(true);
+    showOverlay(true);
   });
   addEventListener("dragleave", (event) => {
-    if (!holdsFiles(event)) return;
+    if (!hasFiles(event)) return;
     depth = Math.max(0, depth - 1);
-    if (depth === 0) veil(false);
+    if (depth === 0) showOverlay(false);
   });
   addEventListener("dragover", (event) => {
-    if (!holdsFiles(event)) return;
+    if (!hasFiles(event)) return;
     event.preventDefault();
-    event.dataTransfer.dropEffect = "copy";
+    if (event.dataTransfer) event.dataTransfer.dropEffect = "copy";
   });
   addEventListener("drop", async (event) => {
-    if (!holdsFiles(event)) return;
+    if (!hasFiles(event)) return;
     event.preventDefault();
     depth = 0;
-    veil(false);
-    take(await filesOf(event.dataTransfer));
+    showOverlay(false);
+    onFiles(await filesOf(event.dataTransfer));
   });
   addEventListener("paste", async (event) => {
     const files = await filesOf(event.clipboardData);
-    if (files.length > 0) take(files);
+    if (files.length > 0) onFiles(files);
   });
 }
 
-const holdsFiles = (event) => event.dataTransfer?.types.includes("Files") ?? false;
+/** @param {DragEvent} event */
+const hasFiles = (event) => event.dataTransfer?.types.includes("Files") ?? false;
 
-/** What the person picks, in the browser's dialog for handles; nothing if that was closed. */
-async function pick(accept) {
-  const endings = accept.split(",").filter((kind) => kind.startsWith("."));
+/**
+ * The files chosen in the browser's picker; `undefined` if it was dismissed.
+ *
+ * @param {string} accept
+ * @returns {Promise<FileEntry[] | undefined>}
+ */
+async function pickWithHandles(accept) {
+  const extensions = /** @type {FileExtension[]} */ (accept.split(",").filter((type) => type.startsWith(".")));
   try {
-    const types = [{ description: "Videos", accept: { "video/*": [".mp4", ".mov", ".webm", ".m4v", ...endings] } }];
-    const handles = await showOpenFilePicker({ id: "videos", startIn: "videos", multiple: true, types });
+    const handles = await showOpenFilePicker({
+      id: "videos",
+      startIn: "videos",
+      multiple: true,
+      types: [{ description: "Videos", accept: { "video/*": [".mp4", ".mov", ".webm", ".m4v", ...extensions] } }],
+    });
     return await Promise.all(handles.map(async (handle) => ({ file: await handle.getFile(), handle })));
   } catch {
     return undefined;
   }
 }
 
-/** Everything is asked for before the first wait: after it, the browser has emptied what was dropped. */
-function filesOf(transfer) {
+/**
+ * Calls every item's getter before the first `await`: the browser empties the `DataTransfer` after the event.
+ *
+ * @param {DataTransfer | null} transfer
+ * @returns {Promise<FileEntry[]>}
+ */
+async function filesOf(transfer) {
   const items = [...(transfer?.items ?? [])].filter((item) => item.kind === "file");
   const folders = items.filter((item) => item.webkitGetAsEntry?.()?.isDirectory);
-  byId("drop-note").textContent = folders.length > 0 ? "A folder can't be sent. Drop the files inside it." : INVITATION;
-  const taken = items.filter((item) => !folders.includes(item)).map(async (item) => {
-    const file = item.getAsFile();
-    const handle = await item.getAsFileSystemHandle?.().catch(() => {});
-    return file && { file, handle: handle ?? undefined };
-  });
-  return Promise.all(taken).then((files) => files.filter(Boolean));
+  elementById("drop-note").textContent =
+    folders.length > 0 ? "A folder can't be sent. Drop the files inside it." : DROP_NOTE;
+  const entries = items
+    .filter((item) => !folders.includes(item))
+    .map(async (item) => {
+      const file = item.getAsFile();
+      const handle = await item.getAsFileSystemHandle?.().catch(() => undefined);
+      const fileHandle = handle?.kind === "file" ? /** @type {FileSystemFileHandle} */ (handle) : undefined;
+      return file ? [{ file, handle: fileHandle }] : [];
+    });
+  return (await Promise.all(entries)).flat();
 }

@@ -1,22 +1,22 @@
-/** Puts the page together. */
+/** Entry point: connects the file input, the upload queue, unfinished uploads, the video list and the player. */
 
-import { takeFiles } from "./drop.js";
+import { onFilesChosen } from "./drop.js";
+import { openFromAddress } from "./player_dialog.js";
 import { Queue } from "./queue.js";
 import { Unfinished } from "./unfinished.js";
 import { Videos } from "./videos.js";
-import { watchAddress } from "./watch.js";
 
 const queue = new Queue({
-  changed: () => unfinished.look(),
-  dropped: (videoId) => videos.show(videoId),
+  onChange: () => unfinished.refresh(),
+  onRemove: (videoId) => videos.show(videoId),
 });
 const unfinished = new Unfinished({
-  isHere: (file) => queue.holds(file),
-  go: (entry) => queue.add([entry]),
+  isQueued: (file) => queue.hasFile(file),
+  onContinue: (entry) => queue.add([entry]),
 });
-const videos = new Videos((videoId) => queue.has(videoId) || unfinished.has(videoId));
+const videos = new Videos((videoId) => queue.hasVideo(videoId) || unfinished.hasVideo(videoId));
 
-takeFiles((entries) => queue.add(entries));
-watchAddress();
-// What is unfinished is shown in its own place, so that has to be known first.
-unfinished.look().finally(() => videos.load());
+onFilesChosen((entries) => queue.add(entries));
+openFromAddress();
+// The list excludes videos that are shown as unfinished, so those are loaded first.
+unfinished.refresh().finally(() => videos.loadPage());

@@ -1,51 +1,59 @@
-/** Plays an HLS playlist in a video element: by the browser itself where it can, else through hls.js. */
+/** Plays an HLS playlist in a video element: natively where the browser supports HLS, else by hls.js. */
 
-const HLS = "application/vnd.apple.mpegurl";
+const HLS_TYPE = "application/vnd.apple.mpegurl";
 
 /**
- * Starts playing `url`; returns a function that lets go of it. `failed(sentence)` is called once when
- * nothing can play it.
+ * Starts playing `url`; returns a function that stops and releases the element. `onError(message)` is called when
+ * the video can't be played.
+ *
+ * @param {HTMLVideoElement} video
+ * @param {string} url
+ * @param {(message: string) => void} onError
  */
-export function play(video, url, failed) {
-  const over = new AbortController();
+export function play(video, url, onError) {
+  const stopped = new AbortController();
+  /** @type {import("hls.js").default | undefined} */
   let hls;
 
-  const fallBack = async (from) => {
+  const playByHlsJs = async (/** @type {number} */ startPosition) => {
     try {
-      // Half a megabyte, so only where it is needed and only when something is played.
+      // 0.5 MB, therefore imported only when it is needed.
       const { default: Hls } = await import("hls.js");
-      if (over.signal.aborted) return;
-      if (!Hls.isSupported()) return failed("This browser can't play the video. The MP4 files below may work.");
-      hls = new Hls({ startPosition: from, capLevelToPlayerSize: true });
-      hls.on(Hls.Events.ERROR, (_, { fatal, type }) => {
+      if (stopped.signal.aborted) return;
+      if (!Hls.isSupported()) return onError("This browser can't play the video. The MP4 files below may work.");
+      const instance = new Hls({ startPosition, capLevelToPlayerSize: true });
+      hls = instance;
+      let recovered = false;
+      instance.on(Hls.Events.ERROR, (_, { fatal, type }) => {
         if (!fatal) return;
-        if (type === Hls.ErrorTypes.MEDIA_ERROR && !over.signal.aborted && !hls.mended) {
-          hls.mended = true;
-          return hls.recoverMediaError();
+        if (type === Hls.ErrorTypes.MEDIA_ERROR && !stopped.signal.aborted && !recovered) {
+          recovered = true;
+          return instance.recoverMediaError();
         }
-        failed("The video can't be played right now. Close it and try again.");
+        onError("The video can't be played right now. Close it and try again.");
       });
-      hls.loadSource(url);
-      hls.attachMedia(video);
+      instance.loadSource(url);
+      instance.attachMedia(video);
       start();
     } catch {
-      if (!over.signal.aborted) failed("The player can't be loaded. Look at your connection and try again.");
+      if (!stopped.signal.aborted) onError("The player can't be loaded. Look at your connection and try again.");
     }
   };
 
-  // A browser may insist on a click of its own: the controls are there for that.
+  // Rejects where autoplay isn't allowed; the viewer then starts it by the controls.
   const start = () => video.play().catch(() => {});
 
-  if (video.canPlayType(HLS)) {
-    video.addEventListener("error", () => fallBack(video.currentTime), { once: true, signal: over.signal });
+  if (video.canPlayType(HLS_TYPE)) {
+    const options = { once: true, signal: stopped.signal };
+    video.addEventListener("error", () => playByHlsJs(video.currentTime), options);
     video.src = url;
     start();
   } else {
-    fallBack(0);
+    playByHlsJs(0);
   }
 
   return () => {
-    over.abort();
+    stopped.abort();
     hls?.destroy();
     video.pause();
     video.removeAttribute("src");

@@ -1,80 +1,97 @@
-/** The uploads of this visit: which one goes next, and whether the page may be left. */
+/** The uploads of this page load: starts the next queued one, and warns before the page is left. */
 
 import { Card } from "./card.js";
-import { byId } from "./dom.js";
+import { elementById, inputById } from "./dom.js";
 
-// Each upload fills the line with several parts at once; more files at a time would only slow each other.
-const AT_ONCE = 2;
+/** @typedef {import("./drop.js").FileEntry} FileEntry */
+
+// Each upload already uses the bandwidth with several parts in flight; more files would only slow each other down.
+const MAX_ACTIVE_UPLOADS = 2;
 
 export class Queue {
+  /** @type {Card[]} */
   #cards = [];
-  #sending = new Set();
-  #changed;
-  #dropped;
+  /** @type {Set<Card>} */
+  #active = new Set();
+  #onChange;
+  #onRemove;
 
-  /** `changed()` is told when cards come or go; `dropped(videoId)` when that of a stored video leaves. */
-  constructor({ changed, dropped }) {
-    this.#changed = changed;
-    this.#dropped = dropped;
+  /**
+   * `onChange()` is called when cards are added or removed; `onRemove(videoId)` when the card of a stored video is
+   * removed.
+   *
+   * @param {{ onChange: () => void, onRemove: (videoId: string) => void }} callbacks
+   */
+  constructor({ onChange, onRemove }) {
+    this.#onChange = onChange;
+    this.#onRemove = onRemove;
     addEventListener("beforeunload", (event) => {
-      if (this.#cards.some((card) => card.unsent)) event.preventDefault();
+      if (this.#cards.some((card) => card.isUnsent)) event.preventDefault();
     });
   }
 
-  /** Takes a list of `{ file, handle? }`. */
+  /** @param {FileEntry[]} entries */
   add(entries) {
     for (const { file, handle } of entries) {
       const card = new Card(file, handle, {
-        restart: () => this.#restart(card),
-        paused: () => this.#next(),
-        dropped: () => this.#drop(card),
+        onRestart: () => this.#restart(card),
+        onPauseChange: () => this.#startNext(),
+        onRemove: () => this.#remove(card),
       });
       this.#cards.push(card);
-      byId("queue").append(card.root);
+      elementById("queue").append(card.root);
     }
-    this.#show();
-    this.#next();
+    this.#update();
+    this.#startNext();
   }
 
-  has(videoId) {
+  /** @param {string} videoId */
+  hasVideo(videoId) {
     return this.#cards.some((card) => card.videoId === videoId);
   }
 
-  /** Whether a card shows this file, by its size and time. */
-  holds(file) {
-    return this.#cards.some((card) => card.isOf(file));
+  /**
+   * Whether a card shows this file, compared by size and modification time.
+   *
+   * @param {{ size: number, lastModified: number }} file
+   */
+  hasFile(file) {
+    return this.#cards.some((card) => card.matches(file));
   }
 
+  /** @param {Card} card */
   #restart(card) {
-    card.wait();
-    this.#next();
+    card.reset();
+    this.#startNext();
   }
 
-  #drop(card) {
-    const focused = card.root.contains(document.activeElement);
-    const next = card.root.nextElementSibling ?? card.root.previousElementSibling;
+  /** @param {Card} card */
+  #remove(card) {
+    const hadFocus = card.root.contains(document.activeElement);
+    const neighbor = card.root.nextElementSibling ?? card.root.previousElementSibling;
     this.#cards = this.#cards.filter((other) => other !== card);
     card.root.remove();
-    this.#show();
-    // Where the button that had the focus is gone, the next one, or the start, takes over.
-    if (focused) (next?.querySelector("button:not([hidden])") ?? byId("picker")).focus();
-    if (card.videoId) this.#dropped(card.videoId);
+    this.#update();
+    // The focus moves to the neighbor's first button or to the file picker.
+    const button = /** @type {HTMLElement | null | undefined} */ (neighbor?.querySelector("button:not([hidden])"));
+    if (hadFocus) (button ?? inputById("picker")).focus();
+    if (card.videoId) this.#onRemove(card.videoId);
   }
 
-  async #next() {
-    const card = this.#cards.find((card) => card.queued && !this.#sending.has(card));
-    // A paused one fills no line.
-    const busy = [...this.#sending].filter((card) => !card.paused).length;
-    if (!card || busy >= AT_ONCE) return;
-    this.#sending.add(card);
-    this.#next();
-    await card.send();
-    this.#sending.delete(card);
-    this.#next();
+  async #startNext() {
+    const next = this.#cards.find((card) => card.isQueued && !this.#active.has(card));
+    // A paused upload uses no bandwidth.
+    const running = [...this.#active].filter((card) => !card.isPaused).length;
+    if (!next || running >= MAX_ACTIVE_UPLOADS) return;
+    this.#active.add(next);
+    this.#startNext();
+    await next.send();
+    this.#active.delete(next);
+    this.#startNext();
   }
 
-  #show() {
-    byId("queue-section").hidden = this.#cards.length === 0;
-    this.#changed();
+  #update() {
+    elementById("queue-section").hidden = this.#cards.length === 0;
+    this.#onChange();
   }
 }

@@ -1,81 +1,119 @@
-/** The list of earlier videos: a page at a time, those that aren't finished kept up to date. */
+/** The list of earlier videos, loaded in pages; videos that aren't final are polled. */
 
-import { follow, getVideo, isFinal, listVideos } from "./api.js";
-import { byId, el, fromTemplate, icon, showName, showPicture } from "./dom.js";
-import { nameOf } from "./names.js";
-import { clock, facts, moment, problem, reason } from "./words.js";
+import { getVideo, isFinal, listVideos, pollVideo } from "./api.js";
+import { buttonById, createElement, elementById, fromTemplate, setIcon, showImage, showName } from "./dom.js";
+import { formatDateTime, formatDuration, formatVideoInfo } from "./format.js";
+import { conversionError, describeError } from "./messages.js";
+import { videoName } from "./video_names.js";
 
-const PAGE = 12;
+/**
+ * @typedef {import("@greloupis/uploader").Video} Video
+ * @typedef {{
+ *   open: HTMLAnchorElement,
+ *   preview: HTMLElement,
+ *   icon: SVGUseElement,
+ *   percent: HTMLElement,
+ *   duration: HTMLElement,
+ *   name: HTMLElement,
+ *   line: HTMLElement,
+ * }} Parts
+ */
 
-/** What stands under a video's name, besides its date. */
+const PAGE_SIZE = 12;
+
+/**
+ * Labels of the states in which a video doesn't play.
+ *
+ * @type {Record<Video["status"], string>}
+ */
 const LABELS = {
   uploading: "Not completely uploaded",
   uploaded: "Waiting for the converter",
   converting: "Converting",
+  ready: "",
   failed: "Couldn't be converted",
   canceled: "The conversion was stopped",
 };
 
 export class Videos {
+  /** @type {string | undefined} */
   #cursor;
-  #elsewhere;
-  #shown = new Map();
+  #isShownElsewhere;
+  /** @type {Set<string>} */
+  #videoIds = new Set();
 
-  /** `elsewhere(videoId)` tells whether the page already shows a video in another place. */
-  constructor(elsewhere) {
-    this.#elsewhere = elsewhere;
-    byId("older").addEventListener("click", () => this.load());
+  /**
+   * `isShownElsewhere(videoId)` is whether another section of the page shows a video; the list leaves it out.
+   *
+   * @param {(videoId: string) => boolean} isShownElsewhere
+   */
+  constructor(isShownElsewhere) {
+    this.#isShownElsewhere = isShownElsewhere;
+    buttonById("show-older").addEventListener("click", () => this.loadPage());
   }
 
-  /** Adds the next page; the first one on the first call. */
-  async load() {
-    const [note, older] = [byId("videos-note"), byId("older")];
-    older.disabled = true;
+  /** Loads and appends the next page; the first one on the first call. */
+  async loadPage() {
+    const [note, showOlder] = [elementById("videos-note"), buttonById("show-older")];
+    showOlder.disabled = true;
     try {
-      const { videos, cursor } = await listVideos({ limit: PAGE, cursor: this.#cursor });
+      const { videos, cursor } = await listVideos({ limit: PAGE_SIZE, cursor: this.#cursor });
       this.#cursor = cursor;
-      for (const video of videos) if (!this.#elsewhere(video.videoId)) this.#add(video, "append");
-      older.hidden = !cursor;
-      older.textContent = "Show older";
-      this.#empty();
+      for (const video of videos) if (!this.#isShownElsewhere(video.videoId)) this.#add(video, "append");
+      showOlder.hidden = !cursor;
+      showOlder.textContent = "Show older";
+      this.#updateNote();
     } catch (error) {
-      const { what, next } = problem(error);
-      note.textContent = `${what} ${next}`;
+      const { summary, advice } = describeError(error);
+      note.textContent = `${summary} ${advice}`;
       note.hidden = false;
-      older.textContent = "Try again";
-      older.hidden = false;
+      showOlder.textContent = "Try again";
+      showOlder.hidden = false;
     }
-    older.disabled = false;
+    showOlder.disabled = false;
   }
 
-  /** Puts a video on top that has just left its other place. */
+  /**
+   * Adds a video at the top after its card was removed from the queue.
+   *
+   * @param {string} videoId
+   */
   async show(videoId) {
     const video = await getVideo(videoId).catch(() => undefined);
     if (video) this.#add(video, "prepend");
-    this.#empty();
+    this.#updateNote();
   }
 
-  #empty() {
-    const note = byId("videos-note");
+  #updateNote() {
+    const note = elementById("videos-note");
     note.textContent = "Nothing here yet. What you send will be kept here.";
-    note.hidden = this.#shown.size > 0;
-    // They hold the place until there is something.
-    if (note.hidden) for (const ghost of document.querySelectorAll(".ghost")) ghost.remove();
+    note.hidden = this.#videoIds.size > 0;
+    if (note.hidden) for (const placeholder of document.querySelectorAll(".placeholder")) placeholder.remove();
   }
 
-  #add(video, where) {
-    if (this.#shown.has(video.videoId)) return;
+  /**
+   * @param {Video} video
+   * @param {"append" | "prepend"} position
+   */
+  #add(video, position) {
+    if (this.#videoIds.has(video.videoId)) return;
+    /** @type {{ root: HTMLElement, parts: Parts }} */
     const { root, parts } = fromTemplate("video");
-    this.#shown.set(video.videoId, root);
-    byId("videos")[where](root);
+    this.#videoIds.add(video.videoId);
+    elementById("videos")[position](root);
     render(root, parts, video);
     if (isFinal(video)) return;
     const { signal } = new AbortController();
-    // What goes wrong for good is told when the video is opened; until then the last state stands.
-    follow(video.videoId, (newer) => render(root, parts, newer), signal).catch(() => {});
+    // The list keeps the last known state when polling fails; the error is shown when the video is opened.
+    pollVideo(video.videoId, (newer) => render(root, parts, newer), signal).catch(() => {});
   }
 }
 
+/**
+ * @param {HTMLElement} root
+ * @param {Parts} parts
+ * @param {Video} video
+ */
 function render(root, parts, video) {
   const ready = video.status === "ready";
   const changed = root.dataset.state !== video.status;
@@ -83,13 +121,13 @@ function render(root, parts, video) {
   parts.percent.textContent = video.status === "converting" ? `${video.progress} %` : "";
   if (!changed) return;
   parts.open.href = `#v=${video.videoId}`;
-  showName(parts.name, nameOf(video));
-  icon(parts.icon, ready ? "play" : video.status === "failed" ? "alert" : "film");
-  parts.icon.parentElement.classList.toggle("solid", ready);
-  if (ready && video.urls.poster) showPicture(parts.slot, video.urls.poster);
+  showName(parts.name, videoName(video));
+  setIcon(parts.icon, ready ? "play" : video.status === "failed" ? "alert" : "film");
+  parts.icon.parentElement?.classList.toggle("solid", ready);
+  if (ready && video.urls?.poster) showImage(parts.preview, video.urls.poster);
   parts.duration.hidden = !ready || !video.durationMs;
-  if (video.durationMs) parts.duration.textContent = clock(video.durationMs);
-  const line = ready ? facts({ ...video, durationMs: 0 }) : LABELS[video.status];
-  const small = video.status === "failed" ? reason(video) : moment(video.createdAt);
-  parts.line.replaceChildren(line, el("span", { textContent: small, title: small }));
+  if (video.durationMs) parts.duration.textContent = formatDuration(video.durationMs);
+  const line = ready ? formatVideoInfo({ ...video, durationMs: 0 }) : LABELS[video.status];
+  const small = video.status === "failed" ? conversionError(video) : formatDateTime(video.createdAt);
+  parts.line.replaceChildren(line, createElement("span", { textContent: small, title: small }));
 }

@@ -3,9 +3,9 @@
 
 pub mod cdn;
 pub mod db;
-mod elsewhere;
 pub mod mediaconvert;
 pub mod outbox;
+mod remote_edge;
 pub mod s3;
 mod secrets;
 pub mod stack;

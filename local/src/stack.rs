@@ -1,9 +1,9 @@
 //! Wires the local services to the edge and to the network.
 
 use crate::db::Db;
-use crate::elsewhere::Elsewhere;
 use crate::mediaconvert::{self, MediaConvert, MediaConvertConfig};
 use crate::outbox::{Handler, Outbox};
+use crate::remote_edge::Elsewhere;
 use crate::s3::{self, BucketConfig, CorsRule, S3, S3Config};
 use crate::{cdn, secrets};
 use aws_config::{BehaviorVersion, Region, SdkConfig};

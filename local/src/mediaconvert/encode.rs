@@ -1,6 +1,6 @@
 //! One encoding: ffmpeg's arguments for it, and the files it is written into. Pure.
 
-use super::frame::Frame;
+use super::scaling::Frame;
 use super::settings::{
     AudioDescription, GopUnits, H264, Profile, RateControl, SceneChange, VideoDescription,
 };

@@ -1,6 +1,6 @@
 //! A job as MediaConvert's API shows it, and the EventBridge events that tell of it. Pure.
 
-use super::failure::Failure;
+use super::job_error::Failure;
 use super::settings::GroupKind;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;

@@ -1,8 +1,8 @@
 //! The table of jobs. Every change of state and the event that tells of it are one transaction; a job that
 //! has ended never changes again.
 
-use super::failure::Failure;
 use super::job::{ACCOUNT, GroupReport, Job, Phase, QUEUE, Stage, Status, Timing, now};
+use super::job_error::Failure;
 use super::request::{CreateJob, ListJobs};
 use crate::db::Db;
 use crate::outbox::Outbox;

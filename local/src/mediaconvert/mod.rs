@@ -2,26 +2,26 @@
 //! into the outbox. Reads and writes S3 through its API like any other client. Knows nothing of the edge.
 //!
 //! A job's way: [`request`] checks it, [`jobs`] keeps it, [`runner`] takes it, [`plan`] thinks it through,
-//! [`ffmpeg`] runs it, [`store`] puts what came out to S3, [`job`] tells of it.
+//! [`ffmpeg`] runs it, [`storage`] puts what came out to S3, [`job`] tells of it.
 
 mod api;
-mod check;
 mod encode;
 mod error;
-mod failure;
 mod ffmpeg;
-mod frame;
 mod hls;
 mod job;
+mod job_error;
 mod jobs;
 mod plan;
 mod probe;
 mod request;
 mod runner;
+mod scaling;
 mod settings;
 mod sigv4;
 mod source;
-mod store;
+mod storage;
+mod validate;
 
 use crate::db::Db;
 use crate::outbox::Outbox;
@@ -30,7 +30,7 @@ use runner::Running;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use store::Store;
+use storage::Store;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;

@@ -5,8 +5,8 @@
 //! go into. ffmpeg sees only short local names that are made here, never a name that a caller chose.
 
 use super::encode::{Encode, Sink, Sound, words};
-use super::failure::Failure;
-use super::frame::Frame;
+use super::job_error::Failure;
+use super::scaling::Frame;
 use super::settings::{
     AudioDescription, Container, FrameCapture, FramerateControl, GroupKind, H264, Rotate, S3Uri, Settings,
     VideoDescription,

@@ -9,7 +9,7 @@ use super::error::ApiError;
 use super::ffmpeg::Trouble;
 use super::settings::S3Uri;
 use super::source::{Source, Track, TrackKind, Video};
-use super::store::{Head, Store, StoreError};
+use super::storage::{Head, Store, StoreError};
 use serde_json::{Map, Value, json};
 
 pub async fn probe(shared: &Shared, uri: &S3Uri) -> Result<Value, ApiError> {

@@ -2,15 +2,15 @@
 //! playlists, put everything to S3. Decides nothing about what comes out: that is the plan's.
 
 use super::Shared;
-use super::failure::Failure;
 use super::ffmpeg::{Folder, Progress, Trouble};
 use super::hls;
 use super::job::{GroupReport, Job, OutputReport, Phase, Stage};
+use super::job_error::Failure;
 use super::plan::{Group, Made, Output, Plan};
 use super::probe::looks_like_mp4;
 use super::settings::{GroupKind, S3Uri, Settings};
 use super::source::{Source, TrackKind};
-use super::store::StoreError;
+use super::storage::StoreError;
 use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::HashMap;

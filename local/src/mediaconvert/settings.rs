@@ -1,6 +1,6 @@
 //! The part of MediaConvert's `JobSettings` that decides what comes out on this machine, in the wire's
 //! spelling. Members that aren't here (colour, timecode, tags…) are read over; values that can't be made
-//! here are refused, some by reading, the others in `check`. No ffmpeg here.
+//! here are refused, some by reading, the others in `validate`. No ffmpeg here.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;

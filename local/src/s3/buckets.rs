@@ -2,10 +2,10 @@
 
 use super::cors;
 use super::error::Failure;
-use super::event::form_encoded;
 use super::listing::{self, Query};
-use super::service::Backend;
-use super::tables;
+use super::metadata;
+use super::notification::form_encoded;
+use super::operations::Backend;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use s3s::dto::*;
@@ -15,7 +15,7 @@ use s3s::{S3Request, s3_error};
 pub const LARGEST_PAGE: u32 = 1000;
 
 pub async fn list(b: &Backend, _: S3Request<ListBucketsInput>) -> Result<ListBucketsOutput, Failure> {
-    let buckets = b.db.call(tables::buckets).await?;
+    let buckets = b.db.call(metadata::buckets).await?;
     let bucket =
         |(name, created)| Bucket { name: Some(name), creation_date: Some(created), bucket_region: None };
     Ok(ListBucketsOutput {
@@ -26,7 +26,7 @@ pub async fn list(b: &Backend, _: S3Request<ListBucketsInput>) -> Result<ListBuc
 }
 
 pub async fn head(b: &Backend, request: S3Request<HeadBucketInput>) -> Result<HeadBucketOutput, Failure> {
-    b.db.call(move |tx| tables::require_bucket(tx, &request.input.bucket)).await?;
+    b.db.call(move |tx| metadata::require_bucket(tx, &request.input.bucket)).await?;
     Ok(HeadBucketOutput { bucket_region: Some(b.region.clone()), ..Default::default() })
 }
 
@@ -36,7 +36,7 @@ pub async fn create(
 ) -> Result<CreateBucketOutput, Failure> {
     let name = request.input.bucket;
     let location = Some(format!("/{name}"));
-    let added = b.db.call(move |tx| tables::add_bucket(tx, &name)).await?;
+    let added = b.db.call(move |tx| metadata::add_bucket(tx, &name)).await?;
     // In its oldest region S3 lets the owner create a bucket again.
     if !added && b.region != "us-east-1" {
         Err(s3_error!(BucketAlreadyOwnedByYou, "The bucket exists already, and you own it."))?;
@@ -48,7 +48,7 @@ pub async fn location(
     b: &Backend,
     request: S3Request<GetBucketLocationInput>,
 ) -> Result<GetBucketLocationOutput, Failure> {
-    b.db.call(move |tx| tables::require_bucket(tx, &request.input.bucket)).await?;
+    b.db.call(move |tx| metadata::require_bucket(tx, &request.input.bucket)).await?;
     // S3's oldest region is called by no name.
     let named = (b.region != "us-east-1").then(|| b.region.clone().into());
     Ok(GetBucketLocationOutput { location_constraint: named })
@@ -60,7 +60,7 @@ pub async fn get_cors(
 ) -> Result<GetBucketCorsOutput, Failure> {
     let bucket = request.input.bucket;
     let Some(rules) = b.cors.get(&bucket) else {
-        b.db.call(move |tx| tables::require_bucket(tx, &bucket)).await?;
+        b.db.call(move |tx| metadata::require_bucket(tx, &bucket)).await?;
         return Err(s3_error!(NoSuchCORSConfiguration, "The CORS configuration does not exist").into());
     };
     Ok(GetBucketCorsOutput { cors_rules: Some(rules.iter().map(cors::to_wire).collect()) })
@@ -90,8 +90,8 @@ impl Backend {
         let name = bucket.clone();
         self.db
             .call(move |tx| {
-                tables::require_bucket(tx, &name)?;
-                Ok::<_, Failure>(tables::set_cors(tx, &name, json.as_deref())?)
+                metadata::require_bucket(tx, &name)?;
+                Ok::<_, Failure>(metadata::set_cors(tx, &name, json.as_deref())?)
             })
             .await?;
         self.cors.set(bucket, rules);
@@ -115,16 +115,16 @@ pub async fn list_objects(
     let (bucket, delimiter, sought) = (input.bucket.clone(), input.delimiter.clone(), prefix.clone());
     let page =
         b.db.call(move |tx| {
-            tables::require_bucket(tx, &bucket)?;
+            metadata::require_bucket(tx, &bucket)?;
             let query = Query { prefix: &sought, delimiter: delimiter.as_deref(), from, max: max as usize };
             listing::page(query, |from| {
-                let found = tables::seek_object(tx, &bucket, from)?;
+                let found = metadata::seek_object(tx, &bucket, from)?;
                 Ok::<_, Failure>(found.map(|object| (object.key.clone(), object)))
             })
         })
         .await?;
 
-    let object = |object: tables::Object| Object {
+    let object = |object: metadata::Object| Object {
         key: Some(written.key(&object.key)),
         e_tag: Some(ETag::Strong(object.etag)),
         size: Some(object.sum.size.cast_signed()),

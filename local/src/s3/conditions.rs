@@ -1,7 +1,7 @@
 //! Conditional requests: `If-Match` and its kin, judged as S3 judges them. Pure.
 
 use super::error::Failure;
-use super::tables::Object;
+use super::metadata::Object;
 use http::{HeaderMap, HeaderValue, header};
 use s3s::dto::{ETag, ETagCondition, Timestamp};
 use s3s::s3_error;

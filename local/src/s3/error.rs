@@ -19,7 +19,7 @@ pub enum Failure {
 impl Failure {
     /// S3's answer. The trouble that is ours is logged here, and nowhere else.
     ///
-    /// `log` is where to: around this call the thread's own is silenced (see `front`).
+    /// `log` is where to: around this call the thread's own is silenced (see `http`).
     pub fn into_answer(self, log: &tracing::Dispatch) -> S3Error {
         let trouble: &dyn fmt::Display = match &self {
             Self::Refused(_) => &"",

@@ -1,9 +1,9 @@
 //! S3 on one machine: an endpoint that S3's own clients can't tell from the real one, as far as this
 //! project uses it. Requests, signatures and XML are the `s3s` crate's; here is what lies behind:
 //!
-//! - `front` → `access` → `service`: the way in; then `buckets`, `objects`, `multipart`: the operations;
-//! - `tables`: everything that is known, in SQLite; `chunks`: the bytes, in files;
-//! - `digest`, `conditions`, `cors`, `listing`, `event`: what S3 has rules for; pure.
+//! - `http` → `access` → `operations`: the way in; then `buckets`, `objects`, `multipart`: the operations;
+//! - `metadata`: everything that is known, in SQLite; `blobs`: the bytes, in files;
+//! - `checksums`, `conditions`, `cors`, `listing`, `notification`: what S3 has rules for; pure.
 //!
 //! An object is an ordered list of chunk files, and the commit of its row makes it: a part becomes a chunk
 //! by changing hands in a transaction, so that completing an upload takes the same time whatever its size,
@@ -15,32 +15,32 @@
 //! and `ListParts` then tells. Waiting for the disk at each part would hold uploads down to its speed.
 
 mod access;
+mod blobs;
 mod buckets;
-mod chunks;
+mod checksums;
 mod conditions;
 mod cors;
-mod digest;
 mod error;
-mod event;
-mod front;
+mod http;
 mod listing;
+mod metadata;
 mod multipart;
+mod notification;
 mod objects;
-mod service;
-mod tables;
+mod operations;
 
 pub use cors::CorsRule;
 pub use error::OpenError;
 
+use self::http::Front;
 use crate::db::Db;
 use crate::outbox::Outbox;
 use axum::Router;
-use chunks::Chunks;
-use front::Front;
+use blobs::Chunks;
+use operations::{Backend, CorsTable};
 use s3s::config::StaticConfigProvider;
 use s3s::service::S3ServiceBuilder;
 use s3s::validation::{AwsNameValidation, NameValidation};
-use service::{Backend, CorsTable};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,18 +94,18 @@ pub async fn open(config: S3Config) -> Result<S3, OpenError> {
     let declared: Vec<_> = buckets.iter().map(|bucket| (bucket.name.clone(), bucket.cors.clone())).collect();
     let (rules, live) = db
         .call(move |tx| {
-            tables::create(tx)?;
-            tables::keep_parts(tx, |name, size| Chunks::is_whole(&folder, name, size))?;
-            for upload in tables::old_uploads(tx, UPLOADS_EXPIRE)? {
-                tables::remove_upload(tx, &upload)?;
+            metadata::create(tx)?;
+            metadata::keep_parts(tx, |name, size| Chunks::is_whole(&folder, name, size))?;
+            for upload in metadata::old_uploads(tx, UPLOADS_EXPIRE)? {
+                metadata::remove_upload(tx, &upload)?;
             }
             for (name, rules) in declared {
-                tables::add_bucket(tx, &name)?;
+                metadata::add_bucket(tx, &name)?;
                 let json = serde_json::to_string(&rules)
                     .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-                tables::set_cors(tx, &name, (!rules.is_empty()).then_some(json.as_str()))?;
+                metadata::set_cors(tx, &name, (!rules.is_empty()).then_some(json.as_str()))?;
             }
-            Ok::<_, rusqlite::Error>((tables::cors(tx)?, tables::live_files(tx)?))
+            Ok::<_, rusqlite::Error>((metadata::cors(tx)?, metadata::live_files(tx)?))
         })
         .await?;
 
@@ -144,15 +144,15 @@ pub async fn open(config: S3Config) -> Result<S3, OpenError> {
 impl S3 {
     /// Path-style S3 at `/`. Signatures cover the request's `Host` and path as they arrive here.
     pub fn router(&self) -> Router {
-        Router::new().fallback(front::handle).with_state(self.front.clone())
+        Router::new().fallback(self::http::handle).with_state(self.front.clone())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ::http::{Request, header};
     use axum::body::Body;
-    use http::{Request, header};
     use std::path::Path;
     use std::sync::Mutex;
     use tower::ServiceExt;
@@ -193,7 +193,7 @@ mod tests {
             assert_eq!(made.await, Ok(1));
         }
         let (_, db) = opened(data.path()).await;
-        let left = db.call(|tx| tables::uploads(tx, "uploads", ("", ""))).await.unwrap();
+        let left = db.call(|tx| metadata::uploads(tx, "uploads", ("", ""))).await.unwrap();
         assert_eq!(left.iter().map(|upload| upload.id.as_str()).collect::<Vec<_>>(), ["fresh"]);
         assert_eq!(std::fs::read_dir(data.path().join("s3/chunks")).unwrap().count(), 1);
     }

@@ -1,13 +1,13 @@
 //! Multipart uploads. Completing one copies nothing: its parts' files become the object's chunks.
 
 use super::buckets::{Written, page_size};
+use super::checksums::{Claims, Sum};
 use super::conditions::WriteConditions;
-use super::digest::{Claims, Sum};
 use super::error::Failure;
-use super::front::RequestId;
+use super::http::RequestId;
+use super::metadata::{self, Part, Upload};
 use super::objects::{NewObject, body_size, empty, head_of};
-use super::service::Backend;
-use super::tables::{self, Part, Upload};
+use super::operations::Backend;
 use rusqlite::Transaction;
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, ChecksumAlgorithm, ChecksumType,
@@ -35,10 +35,11 @@ pub async fn create(
             "Checksums here are FULL_OBJECT for CRC64NVME, and COMPOSITE for the other algorithms."
         ))?;
     }
-    let (id, head) = (super::chunks::random_hex(32)?, head_of!(input));
+    let (id, head) = (super::blobs::random_hex(32)?, head_of!(input));
     let (upload, bucket, key) = (id.clone(), input.bucket.clone(), input.key.clone());
     let algorithm = declared.clone();
-    b.db.call(move |tx| tables::add_upload(tx, &upload, &bucket, &key, algorithm.as_deref(), &head)).await?;
+    b.db.call(move |tx| metadata::add_upload(tx, &upload, &bucket, &key, algorithm.as_deref(), &head))
+        .await?;
     Ok(CreateMultipartUploadOutput {
         bucket: Some(input.bucket),
         key: Some(input.key),
@@ -71,7 +72,7 @@ pub async fn put_part(b: &Backend, request: S3Request<UploadPartInput>) -> Resul
     }
     let size = body_size(input.content_length)?;
     let (bucket, key, id) = (input.bucket, input.key, input.upload_id);
-    let find = move |tx: &Transaction<'_>| tables::require_upload(tx, &bucket, &key, &id);
+    let find = move |tx: &Transaction<'_>| metadata::require_upload(tx, &bucket, &key, &id);
     // Before the body, so that a part of no upload is refused without taking it.
     let find_first = find.clone();
     b.db.call(move |tx| find_first(tx)).await?;
@@ -82,7 +83,7 @@ pub async fn put_part(b: &Backend, request: S3Request<UploadPartInput>) -> Resul
         b.db.call_lazily(move |tx| {
             let upload = find(tx)?;
             let part = Part { number, sum, file: chunk.name().to_owned(), modified: Timestamp::default() };
-            let replaced = tables::put_part(tx, &upload.id, &part)?;
+            let replaced = metadata::put_part(tx, &upload.id, &part)?;
             chunk.keep();
             Ok::<_, Failure>(replaced)
         })
@@ -107,9 +108,9 @@ pub async fn list_parts(b: &Backend, request: S3Request<ListPartsInput>) -> Resu
     let (bucket, key, id) = (input.bucket.clone(), input.key.clone(), input.upload_id.clone());
     let (upload, mut parts) =
         b.db.call(move |tx| {
-            let upload = tables::require_upload(tx, &bucket, &key, &id)?;
+            let upload = metadata::require_upload(tx, &bucket, &key, &id)?;
             // One more, to know whether there is more.
-            let parts = tables::parts(tx, &upload.id, after, max + 1)?;
+            let parts = metadata::parts(tx, &upload.id, after, max + 1)?;
             Ok::<_, Failure>((upload, parts))
         })
         .await?;
@@ -169,8 +170,11 @@ pub async fn complete(
     let request_id = RequestId::of(&request.extensions);
     let host =
         request.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let location =
-        format!("http://{host}/{}/{}", request.input.bucket, super::event::form_encoded(&request.input.key));
+    let location = format!(
+        "http://{host}/{}/{}",
+        request.input.bucket,
+        super::notification::form_encoded(&request.input.key)
+    );
     let completion = Arc::new(Completion::new(request.input, request_id)?);
 
     // Waiting for the disk has no place in a transaction; a part replaced meanwhile starts this anew.
@@ -232,15 +236,15 @@ impl Completion {
 
     /// The upload and the parts as they are stored, if the object may be written and they are all there.
     fn find(&self, tx: &Transaction<'_>) -> Result<(Upload, Vec<Part>), Failure> {
-        let upload = tables::require_upload(tx, &self.bucket, &self.key, &self.upload)?;
-        self.conditions.check(tables::find_object(tx, &self.bucket, &self.key)?.as_ref())?;
+        let upload = metadata::require_upload(tx, &self.bucket, &self.key, &self.upload)?;
+        self.conditions.check(metadata::find_object(tx, &self.bucket, &self.key)?.as_ref())?;
         if !self.parts.is_sorted_by(|one, next| one.number < next.number) {
             Err(s3_error!(
                 InvalidPartOrder,
                 "The list of parts was not in ascending order. Parts must be ordered by part number."
             ))?;
         }
-        let stored = tables::parts(tx, &upload.id, 0, u32::MAX)?;
+        let stored = metadata::parts(tx, &upload.id, 0, u32::MAX)?;
         let mut stored: HashMap<_, _> = stored.into_iter().map(|part| (part.number, part)).collect();
         let mut find = |named: &Named| {
             stored.remove(&named.number).filter(|part| named.is(part)).ok_or_else(|| {
@@ -289,13 +293,13 @@ impl Completion {
         backend: &Backend,
         files: Vec<(String, u64)>,
         sum: Sum,
-    ) -> Result<Option<(tables::Object, Vec<String>)>, Failure> {
+    ) -> Result<Option<(metadata::Object, Vec<String>)>, Failure> {
         let (upload, parts) = self.find(tx)?;
         if !parts.iter().map(|part| &part.file).eq(files.iter().map(|(file, _)| file)) {
             return Ok(None);
         }
         let used: HashSet<_> = parts.into_iter().map(|part| part.file).collect();
-        let mut removed = tables::remove_upload(tx, &upload.id)?;
+        let mut removed = metadata::remove_upload(tx, &upload.id)?;
         removed.retain(|file| !used.contains(file));
         let new = NewObject {
             bucket: self.bucket.clone(),
@@ -328,8 +332,8 @@ pub async fn abort(
     let input = request.input;
     let files =
         b.db.call(move |tx| {
-            let upload = tables::require_upload(tx, &input.bucket, &input.key, &input.upload_id)?;
-            Ok::<_, Failure>(tables::remove_upload(tx, &upload.id)?)
+            let upload = metadata::require_upload(tx, &input.bucket, &input.key, &input.upload_id)?;
+            Ok::<_, Failure>(metadata::remove_upload(tx, &upload.id)?)
         })
         .await?;
     b.chunks.remove(files).await;
@@ -351,10 +355,10 @@ pub async fn list_uploads(
         (input.bucket.clone(), input.key_marker.clone().unwrap_or_default(), input.upload_id_marker.clone());
     let mut uploads =
         b.db.call(move |tx| {
-            tables::require_bucket(tx, &bucket)?;
+            metadata::require_bucket(tx, &bucket)?;
             // Without an id the marker stands for all the uploads of its key; ids are ASCII.
             let after_id = after_id.unwrap_or_else(|| if after_key.is_empty() { "" } else { "~" }.into());
-            Ok::<_, Failure>(tables::uploads(tx, &bucket, (&after_key, &after_id))?)
+            Ok::<_, Failure>(metadata::uploads(tx, &bucket, (&after_key, &after_id))?)
         })
         .await?;
     uploads.retain(|upload| upload.key.starts_with(&prefix));

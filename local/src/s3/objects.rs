@@ -1,13 +1,13 @@
 //! Operations on single objects.
 
-use super::chunks::Piece;
+use super::blobs::Piece;
+use super::checksums::{Claims, Sum};
 use super::conditions::{ReadConditions, WriteConditions};
-use super::digest::{Claims, Sum};
 use super::error::Failure;
-use super::event::Created;
-use super::front::RequestId;
-use super::service::Backend;
-use super::tables::{self, Head};
+use super::http::RequestId;
+use super::metadata::{self, Head};
+use super::notification::Created;
+use super::operations::Backend;
 use crate::outbox::Outbox;
 use rusqlite::Transaction;
 use s3s::dto::*;
@@ -22,7 +22,7 @@ const MOST_DELETED: usize = 1000;
 /// The headers to keep of a request that creates an object.
 macro_rules! head_of {
     ($input:expr) => {
-        $crate::s3::tables::Head {
+        $crate::s3::metadata::Head {
             content_type: $input.content_type.take(),
             cache_control: $input.cache_control.take(),
             content_disposition: $input.content_disposition.take(),
@@ -63,16 +63,16 @@ impl Backend {
         &self,
         tx: &Transaction<'_>,
         new: NewObject,
-    ) -> Result<(tables::Object, Vec<String>), Failure> {
-        tables::require_bucket(tx, &new.bucket)?;
-        let earlier = tables::find_object(tx, &new.bucket, &new.key)?;
+    ) -> Result<(metadata::Object, Vec<String>), Failure> {
+        metadata::require_bucket(tx, &new.bucket)?;
+        let earlier = metadata::find_object(tx, &new.bucket, &new.key)?;
         new.conditions.check(earlier.as_ref())?;
         let replaced = match earlier {
-            Some(earlier) => tables::remove_object(tx, earlier.id)?,
+            Some(earlier) => metadata::remove_object(tx, earlier.id)?,
             None => Vec::new(),
         };
         let object =
-            tables::add_object(tx, &new.bucket, &new.key, (new.sum, new.etag, new.head), &new.files)?;
+            metadata::add_object(tx, &new.bucket, &new.key, (new.sum, new.etag, new.head), &new.files)?;
         if self.announced.get(&new.bucket).is_some_and(|prefix| new.key.starts_with(prefix)) {
             let created = Created {
                 how: new.how,
@@ -103,7 +103,7 @@ pub async fn put(b: &Backend, request: S3Request<PutObjectInput>) -> Result<PutO
     let mut input = request.input;
     let size = body_size(input.content_length)?;
     let bucket = input.bucket.clone();
-    b.db.call(move |tx| tables::require_bucket(tx, &bucket)).await?;
+    b.db.call(move |tx| metadata::require_bucket(tx, &bucket)).await?;
     let (chunk, digests) = b.chunks.store(input.body.take().unwrap_or_else(empty), size, claims).await?;
     b.chunks.sync(vec![chunk.name().to_owned()]).await?;
 
@@ -176,7 +176,7 @@ struct Read {
 }
 
 struct Found {
-    object: tables::Object,
+    object: metadata::Object,
     /// Of what is sent, in bytes.
     size: u64,
     content_range: Option<String>,
@@ -225,7 +225,7 @@ async fn find(b: &Backend, read: Read) -> Result<Found, Failure> {
             .is_some()
             .then(|| format!("bytes {}-{}/{size}", bytes.start, bytes.end.saturating_sub(1)));
         let sent = bytes.end - bytes.start;
-        let pieces = if read.bytes { tables::pieces(tx, object.id, bytes)? } else { Vec::new() };
+        let pieces = if read.bytes { metadata::pieces(tx, object.id, bytes)? } else { Vec::new() };
         let first = pieces.first().map(|piece| chunks.open_file(piece)).transpose()?;
         Ok(Found { object, size: sent, content_range, pieces, first })
     })
@@ -278,7 +278,7 @@ pub async fn copy(b: &Backend, request: S3Request<CopyObjectInput>) -> Result<Co
                 }
                 checked => checked?,
             }
-            let pieces = tables::pieces(tx, source.id, 0..source.sum.size)?;
+            let pieces = metadata::pieces(tx, source.id, 0..source.sum.size)?;
             let links: Vec<_> =
                 pieces.iter().map(|piece| backend.chunks.link(&piece.file)).collect::<io::Result<_>>()?;
             let new = NewObject {
@@ -337,11 +337,11 @@ pub async fn delete_many(
 async fn remove(b: &Backend, bucket: String, keys: Vec<String>) -> Result<(), Failure> {
     let files =
         b.db.call(move |tx| {
-            tables::require_bucket(tx, &bucket)?;
+            metadata::require_bucket(tx, &bucket)?;
             let mut files = Vec::new();
             for key in keys {
-                if let Some(object) = tables::find_object(tx, &bucket, &key)? {
-                    files.extend(tables::remove_object(tx, object.id)?);
+                if let Some(object) = metadata::find_object(tx, &bucket, &key)? {
+                    files.extend(metadata::remove_object(tx, object.id)?);
                 }
             }
             Ok::<_, Failure>(files)
@@ -351,9 +351,9 @@ async fn remove(b: &Backend, bucket: String, keys: Vec<String>) -> Result<(), Fa
     Ok(())
 }
 
-fn require_object(tx: &Transaction<'_>, bucket: &str, key: &str) -> Result<tables::Object, Failure> {
-    tables::require_bucket(tx, bucket)?;
-    let found = tables::find_object(tx, bucket, key)?;
+fn require_object(tx: &Transaction<'_>, bucket: &str, key: &str) -> Result<metadata::Object, Failure> {
+    metadata::require_bucket(tx, bucket)?;
+    let found = metadata::find_object(tx, bucket, key)?;
     Ok(found.ok_or_else(|| s3_error!(NoSuchKey, "The specified key does not exist."))?)
 }
 

@@ -1,7 +1,7 @@
 //! The operations' way in: the trait of `s3s`, one line for each operation that exists. Those that don't
 //! (versions, ACLs, tags, policies…) are answered `NotImplemented` by `s3s`.
 
-use super::chunks::Chunks;
+use super::blobs::Chunks;
 use super::cors::CorsRule;
 use super::error::Failure;
 use super::{buckets, multipart, objects};

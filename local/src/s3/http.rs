@@ -1,10 +1,10 @@
 //! What stands between HTTP and `s3s`: CORS, which `s3s` leaves out; bodies that a refusal leaves unread;
 //! and the walls around it: a request once begun is carried to its end, and nothing of it is logged.
 
-use super::chunks::random_hex;
+use super::blobs::random_hex;
 use super::cors;
 use super::error::Failure;
-use super::service::CorsTable;
+use super::operations::CorsTable;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::response::Response;

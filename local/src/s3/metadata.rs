@@ -1,8 +1,8 @@
 //! What is stored, in SQLite: buckets, objects and the chunks they are made of, uploads and their parts.
 //! Only queries live here; each runs in the transaction that it is handed.
 
-use super::chunks::Piece;
-use super::digest::Sum;
+use super::blobs::Piece;
+use super::checksums::Sum;
 use super::error::Failure;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 use s3s::dto::{Metadata, Timestamp};

@@ -1,7 +1,7 @@
 //! The bytes of objects and parts: files that are written once, named at random, and never changed.
-//! Which of them belong to what is the business of `tables`.
+//! Which of them belong to what is the business of `metadata`.
 
-use super::digest::{Claims, Digests, Hasher};
+use super::checksums::{Claims, Digests, Hasher};
 use super::error::{Failure, named_error};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};

@@ -1,4 +1,4 @@
-//! The Lambda: environment, clients, run. Nothing worth testing but by `tests/it/lambda`, from outside.
+//! The Lambda: environment, clients, run. Nothing worth testing but by `tests/integration/lambda`, from outside.
 
 mod tame;
 

@@ -27,7 +27,7 @@ try {
 
 async function servePage() {
   const { outputFiles } = await build({
-    entryPoints: [join(here, "contestants/crc.js")],
+    entryPoints: [join(here, "uploaders/crc.js")],
     bundle: true,
     format: "esm",
     minify: true,

@@ -108,7 +108,7 @@ async function servePage() {
   const out = join(folder, "page");
   for (const { file, alias } of CONTESTANTS) {
     await build({
-      entryPoints: [join(here, "contestants", file)],
+      entryPoints: [join(here, "uploaders", file)],
       outfile: join(out, file),
       bundle: true,
       format: "esm",

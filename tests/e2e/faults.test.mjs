@@ -2,15 +2,15 @@
 // file must arrive whole, once, with no byte sent again that had arrived.
 //
 // One row by hand, after `cargo xtask test` or its builds:
-//   GRELOUPIS_SITE=target/site GRELOUPIS_LOCAL=target/debug/local GRELOUPIS_PROXY=target/debug/proxy \
+//   GRELOUPIS_SITE=target/site GRELOUPIS_LOCAL=target/debug/local GRELOUPIS_FAULT_PROXY=target/debug/fault_proxy \
 //     node --test --test-name-pattern='answer lost' tests/e2e/faults.test.mjs
 
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import * as proxied from "./proxied.mjs";
-import { suite } from "./rows.mjs";
+import * as faultProxy from "./support/fault_proxy.mjs";
+import { suite } from "./support/fault_suite.mjs";
 
-const { MIB } = proxied;
+const { MIB } = faultProxy;
 
 /** How long an upload may take, in milliseconds, before it counts as stuck. A good line needs two seconds. */
 const PATIENCE = 90_000;
@@ -58,7 +58,7 @@ const ROWS = [
 /** In the middle of the file the line is so for 20 s; then good again. */
 async function meanwhile(tab, lane, setting) {
   await lane.proxy.line({ bandwidth: 40_000_000 });
-  await proxied.sentMoreThan(tab, 0.3);
+  await faultProxy.sentMoreThan(tab, 0.3);
   await lane.proxy.line(setting);
   await sleep(20_000);
   await lane.proxy.line({});
@@ -67,7 +67,7 @@ async function meanwhile(tab, lane, setting) {
 /** The cable is pulled (no connection ends, no byte moves), and the browser knows. */
 async function offline(tab, lane) {
   const pulled = meanwhile(tab, lane, { still: true });
-  await proxied.sentMoreThan(tab, 0.3);
+  await faultProxy.sentMoreThan(tab, 0.3);
   await tab.offline(true);
   await pulled;
   await tab.offline(false);
@@ -75,9 +75,9 @@ async function offline(tab, lane) {
 
 async function bandwidthSteps(tab, lane) {
   await lane.proxy.line({ bandwidth: 40_000_000 });
-  await proxied.sentMoreThan(tab, 0.3);
+  await faultProxy.sentMoreThan(tab, 0.3);
   await lane.proxy.line({ bandwidth: 5_000_000 });
-  await proxied.sentMoreThan(tab, 0.5);
+  await faultProxy.sentMoreThan(tab, 0.5);
   await lane.proxy.line({ bandwidth: 40_000_000 });
 }
 
@@ -88,10 +88,10 @@ async function run(row, browser, lane, file) {
   try {
     tab = await profile.open(lane.page);
     await lane.proxy.rules(row.rules ?? []);
-    await proxied.start(tab, file, row.options);
+    await faultProxy.start(tab, file, row.options);
     await row.act?.(tab, lane);
-    const end = await proxied.finished(tab, lane, PATIENCE);
-    const { again, log } = await proxied.assertStored(lane, end, file, { left: row.left });
+    const end = await faultProxy.finished(tab, lane, PATIENCE);
+    const { again, log } = await faultProxy.assertStored(lane, end, file, { left: row.left });
     if (row.rules) assert.ok(Object.values(log.faulted).some((count) => count > 0), "the fault has struck");
     return `${(again / 1e6).toFixed(1)} MB again`;
   } finally {

@@ -9,7 +9,7 @@ import { extname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { launch } from "../bench/browser.mjs";
 import { peakOfRenderer } from "../bench/processes.mjs";
-import * as e2e from "./support.mjs";
+import * as e2e from "./support/system.mjs";
 
 const MIB = 2 ** 20;
 /** Over the empty page, in bytes. */
@@ -54,7 +54,7 @@ async function cost(size) {
     await browser.open(address);
     await browser.pick("input", path);
     const empty = peakOfRenderer(browser.pid);
-    const sent = await browser.evaluate(`send(${JSON.stringify(`${e2e.given("GRELOUPIS_SINK")}/plain/api`)})`);
+    const sent = await browser.evaluate(`send(${JSON.stringify(`${e2e.given("GRELOUPIS_FAKE_SERVER")}/plain/api`)})`);
     assert.deepEqual(sent, { size, verified: true });
     return peakOfRenderer(browser.pid) - empty;
   } finally {

@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { hasMessage } from "../../www/js/messages.js";
-import * as e2e from "./support.mjs";
+import * as e2e from "./support/system.mjs";
 
 let browser;
 let system;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import * as e2e from "./support.mjs";
+import * as e2e from "./support/system.mjs";
 
 const NAME = "bulky.mp4";
 /** Slow enough that there is time for everything, in bytes a second. */

@@ -3,8 +3,8 @@
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { scene } from "./scenery.mjs";
-import * as e2e from "./support.mjs";
+import { scene } from "./support/demo_video.mjs";
+import * as e2e from "./support/system.mjs";
 
 const SCREENS = {
   wide: { viewport: { width: 1280, height: 900 } },

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import * as e2e from "./support.mjs";
+import * as e2e from "./support/system.mjs";
 
 let browser;
 

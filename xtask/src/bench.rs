@@ -25,31 +25,32 @@ fn upload() -> Outcome {
     let package = pack::pack()?;
     let folder = tools::root().join("tests/bench");
     tools::npm_ci_in(&folder)?;
-    let sink = server::sink(true)?;
-    let mut proxy = Server::start(server::of_tests("proxy", true)?.arg(&sink.url), "proxy")?;
+    let fake_server = server::fake_server(true)?;
+    let mut proxy =
+        Server::start(server::of_tests("fault_proxy", true)?.arg(&fake_server.url), "fault_proxy")?;
     let control = proxy.next("control")?;
     let files = results()?.join("files");
     let result = results()?.join("upload.json");
     tools::run(
         Command::new("node")
-            .args(["upload.mjs", &sink.url, &proxy.url, &control])
+            .args(["upload.mjs", &fake_server.url, &proxy.url, &control])
             .args([&package, &files, &result])
             .env("CHROMIUM", chromium)
             .current_dir(folder),
     )
 }
 
-/// Our S3 endpoint, built as `up` runs it, against the sink built alike.
+/// Our S3 endpoint, built as `up` runs it, against the fake server built alike.
 fn s3() -> Outcome {
     let server = up::build_server()?;
-    let sink = server::sink(false)?;
+    let fake_server = server::fake_server(false)?;
     let data = results()?.join("s3-data");
     let mut local = Command::new(server);
     local.args(["--port", "0", "--data"]).arg(&data).current_dir(tools::root());
     let local = Server::start(&mut local, "ready")?;
     let outcome = tools::run(
         Command::new("node")
-            .args(["tests/bench/s3.mjs", &sink.url, &local.url, &local.id().to_string()])
+            .args(["tests/bench/s3.mjs", &fake_server.url, &local.url, &local.id().to_string()])
             .arg(results()?.join("s3.json"))
             .current_dir(tools::root()),
     );
@@ -88,7 +89,7 @@ fn edge() -> Outcome {
             .args([unpacked.join("bootstrap"), unpacked.join("job.json")]),
     )?;
     tools::run(
-        server::of_tests("bench-edge", true)?
+        server::of_tests("bench_edge", true)?
             .args([unpacked, zip, python, results()?.join("edge.json")])
             .current_dir(tools::root()),
     )?;

@@ -55,7 +55,7 @@ pub fn of_tests(name: &str, release: bool) -> Outcome<Command> {
     Ok(Command::new(tools::root().join("target").join(folder).join(name)))
 }
 
-/// `tests/sink`: the edge and S3 in one, draining what it gets.
-pub fn sink(release: bool) -> Outcome<Server> {
-    Server::start(&mut of_tests("sink", release)?, "sink")
+/// `tests/support/fake_server`: the edge and S3 in one, draining what it gets.
+pub fn fake_server(release: bool) -> Outcome<Server> {
+    Server::start(&mut of_tests("fake_server", release)?, "fake_server")
 }

@@ -38,7 +38,7 @@ pub fn test() -> Outcome {
     if let (Some(site), Some(server), Some(proxy)) = (
         tally.step("the page", up::build_site()),
         tally.step("the server", tested("local")),
-        tally.step("the fault proxy", tested("proxy")),
+        tally.step("the fault proxy", tested("fault_proxy")),
     ) {
         end_to_end(&mut tally, &site, &server, &proxy);
         as_packaged(&mut tally, &site, &edge, &python);
@@ -66,10 +66,12 @@ fn end_to_end(tally: &mut Tally, site: &Path, local: &Path, proxy: &Path) {
         .collect();
     tests.sort();
     // It takes what is too large for a disk.
-    let Some(sink) = tally.step("the draining server", server::sink(false)) else { return };
+    let Some(fake_server) = tally.step("the draining server", server::fake_server(false)) else { return };
     tally.count(
         "end to end",
-        browser_tests(tests, site, local).env("GRELOUPIS_PROXY", proxy).env("GRELOUPIS_SINK", &sink.url),
+        browser_tests(tests, site, local)
+            .env("GRELOUPIS_FAULT_PROXY", proxy)
+            .env("GRELOUPIS_FAKE_SERVER", &fake_server.url),
     );
 }
 
@@ -87,14 +89,16 @@ fn browser_tests(tests: impl IntoIterator<Item = PathBuf>, site: &Path, local: &
 /// The same once more with the packaged Lambda under Lambda's Runtime API, and DynamoDB, in place of the edge within
 /// the server and SQLite. Faults of the network, and workers, don't reach the edge and aren't tried again.
 fn as_packaged(tally: &mut Tally, site: &Path, edge: &Path, python: &Path) {
-    let Some(server) = tally.step("the server around the Lambda", tested("packaged")) else { return };
+    let Some(server) = tally.step("the server around the Lambda", tested("local_with_lambda")) else {
+        return;
+    };
     let script = tools::root().join("tests/python/aws.py");
     let mut aws = Command::new(python);
     // It ends with us.
     aws.arg(script).stdin(Stdio::piped()).stderr(Stdio::null());
     let Some(aws) = tally.step("DynamoDB", server::Server::start(&mut aws, "aws")) else { return };
-    let tests =
-        ["journey", "input", "kill", "page", "resume"].map(|name| format!("tests/e2e/{name}.test.mjs"));
+    let tests = ["upload_to_playback", "file_validation", "server_killed", "page", "resume"]
+        .map(|name| format!("tests/e2e/{name}.test.mjs"));
     tally.count(
         "end to end, as packaged",
         browser_tests(tests.map(PathBuf::from), site, &server)

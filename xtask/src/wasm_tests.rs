@@ -15,7 +15,7 @@ pub fn wasm_tests(tally: &mut Tally) {
 fn run(tally: &mut Tally) -> Outcome {
     tools::chromium()?;
     let driver = tools::chromedriver()?;
-    let sink = server::sink(false)?;
+    let fake_server = server::fake_server(false)?;
     // wasm-pack takes the wasm-bindgen that it finds on the PATH.
     let bindgen = tools::wasm_bindgen()?;
     let mut folders: Vec<_> = bindgen.parent().map(Into::into).into_iter().collect();
@@ -28,7 +28,7 @@ fn run(tally: &mut Tally) -> Outcome {
             .args(["test", "--mode", "no-install", "--headless", "--chrome", "--chromedriver"])
             .arg(driver)
             .args(["web"])
-            .env("GRELOUPIS_SINK", &sink.url)
+            .env("GRELOUPIS_FAKE_SERVER", &fake_server.url)
             .env("PATH", path)
             .env("WASM_BINDGEN_TEST_TIMEOUT", "120")
             .current_dir(tools::root()),

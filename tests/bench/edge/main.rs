@@ -1,4 +1,4 @@
-//! `bench-edge UNPACKED ZIP PYTHON RESULT`: the packaged edge under Lambda's Runtime API beside the same presign in
+//! `bench_edge UNPACKED ZIP PYTHON RESULT`: the packaged edge under Lambda's Runtime API beside the same presign in
 //! Python (awslambdaric, boto3) and Node (AWS SDK v3), turn by turn. Prints a table and writes its numbers.
 // A measurement may fail as tests do, and printing is what it is for.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tests::lambda::{Function, Lambda, Outcome};
+use tests::lambda_runtime::{Function, Lambda, Outcome};
 use tests::token;
 
 /// Cold starts of each, in turn.
@@ -37,9 +37,9 @@ struct Figures {
 async fn main() {
     let args: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let [unpacked, zip, python, result] = args.as_slice() else {
-        panic!("usage: bench-edge UNPACKED ZIP PYTHON RESULT")
+        panic!("usage: bench_edge UNPACKED ZIP PYTHON RESULT")
     };
-    let data = std::env::temp_dir().join(format!("bench-edge-{}", std::process::id()));
+    let data = std::env::temp_dir().join(format!("bench_edge-{}", std::process::id()));
     std::fs::create_dir_all(&data).unwrap();
     let functions = functions(unpacked, python, &data, &aws().await);
 
@@ -121,7 +121,7 @@ fn functions(unpacked: &Path, python: &Path, data: &Path, aws: &str) -> Vec<(&'s
             "Python, boto3",
             of(&here, &[&python.to_string_lossy(), "-m", "awslambdaric", "lambda_function.handler"]),
         ),
-        ("Node, AWS SDK v3", of(&here, &["node", "peer.mjs"])),
+        ("Node, AWS SDK v3", of(&here, &["node", "node_presigner.mjs"])),
     ]
 }
 

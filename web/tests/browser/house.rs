@@ -9,7 +9,8 @@ use wasm_bindgen::prelude::*;
 use web::{Run, Surroundings};
 use web_sys::Blob;
 
-pub const SINK: &str = env!("GRELOUPIS_SINK", "the address of tests/sink; `cargo xtask test` sets it");
+pub const FAKE_SERVER: &str =
+    env!("GRELOUPIS_FAKE_SERVER", "the address of tests/support/fake_server; `cargo xtask test` sets it");
 pub const MIB: usize = 1 << 20;
 
 #[wasm_bindgen(inline_js = r"
@@ -128,7 +129,7 @@ pub fn start(setting: Setting) -> Sent {
     let video = setting.video.clone().unwrap_or_else(name);
     let file = blob(&bytes(setting.size));
     let order = Object::new();
-    let endpoint = format!("{SINK}/{}/api", setting.faults);
+    let endpoint = format!("{FAKE_SERVER}/{}/api", setting.faults);
     for (name, value) in [
         ("file", file.clone().into()),
         ("endpoint", endpoint.into()),
@@ -168,7 +169,7 @@ pub async fn send(faults: &'static str) -> Outcome {
 }
 
 pub async fn inspect(video: &str) -> JsValue {
-    let json = get_text(&format!("{SINK}/inspect/{video}")).await.unwrap();
+    let json = get_text(&format!("{FAKE_SERVER}/inspect/{video}")).await.unwrap();
     js_sys::JSON::parse(&json.as_string().unwrap()).unwrap()
 }
 

@@ -1,5 +1,5 @@
 //! The whole engine in a real browser, against a server that does what it should not. Run by
-//! `cargo xtask test`, which starts the server (`tests/sink`) and names it in `GRELOUPIS_SINK`.
+//! `cargo xtask test`, which starts the server (`tests/support/fake_server`) and names it in `GRELOUPIS_FAKE_SERVER`.
 
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy takes for other code")]

@@ -1,73 +1,78 @@
-//! `cargo xtask deploy --stack NAME` and `cargo xtask doctor --stack NAME`: what `deploy/` holds, run with the Python
-//! of the tests, which has the AWS CLI. `--dry-run` checks all that can be checked without an account.
+//! `cargo xtask deploy --stack NAME`: builds the Lambda and deploys everything with `deploy/deploy.py`.
+//! `--dry-run` checks all that can be checked without an account.
 
+use crate::install;
 use crate::package::{self, Architecture};
-use crate::tools::{self, Outcome};
+use crate::process::{output, root};
+use anyhow::{Context, Error, Result, bail};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-/// Looks at what was given, builds, and deploys.
-pub fn deploy(args: &[&str]) -> Outcome {
-    let (architecture, rest) = Architecture::from_words(args);
-    let (stack, words) = stack(&rest, "deploy")?;
-    let python = tools::python()?;
-    let mut deploy = python_in_deploy(&python, "deploy.py");
-    deploy.args([stack, "--architecture", architecture.name()]).args(&words);
-    // Without a zip it looks whether all is given, so that nobody waits for a build in vain.
-    sentence_of(&mut deploy)?;
-    if words.contains(&"--dry-run") {
-        judge(&python)?;
+/// Checks the arguments, builds, and deploys.
+pub fn deploy(args: &[&str]) -> Result<()> {
+    let (architecture, args) = Architecture::from_args(args);
+    let (stack, others) = stack_option(&args, "deploy")?;
+    let python = install::python()?;
+    let mut deploy = deploy_script(&python, "deploy.py");
+    deploy.args([stack, "--architecture", architecture.name()]).args(&others);
+    // Without --zip it only checks the arguments: a wrong one is found before the build, which takes minutes.
+    check_arguments(&mut deploy)?;
+    if others.contains(&"--dry-run") {
+        check_template(&python)?;
     }
     let zip = package::package(architecture)?;
-    become_it(deploy.arg("--zip").arg(zip))
+    exec(deploy.arg("--zip").arg(zip))
 }
 
-/// Examines a living stack.
-pub fn doctor(args: &[&str]) -> Outcome {
-    let (stack, words) = stack(args, "doctor")?;
-    become_it(python_in_deploy(&tools::python()?, "doctor.py").arg(stack).args(words))
+/// Replaces this process by the script, whose output and exit code become ours.
+pub fn exec(command: &mut Command) -> Result<()> {
+    Err(Error::new(command.exec()).context("Python can't be run"))
 }
 
-/// Its output, its sentences and its end are ours from here on.
-fn become_it(command: &mut Command) -> Outcome {
-    Err(format!("Python can't be run: {}", command.exec()))
-}
-
-/// The template judged as the tests do it.
-fn judge(python: &Path) -> Outcome {
-    for (script, what) in [
-        ("template.py", "cfn-lint is content, moto makes the stack, events and parameters are sorted out"),
-        ("iam.py", "the roles may do what they must, and nothing to their neighbours"),
+/// Runs the tests of the template.
+fn check_template(python: &Path) -> Result<()> {
+    for (script, checked) in [
+        (
+            "template.py",
+            "cfn-lint accepts the template, moto creates the stack; event rules and parameters are right",
+        ),
+        ("iam.py", "the roles may do what they need, and nothing to other resources"),
     ] {
-        let script = tools::root().join("tests/python").join(script);
-        tools::output_of(python_command(python).arg(&script)).map_err(|_| {
-            format!("the template isn't good; `cargo xtask test` or {} says why", script.display())
+        let script = root().join("tests/python").join(script);
+        output(python_command(python).arg(&script)).map_err(|_| {
+            Error::msg(format!(
+                "the template is invalid; `cargo xtask test` or {} shows why",
+                script.display()
+            ))
         })?;
-        println!("ok      {what}");
+        println!("ok      {checked}");
     }
     Ok(())
 }
 
-/// Runs a command that ends well or with one sentence.
-fn sentence_of(command: &mut Command) -> Outcome {
-    let output = command.output().map_err(|error| format!("Python can't be run: {error}"))?;
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    if output.status.success() { Ok(()) } else { Err(said) }
+/// Runs the script; its stderr is the error message.
+fn check_arguments(script: &mut Command) -> Result<()> {
+    let output = script.output().context("Python can't be run")?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
 }
 
-/// `--stack NAME` and what else there is.
-fn stack<'a>(args: &[&'a str], command: &str) -> Outcome<(&'a str, Vec<&'a str>)> {
+/// The value of `--stack`, and the other arguments.
+pub fn stack_option<'a>(args: &[&'a str], command: &str) -> Result<(&'a str, Vec<&'a str>)> {
     let missing = || format!("--stack NAME is missing: cargo xtask {command} --stack NAME");
-    let at = args.iter().position(|word| *word == "--stack").ok_or_else(missing)?;
-    let name = args.get(at + 1).filter(|name| !name.starts_with('-')).ok_or_else(missing)?;
+    let at = args.iter().position(|arg| *arg == "--stack").with_context(missing)?;
+    let name = args.get(at + 1).filter(|name| !name.starts_with('-')).with_context(missing)?;
     let others = args.iter().enumerate().filter(|(index, _)| *index != at && *index != at + 1);
-    Ok((name, others.map(|(_, word)| *word).collect()))
+    Ok((name, others.map(|(_, arg)| *arg).collect()))
 }
 
-fn python_in_deploy(python: &Path, script: &str) -> Command {
+/// A script of `deploy/`, without arguments.
+pub fn deploy_script(python: &Path, script: &str) -> Command {
     let mut command = python_command(python);
-    command.arg(tools::root().join("deploy").join(script));
+    command.arg(root().join("deploy").join(script));
     command
 }
 
@@ -79,18 +84,20 @@ fn python_command(python: &Path) -> Command {
 
 #[cfg(test)]
 mod tests {
-    use super::stack;
+    use super::stack_option;
 
     #[test]
-    fn the_stack_is_found_among_the_words() {
-        assert_eq!(
-            stack(&["--dry-run", "--stack", "demo", "--x"], "deploy"),
-            Ok(("demo", vec!["--dry-run", "--x"]))
-        );
-        for words in [&[][..], &["--stack"], &["--stack", "--dry-run"], &["demo"]] {
-            assert!(
-                stack(words, "deploy").is_err_and(|sentence| sentence.contains("--stack NAME is missing"))
-            );
+    fn stack_option_is_found_at_any_position() -> anyhow::Result<()> {
+        let (stack, others) = stack_option(&["--dry-run", "--stack", "demo", "--x"], "deploy")?;
+        assert_eq!((stack, others), ("demo", vec!["--dry-run", "--x"]));
+        Ok(())
+    }
+
+    #[test]
+    fn stack_option_without_name_is_an_error() {
+        for args in [&[][..], &["--stack"], &["--stack", "--dry-run"], &["demo"]] {
+            let error = stack_option(args, "deploy").map_err(|error| error.to_string());
+            assert!(error.is_err_and(|message| message.contains("--stack NAME is missing")));
         }
     }
 }

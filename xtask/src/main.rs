@@ -1,55 +1,71 @@
-//! The project's commands, `cargo xtask NAME`. One file each; `tools` finds and installs what they need.
+//! The project's commands, `cargo xtask NAME`, one file each.
 
 mod bench;
 mod deploy;
+mod doctor;
+mod install;
 mod pack;
 mod package;
+mod process;
+mod progress;
 mod server;
 mod sim;
 mod site;
 mod test;
-mod tools;
 mod up;
-mod wasm_tests;
 
+use anyhow::{Result, bail};
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
 
-  up [--port 8080] [--data DIR] [--host 127.0.0.1]   the whole system on this machine
-  test                                               everything: format, lints, tests, browsers
-  bench [upload | s3 | crc | edge]                          against peers, side by side
-  pack                                               the npm package, under target/npm/
-  package [--x86]                                    the Lambda, as target/lambda/edge.zip
+  up [--port 8080] [--data DIR] [--host 127.0.0.1]
+        Builds everything and serves it on this machine: page, uploads, conversion, playback.
+  test [PART [FILTER]]
+        Runs all tests, or one part: lint, unit, integration, lambda, sim, wasm, e2e, e2e-lambda.
+        FILTER is part of a test's name, with e2e also of a file's.
+  sim --seeds N [--seed S] | --seed S
+        Simulates N uploads under random faults, or prints one step by step.
+  bench [upload | s3 | crc | edge]
+        Compares with other implementations, on this machine.
+  pack
+        Builds the npm package, in target/npm/.
+  package [--x86]
+        Builds the Lambda for arm64 or x86, as target/lambda/edge.zip.
   deploy --stack NAME [--dry-run] [--region R] [--bucket B] [--x86] [--parameter NAME=VALUE]...
-                                                     everything on AWS, from deploy/template.yaml
-  doctor --stack NAME [--region R] [--token TOKEN]   examines what was deployed
-  sim --seeds N [--seed S] | --seed S                simulated uploads under random faults; one seed, retold
+        Deploys everything on AWS, with deploy/template.yaml.
+  doctor --stack NAME [--region R] [--token TOKEN]
+        Examines a deployed stack.
+  help
+        Prints this.
 ";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let outcome = match words.as_slice() {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[&str]) -> Result<()> {
+    match args {
         ["up", rest @ ..] => up::up(rest),
-        ["test"] => test::test(),
+        ["test", rest @ ..] => test::test(rest),
+        ["sim", rest @ ..] => sim::sim(rest),
         ["bench", rest @ ..] => bench::bench(rest),
         ["pack"] => pack::pack().map(drop),
         ["package", rest @ ..] => package::command(rest),
         ["deploy", rest @ ..] => deploy::deploy(rest),
-        ["doctor", rest @ ..] => deploy::doctor(rest),
-        ["sim", rest @ ..] => sim::sim(rest),
+        ["doctor", rest @ ..] => doctor::doctor(rest),
         ["help" | "--help" | "-h"] => {
-            println!("{USAGE}");
+            print!("{USAGE}");
             Ok(())
         }
-        _ => Err(USAGE.into()),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(sentence) => {
-            eprintln!("{sentence}");
-            ExitCode::FAILURE
-        }
+        _ => bail!(USAGE),
     }
 }

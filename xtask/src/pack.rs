@@ -1,7 +1,9 @@
 //! `cargo xtask pack`: builds the npm package in `target/npm/package/` and its tarball in `target/npm/`, prints the
 //! size of each file and fails when a limit of `web/size-budget.json` is exceeded.
 
-use crate::tools::{self, Outcome};
+use crate::install;
+use crate::process::{cargo, copy, create_dir, output, read, remove_dir, root, run};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,16 +30,14 @@ const WASM_FEATURES: [&str; 7] = [
 ];
 
 /// Builds and packs; returns the folder with the package's files.
-pub fn pack() -> Outcome<PathBuf> {
-    let (root, npm) = (tools::root(), tools::root().join("target/npm"));
+pub fn pack() -> Result<PathBuf> {
+    let (root, npm) = (root(), root().join("target/npm"));
     let package = npm.join("package");
-    if npm.exists() {
-        // A file of an earlier version must not get into the tarball.
-        fs::remove_dir_all(&npm).map_err(|error| format!("{} can't be emptied: {error}", npm.display()))?;
-    }
+    // A file of an earlier version must not get into the tarball.
+    remove_dir(&npm)?;
     build_wasm(&npm, &[])?;
     for (from, to) in COPIED {
-        copy_file(&root.join(from), &package.join(to))?;
+        copy(&root.join(from), &package.join(to))?;
     }
     copy_scripts(&root.join("web/js"), &npm.join("glue"))?;
     for script in SCRIPTS {
@@ -45,97 +45,82 @@ pub fn pack() -> Outcome<PathBuf> {
     }
     write_manifest(&root.join("web/package.json"), &package.join("package.json"))?;
     check_sizes(&package, &root.join("web"))?;
-    tools::output_of(
+    output(
         Command::new("npm").args(["pack", "--silent", "--pack-destination"]).arg(&npm).current_dir(&package),
     )?;
     Ok(package)
 }
 
 /// Compiles `web`, makes the glue and optimizes: leaves `package/uploader.wasm` and `glue/engine.js` in `npm`.
-pub fn build_wasm(npm: &Path, features: &[&str]) -> Outcome {
-    tools::wasm_target()?;
-    tools::npm_ci()?;
+pub fn build_wasm(npm: &Path, features: &[&str]) -> Result<()> {
+    install::wasm_target()?;
+    install::npm_ci()?;
     let (package, glue) = (npm.join("package"), npm.join("glue"));
-    fs::create_dir_all(&package).map_err(|error| format!("{} can't be made: {error}", package.display()))?;
-    tools::run(
-        tools::cargo()
-            .args(["build", "--quiet", "--package=web", "--lib", "--profile=web", "--target", TARGET])
-            .arg(format!("--features={}", features.join(",")))
-            // Otherwise panic messages would contain the paths of this machine.
-            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", remapped_paths()),
-    )?;
-    tools::run(
-        tools::cargo()
-            .args(["run", "--quiet", "--package=bindgen", "--profile=tools", "--"])
-            .arg(tools::root().join("target").join(TARGET).join("web/web.wasm"))
-            .arg(&glue),
-    )?;
+    create_dir(&package)?;
+    run(cargo()
+        .args(["build", "--quiet", "--package=web", "--lib", "--profile=web", "--target", TARGET])
+        .arg(format!("--features={}", features.join(",")))
+        // Otherwise panic messages would contain the paths of this machine.
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", remapped_paths()))?;
+    run(cargo()
+        .args(["run", "--quiet", "--package=bindgen", "--profile=tools", "--"])
+        .arg(root().join("target").join(TARGET).join("web/web.wasm"))
+        .arg(&glue))?;
     let features = WASM_FEATURES.map(|feature| format!("--enable-{feature}"));
-    tools::run(
-        Command::new(tools::root().join("node_modules/.bin/wasm-opt"))
-            .args(["-Oz", "--strip-debug", "--strip-producers", "--strip-target-features", "--mvp-features"])
-            .args(features)
-            .arg(glue.join("engine_bg.wasm"))
-            .arg("-o")
-            .arg(package.join(WASM)),
-    )
+    run(Command::new(root().join("node_modules/.bin/wasm-opt"))
+        .args(["-Oz", "--strip-debug", "--strip-producers", "--strip-target-features", "--mvp-features"])
+        .args(features)
+        .arg(glue.join("engine_bg.wasm"))
+        .arg("-o")
+        .arg(package.join(WASM)))
 }
 
 fn remapped_paths() -> String {
     let home = std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| home + "/.cargo"));
     let crates = home.map(|home| format!("--remap-path-prefix={home}/registry/src=crates "));
-    format!("{}--remap-path-prefix={}=.", crates.unwrap_or_default(), tools::root().display())
+    format!("{}--remap-path-prefix={}=.", crates.unwrap_or_default(), root().display())
 }
 
 /// Copies all scripts beside the glue, so that they find it as `./engine.js`.
-fn copy_scripts(from: &Path, to: &Path) -> Outcome {
-    let failed = |error| format!("{} can't be copied: {error}", from.display());
-    for entry in fs::read_dir(from).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
+fn copy_scripts(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from).with_context(|| format!("{} can't be read", from.display()))? {
+        let entry = entry?;
         let (path, target) = (entry.path(), to.join(entry.file_name()));
         if path.is_dir() {
-            fs::create_dir_all(&target).map_err(failed)?;
+            create_dir(&target)?;
             copy_scripts(&path, &target)?;
         } else if path.extension().is_some_and(|extension| extension == "js") {
-            copy_file(&path, &target)?;
+            copy(&path, &target)?;
         }
     }
     Ok(())
 }
 
-fn copy_file(from: &Path, to: &Path) -> Outcome {
-    fs::copy(from, to).map(drop).map_err(|error| format!("{} can't be copied: {error}", from.display()))
-}
-
 /// Bundles and minifies one script, as not every page has a bundler.
-fn bundle(scripts: &Path, script: &str, package: &Path) -> Outcome {
+fn bundle(scripts: &Path, script: &str, package: &Path) -> Result<()> {
     let others = SCRIPTS.iter().filter(|other| **other != script);
-    tools::run(
-        Command::new(tools::root().join("node_modules/.bin/esbuild"))
-            .args(["--bundle", "--minify", "--format=esm", "--target=es2022", "--log-level=warning"])
-            .args(others.map(|other| format!("--external:./{other}")))
-            .arg(format!("--outfile={}", package.join(script).display()))
-            .arg(scripts.join(script)),
-    )
+    run(Command::new(root().join("node_modules/.bin/esbuild"))
+        .args(["--bundle", "--minify", "--format=esm", "--target=es2022", "--log-level=warning"])
+        .args(others.map(|other| format!("--external:./{other}")))
+        .arg(format!("--outfile={}", package.join(script).display()))
+        .arg(scripts.join(script)))
 }
 
 /// The manifest of the package, without the fields that only its build needs.
-fn write_manifest(from: &Path, to: &Path) -> Outcome {
+fn write_manifest(from: &Path, to: &Path) -> Result<()> {
     let mut manifest = read_json(from)?;
     if let Some(fields) = manifest.as_object_mut() {
         fields.remove("devDependencies");
         fields.remove("scripts");
     }
-    fs::write(to, format!("{manifest:#}\n"))
-        .map_err(|error| format!("{} can't be written: {error}", to.display()))
+    fs::write(to, format!("{manifest:#}\n")).with_context(|| format!("{} can't be written", to.display()))
 }
 
 /// Prints the sizes and compares them, compressed with brotli, with the limits.
-fn check_sizes(package: &Path, web: &Path) -> Outcome {
+fn check_sizes(package: &Path, web: &Path) -> Result<()> {
     let files = SCRIPTS.iter().chain([&WASM]).map(|file| package.join(file));
-    let printed = tools::output_of(Command::new("node").arg(web.join("sizes.mjs")).args(files))?;
-    let sizes: Vec<Value> =
-        serde_json::from_str(&printed).map_err(|error| format!("the sizes can't be read: {error}"))?;
+    let printed = output(Command::new("node").arg(web.join("sizes.mjs")).args(files))?;
+    let sizes: Vec<Value> = serde_json::from_str(&printed).context("sizes.mjs printed no JSON")?;
     let bytes = |of: &Value, what: &str| of.get(what).and_then(Value::as_u64).unwrap_or(0);
     eprintln!("{:<16} {:>8} {:>8} {:>8}", "bytes", "raw", "gzip", "brotli");
     for size in &sizes {
@@ -156,17 +141,14 @@ fn check_sizes(package: &Path, web: &Path) -> Outcome {
             exceeded.push(name.as_str());
         }
     }
-    if exceeded.is_empty() {
-        return Ok(());
-    }
-    Err(format!("over the limit in web/size-budget.json: {}", exceeded.join(", ")))
+    ensure!(exceeded.is_empty(), "over the limit in web/size-budget.json: {}", exceeded.join(", "));
+    Ok(())
 }
 
 fn file_name(size: &Value) -> &str {
     size.get("file").and_then(Value::as_str).unwrap_or_default()
 }
 
-fn read_json(path: &Path) -> Outcome<Value> {
-    serde_json::from_str(&tools::read(path)?)
-        .map_err(|error| format!("{} isn't JSON: {error}", path.display()))
+fn read_json(path: &Path) -> Result<Value> {
+    serde_json::from_str(&read(path)?).with_context(|| format!("{} isn't JSON", path.display()))
 }

@@ -1,16 +1,18 @@
-//! `cargo xtask package [--x86]`: the edge built for Amazon Linux, as `target/lambda/edge.zip` with `bootstrap` and
-//! `job.json` in it.
+//! `cargo xtask package [--x86]`: builds the edge for Amazon Linux; writes `target/lambda/edge.zip` with `bootstrap` and
+//! `job.json`.
 
-use crate::tools::{self, Outcome};
+use crate::install;
+use crate::process::{cargo, copy, create_dir, path_starting_with, read, root, run};
+use anyhow::{Context, Error, Result, bail, ensure};
 use job::JobTemplate;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// In bytes. It has a good 6 MB.
-const LARGEST_ZIP: u64 = 7_000_000;
+/// In bytes; a larger one makes cold starts slow. It has 6 MB today.
+const MAX_ZIP_SIZE: u64 = 7_000_000;
 
-/// What Lambda runs on.
+/// The processor architectures of Lambda.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Architecture {
     Arm64,
@@ -18,13 +20,13 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// Reads `--x86` out of the words; the rest of them.
-    pub fn from_words<'a>(words: &[&'a str]) -> (Self, Vec<&'a str>) {
-        let rest: Vec<_> = words.iter().copied().filter(|word| *word != "--x86").collect();
-        (if rest.len() == words.len() { Self::Arm64 } else { Self::X86 }, rest)
+    /// The architecture that the arguments select, and the other arguments.
+    pub fn from_args<'a>(args: &[&'a str]) -> (Self, Vec<&'a str>) {
+        let others: Vec<_> = args.iter().copied().filter(|arg| *arg != "--x86").collect();
+        (if others.len() == args.len() { Self::Arm64 } else { Self::X86 }, others)
     }
 
-    /// As CloudFormation calls it.
+    /// The name in CloudFormation.
     pub fn name(self) -> &'static str {
         match self {
             Self::Arm64 => "arm64",
@@ -40,56 +42,45 @@ impl Architecture {
     }
 }
 
-pub fn command(args: &[&str]) -> Outcome {
-    let (architecture, rest) = Architecture::from_words(args);
-    if !rest.is_empty() {
-        return Err("usage: cargo xtask package [--x86]".into());
+pub fn command(args: &[&str]) -> Result<()> {
+    let (architecture, others) = Architecture::from_args(args);
+    if !others.is_empty() {
+        bail!("usage: cargo xtask package [--x86]");
     }
     package(architecture).map(drop)
 }
 
-/// Builds the zip; where it is.
-pub fn package(architecture: Architecture) -> Outcome<PathBuf> {
-    let root = tools::root();
-    // A job that MediaConvert would refuse must not get as far as a Lambda.
-    judge_job()?;
-    let programs = tools::cargo_lambda()?;
-    tools::target(architecture.target(), "the Lambda's processor")?;
-    let folder = root.join("target/lambda");
-    let built = folder.join(architecture.name());
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths([programs.clone()].into_iter().chain(std::env::split_paths(&path)))
-        .map_err(|error| format!("PATH can't be extended: {error}"))?;
-    tools::run(
-        Command::new(programs.join("cargo-lambda"))
-            .args([
-                "lambda",
-                "build",
-                "--profile",
-                "lambda",
-                "--locked",
-                "--quiet",
-                "--package=edge",
-                "--bin=edge",
-            ])
-            .args([
-                "--target",
-                architecture.target(),
-                "--output-format=zip",
-                "--include=job.json",
-                "--lambda-dir",
-            ])
-            .arg(&built)
-            .env("PATH", path)
-            .current_dir(&root),
-    )?;
+/// Builds the zip; returns its path.
+pub fn package(architecture: Architecture) -> Result<PathBuf> {
+    // MediaConvert would refuse an invalid job only after the deployment.
+    check_job()?;
+    let programs = install::cargo_lambda()?;
+    install::target(architecture.target(), "the processor of the Lambda")?;
+    let folder = root().join("target/lambda");
+    let build = folder.join(architecture.name());
+    run(Command::new(programs.join("cargo-lambda"))
+        .args([
+            "lambda",
+            "build",
+            "--profile",
+            "lambda",
+            "--locked",
+            "--quiet",
+            "--package=edge",
+            "--bin=edge",
+        ])
+        .args(["--target", architecture.target()])
+        .args(["--output-format=zip", "--include=job.json", "--lambda-dir"])
+        .arg(&build)
+        .env("PATH", path_starting_with(&programs)?)
+        .current_dir(root()))?;
     let zip = folder.join("edge.zip");
-    fs::copy(built.join("edge/bootstrap.zip"), &zip)
-        .map_err(|error| format!("{} can't be written: {error}", zip.display()))?;
-    let size = fs::metadata(&zip).map_err(|error| format!("{} is gone: {error}", zip.display()))?.len();
-    if size > LARGEST_ZIP {
-        return Err(format!("the zip has {size} bytes; more than {LARGEST_ZIP} makes cold starts slow"));
-    }
+    copy(&build.join("edge/bootstrap.zip"), &zip)?;
+    let size = fs::metadata(&zip).with_context(|| format!("{} can't be read", zip.display()))?.len();
+    ensure!(
+        size <= MAX_ZIP_SIZE,
+        "edge.zip has {size} bytes; more than {MAX_ZIP_SIZE} make cold starts slow"
+    );
     println!(
         "target/lambda/edge.zip ({}, with job.json): {size} bytes, {:.2} MB",
         architecture.name(),
@@ -98,33 +89,26 @@ pub fn package(architecture: Architecture) -> Outcome<PathBuf> {
     Ok(zip)
 }
 
-/// The edge as it is packaged, for this machine's processor: a folder like the unpacked zip.
-pub fn unpacked() -> Outcome<PathBuf> {
-    let root = tools::root();
-    tools::run(tools::cargo().args(["build", "--quiet", "--profile=lambda", "--package=edge"]))?;
-    let folder = root.join("target/lambda/unpacked");
-    let copy = |from: PathBuf, name: &str| {
-        let to = folder.join(name);
-        fs::copy(&from, &to).map_err(|error| format!("{} can't be written: {error}", to.display()))
-    };
-    fs::create_dir_all(&folder).map_err(|error| format!("{} can't be made: {error}", folder.display()))?;
-    // A running program can't be written over.
+/// The packaged edge, built for this machine: a folder like the unpacked zip.
+pub fn unpacked() -> Result<PathBuf> {
+    run(cargo().args(["build", "--quiet", "--profile=lambda", "--package=edge"]))?;
+    let folder = root().join("target/lambda/unpacked");
+    create_dir(&folder)?;
+    // A running program can't be overwritten, but removed.
     let _ = fs::remove_file(folder.join("bootstrap"));
-    copy(root.join("target/lambda/edge"), "bootstrap")?;
-    copy(root.join("job.json"), "job.json")?;
+    copy(&root().join("target/lambda/edge"), &folder.join("bootstrap"))?;
+    copy(&root().join("job.json"), &folder.join("job.json"))?;
     Ok(folder)
 }
 
-/// Says no to what MediaConvert would refuse, and tells of outputs that are promised and wouldn't be made.
-fn judge_job() -> Outcome {
-    let job = JobTemplate::checked(&tools::read(&tools::root().join("job.json"))?)?;
+/// Refuses a job.json that MediaConvert or the stack would refuse; warns of a missing output that sites rely on.
+fn check_job() -> Result<()> {
+    let job = JobTemplate::checked(&read(&root().join("job.json"))?).map_err(Error::msg)?;
     if let Some(folder) = job.destinations().into_iter().find(|folder| !folder.starts_with("assets/")) {
-        return Err(format!(
-            "job.json writes to {folder}, but the stack lets outputs lie under assets/ only"
-        ));
+        bail!("job.json writes to {folder}, but the stack allows outputs under assets/ only");
     }
     if let Some(key) = job.broken_promise() {
-        eprintln!("job.json makes no {key}, on which sites may count: the README names it");
+        eprintln!("warning: job.json has no output {key}, which sites may rely on");
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! `cargo xtask sim --seeds N [--seed S]`: simulated uploads under random faults, see `tests/sim`.
 
-use crate::tools::{self, Outcome};
+use crate::process::{cargo, run};
+use anyhow::{Context, Result};
 
-/// Builds the simulation with all optimization and hands the arguments on.
-pub fn sim(args: &[&str]) -> Outcome {
-    let cargo = ["run", "--quiet", "--package", "sim", "--profile", "sim", "--"];
-    tools::run(tools::cargo().args(cargo).args(args)).map_err(|_| "a simulated upload has failed".into())
+/// Builds the simulation optimized and passes the arguments on.
+pub fn sim(args: &[&str]) -> Result<()> {
+    let build = ["run", "--quiet", "--package", "sim", "--profile", "sim", "--"];
+    run(cargo().args(build).args(args)).context("a simulated upload failed")
 }

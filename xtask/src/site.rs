@@ -1,40 +1,34 @@
-//! Puts the page together: www/ as it is, the packed uploader and the player under /vendor/.
+//! Assembles the page in `target/site`: `www/`, with the npm package and the player under `vendor/`.
 
-use crate::tools::{self, Outcome};
+use crate::process::{copy, create_dir, remove_dir, root};
+use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Builds the npm package and lays the whole page out in `target/site`.
-pub fn build() -> Outcome<PathBuf> {
-    tools::npm_ci()?;
-    let package = crate::pack::pack()?;
-    let root = tools::root();
-    let site = root.join("target/site");
-    // A file that is gone from www/ must not linger.
-    if site.exists() {
-        fs::remove_dir_all(&site).map_err(|error| format!("{} can't be emptied: {error}", site.display()))?;
-    }
-    copy(&root.join("www"), &site)?;
-    copy(&package, &site.join("vendor/uploader"))?;
-    let player = "hls.light.min.mjs";
-    copy(&root.join("node_modules/hls.js/dist").join(player), &site.join("vendor/hls").join(player))?;
+const PLAYER: &str = "hls.light.min.mjs";
+
+/// Assembles the page from the folder of the npm package; returns its folder.
+pub fn assemble(package: &Path) -> Result<PathBuf> {
+    let (root, site) = (root(), root().join("target/site"));
+    // Files that were removed from www/ must not stay.
+    remove_dir(&site)?;
+    copy_folder(&root.join("www"), &site)?;
+    copy_folder(package, &site.join("vendor/uploader"))?;
+    let player = site.join("vendor/hls");
+    create_dir(&player)?;
+    copy(&root.join("node_modules/hls.js/dist").join(PLAYER), &player.join(PLAYER))?;
     Ok(site)
 }
 
-fn copy(from: &Path, to: &Path) -> Outcome {
-    let failed = |error| format!("{} can't be copied: {error}", from.display());
-    if !from.is_dir() {
-        if let Some(folder) = to.parent() {
-            fs::create_dir_all(folder).map_err(failed)?;
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    create_dir(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("{} can't be read", from.display()))? {
+        let name = entry?.file_name();
+        let (from, to) = (from.join(&name), to.join(&name));
+        if name == "package.json" || name == "node_modules" {
+            continue;
         }
-        return fs::copy(from, to).map(drop).map_err(failed);
-    }
-    fs::create_dir_all(to).map_err(failed)?;
-    for entry in fs::read_dir(from).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
-        if name != "package.json" && name != "node_modules" {
-            copy(&from.join(&name), &to.join(&name))?;
-        }
+        if from.is_dir() { copy_folder(&from, &to)? } else { copy(&from, &to)? }
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-"""Reads template.yaml as CloudFormation does, as far as that goes without an account: parameters checked, rules
-asserted, conditions decided, intrinsic functions resolved. Used before a deployment and by the tests.
+"""Evaluates template.yaml as CloudFormation does, without an account: validates parameters, asserts rules, evaluates
+conditions, resolves intrinsic functions. Used before a deployment and by the tests.
 """
 
 import pathlib
@@ -9,7 +9,7 @@ import yaml
 
 PATH = pathlib.Path(__file__).with_name("template.yaml")
 
-# What CloudFormation and the account would put in. Names are made up; their forms are real.
+# Placeholders for the values of CloudFormation and the account, in their real formats.
 ACCOUNT, REGION, PARTITION = "123456789012", "us-east-1", "aws"
 ARNS = {
     "AWS::S3::Bucket": "arn:aws:s3:::{name}",
@@ -18,22 +18,22 @@ ARNS = {
     "AWS::Lambda::Function": "arn:aws:lambda:{region}:{account}:function:{name}",
     "AWS::SQS::Queue": "arn:aws:sqs:{region}:{account}:{name}",
     "AWS::Events::Rule": "arn:aws:events:{region}:{account}:rule/{name}",
-    # With a star behind it: its streams are meant.
+    # The trailing star covers the log streams.
     "AWS::Logs::LogGroup": "arn:aws:logs:{region}:{account}:log-group:{name}:*",
 }
 
 
-# A stack in one of these can neither be made nor changed.
-DEAD = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
-DELETE = "delete the stack by `aws cloudformation delete-stack --stack-name {}`"
+# States in which a stack can be neither created nor updated.
+UNUSABLE_STATES = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
+DELETE_ADVICE = "delete the stack by `aws cloudformation delete-stack --stack-name {}`"
 
 
-class Refused(Exception):
-    """A sentence for the person who gave the parameters."""
+class TemplateError(Exception):
+    """An invalid parameter or option, or a violated rule; the message is one sentence for the user."""
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's tags, in their long form afterwards."""
+    """A SafeLoader that turns CloudFormation's tags into their long form."""
 
 
 def _tag(loader, suffix, node):
@@ -54,29 +54,30 @@ NO_VALUE = object()
 
 
 def read(text):
-    # A SafeLoader with six tags more.
+    # Safe: `_Loader` is a SafeLoader.
     return yaml.load(text, Loader=_Loader)
 
 
-def judge_given(given, path=PATH):
-    """What can be said of parameters for a stack that has others already: that there are such, and take such values."""
-    judge(read(path.read_text(encoding="utf-8"))["Parameters"], given)
+def validate_given(given, path=PATH):
+    """Validates the parameters given for an existing stack, which keeps the others: only their names and values."""
+    validate(read(path.read_text(encoding="utf-8"))["Parameters"], given)
 
 
-def judge(known, given):
+def validate(known, given):
+    """Raises a TemplateError for an unknown parameter or a value that its declaration doesn't allow."""
     for name, value in given.items():
         if name not in known:
-            raise Refused(f"{name} is no parameter of the template; there are {', '.join(known)}")
+            raise TemplateError(f"{name} is no parameter of the template; there are {', '.join(known)}")
         spec, value = known[name], str(value)
-        fault = _fault(spec, value)
-        if fault:
-            # A secret must not be read from a terminal.
+        error = _value_error(spec, value)
+        if error:
+            # A secret isn't shown.
             shown = "" if spec.get("NoEcho") else f" {value!r}"
-            raise Refused(f"the parameter {name}{shown} is wrong: {fault}. {spec.get('Description', '')}".strip())
+            raise TemplateError(f"the parameter {name}{shown} is wrong: {error}. {spec.get('Description', '')}".strip())
 
 
 class Template:
-    """template.yaml with these parameters, in a stack of this name."""
+    """template.yaml with parameters, as a stack of a given name."""
 
     def __init__(self, given, stack="demo", path=PATH):
         self.text = path.read_text(encoding="utf-8")
@@ -87,7 +88,7 @@ class Template:
 
     def _parameters(self, given):
         known = self.body["Parameters"]
-        judge(known, given)
+        validate(known, given)
         values = {}
         for name, spec in known.items():
             if name in given:
@@ -95,7 +96,7 @@ class Template:
             elif "Default" in spec:
                 values[name] = str(spec["Default"])
             else:
-                raise Refused(f"the parameter {name} is missing: {spec['Description']}")
+                raise TemplateError(f"the parameter {name} is missing: {spec['Description']}")
         return values
 
     def _assert_rules(self):
@@ -104,25 +105,27 @@ class Template:
                 continue
             for assertion in rule["Assertions"]:
                 if not self.resolve(assertion["Assert"]):
-                    raise Refused(assertion["AssertDescription"])
+                    raise TemplateError(assertion["AssertDescription"])
 
     def resources(self):
-        """The resources that these parameters bring into being, resolved."""
+        """The resources whose conditions hold, resolved."""
         return {
             name: self.resolve({key: value for key, value in resource.items() if key != "Condition"})
             for name, resource in self.body["Resources"].items()
-            if self._holds(resource.get("Condition"))
+            if self._condition_holds(resource.get("Condition"))
         }
 
     def outputs(self):
         outputs = self.body["Outputs"].items()
-        return {name: self.resolve(spec["Value"]) for name, spec in outputs if self._holds(spec.get("Condition"))}
+        return {
+            name: self.resolve(spec["Value"]) for name, spec in outputs if self._condition_holds(spec.get("Condition"))
+        }
 
-    def _holds(self, condition):
+    def _condition_holds(self, condition):
         return condition is None or self.resolve(self.body["Conditions"][condition])
 
     def resolve(self, value):
-        """Intrinsic functions replaced by what they come to."""
+        """The value with its intrinsic functions replaced by their results."""
         if isinstance(value, list):
             return [item for item in map(self.resolve, value) if item is not NO_VALUE]
         if not isinstance(value, dict):
@@ -132,7 +135,7 @@ class Template:
             if name == "Ref":
                 return self._ref(argument)
             if name == "Condition" and isinstance(argument, str):
-                return self._holds(argument)
+                return self._condition_holds(argument)
             if name.startswith("Fn::"):
                 return self._function(name.removeprefix("Fn::"), argument)
         resolved = {key: self.resolve(item) for key, item in value.items()}
@@ -141,11 +144,13 @@ class Template:
     def _function(self, name, argument):
         if name == "If":
             condition, then, otherwise = argument
-            return self.resolve(then if self._holds(condition) else otherwise)
+            return self.resolve(then if self._condition_holds(condition) else otherwise)
         if name == "Sub":
             text, names = argument if isinstance(argument, list) else (argument, {})
             names = self.resolve(names)
-            return re.sub(r"\$\{([^}!]+)\}", lambda found: str(names.get(found[1]) or self._named(found[1])), text)
+            return re.sub(
+                r"\$\{([^}!]+)\}", lambda found: str(names.get(found[1]) or self._resolve_name(found[1])), text
+            )
         if name == "GetAtt":
             return self._attribute(*argument)
         argument = self.resolve(argument)
@@ -162,7 +167,7 @@ class Template:
                 return argument[0].join(argument[1])
         raise NotImplementedError(f"Fn::{name}")
 
-    def _named(self, name):
+    def _resolve_name(self, name):
         return self._attribute(*name.split(".", 1)) if "." in name else self._ref(name)
 
     def _ref(self, name):
@@ -185,8 +190,8 @@ class Template:
 
     def _attribute(self, name, attribute):
         if attribute == "Arn":
-            form = ARNS[self.body["Resources"][name]["Type"]]
-            return form.format(name=self._ref(name), region=REGION, account=ACCOUNT)
+            arn = ARNS[self.body["Resources"][name]["Type"]]
+            return arn.format(name=self._ref(name), region=REGION, account=ACCOUNT)
         return {
             "ApiEndpoint": f"https://{self._ref(name)}.execute-api.{REGION}.amazonaws.com",
             "DomainName": "d111111abcdef8.cloudfront.net",
@@ -196,8 +201,8 @@ class Template:
         }[attribute]
 
 
-def _fault(spec, value):
-    """Why CloudFormation would refuse a parameter's value; None if it wouldn't."""
+def _value_error(spec, value):
+    """Why a parameter's declaration doesn't allow a value; None if it does."""
     if spec["Type"] == "Number":
         if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):
             return "it must be a number"
@@ -208,8 +213,8 @@ def _fault(spec, value):
     if len(value) > spec.get("MaxLength", len(value)):
         return f"it must have at most {spec['MaxLength']} characters"
     pattern = spec.get("AllowedPattern", "")
-    # A list's pattern is for each of its members.
-    for one in value.split(",") if spec["Type"] == "CommaDelimitedList" else [value]:
-        if pattern and not re.fullmatch(pattern.removeprefix("^").removesuffix("$"), one):
+    # The pattern of a list applies to each of its items.
+    for item in value.split(",") if spec["Type"] == "CommaDelimitedList" else [value]:
+        if pattern and not re.fullmatch(pattern.removeprefix("^").removesuffix("$"), item):
             return f"it must match {pattern}"
     return None

@@ -360,7 +360,7 @@ async fn an_interrupted_job_runs_again_to_its_end() {
 #[tokio::test]
 async fn callers_faults_are_refused_as_on_aws() {
     let mut house = House::new().await;
-    let made = house.boto3(&["faults", JOB_JSON]).await;
+    let made = house.boto3(&["invalid_requests", JOB_JSON]).await;
     for id in made.as_array().unwrap() {
         assert_eq!(house.end(id.as_str().unwrap()).await["errorCode"], 1404);
     }

@@ -1,8 +1,8 @@
-"""Receivers of callbacks, as sites write them: one by the library of Standard Webhooks, one by the original site's
-way of reading a body.
+"""Webhook receivers as sites implement them: one with the Standard Webhooks library, one that parses the body as the
+original site's backend does.
 
-Usage: callback_receiver.py standard|greloupis SECRET. Prints the port it listens on, takes one POST, prints as JSON
-what it made of it, and ends. A receiver that isn't content answers 400 and says why on stderr.
+Usage: callback_receiver.py standard|greloupis SECRET. Prints its port, accepts one POST, prints the parsed event as
+JSON, and exits. An invalid request is answered 400, with the reason on stderr.
 """
 
 import ast
@@ -15,15 +15,16 @@ from standardwebhooks import Webhook, WebhookVerificationError
 STYLE, SECRET = sys.argv[1:]
 
 
-def verified(verify, body, headers):
+def is_accepted(webhook, body, headers):
     try:
-        return verify(body, headers)
+        webhook.verify(body, headers)
     except WebhookVerificationError:
-        return None
+        return False
+    return True
 
 
-def webhook():
-    """The secret as it stands in the settings: base64, or else raw."""
+def configured_webhook():
+    """A webhook with the configured secret, which is base64 or else raw."""
     try:
         return Webhook(SECRET)
     except ValueError:
@@ -31,9 +32,9 @@ def webhook():
 
 
 def standard(headers, body):
-    by = webhook()
-    event = by.verify(body, headers)
-    # It can fail: everything that is signed counts.
+    webhook = configured_webhook()
+    event = webhook.verify(body, headers)
+    # A change of any signed item must fail the verification.
     changed = [
         (body.replace(b"video.ready", b"video.ready "), headers),
         (body, {**headers, "webhook-id": headers["webhook-id"] + "x"}),
@@ -41,24 +42,24 @@ def standard(headers, body):
         (body, {**headers, "webhook-signature": "v1," + "A" * 43 + "="}),
     ]
     for body, headers in changed:
-        assert verified(by.verify, body, headers) is None, "a changed message verifies"
+        assert not is_accepted(webhook, body, headers), "a changed message is accepted"
     other = Webhook(b"another secret of thirty-two bytes")
-    assert verified(other.verify, *changed[0]) is None
+    assert not is_accepted(other, *changed[0])
     return event
 
 
 def greloupis(headers, body):
-    """As the original's backend: no JSON, but a Python literal."""
+    """Parses the body as the original backend does: as a Python literal instead of JSON."""
     assert headers["content-type"] == "application/json", headers
     text = body.decode("utf-8")
     kw = ast.literal_eval(text)
-    assert kw == eval(text) == json.loads(text), "Python and JSON read it differently"
+    assert kw == eval(text) == json.loads(text), "Python and JSON parse it differently"
     for word in ("null", "true", "false"):
         try:
             ast.literal_eval(text.replace('"video_id"', f'"extra": {word}, "video_id"'))
         except ValueError:
             continue
-        raise AssertionError(f"{word} passes, so this proves nothing")
+        raise AssertionError(f"{word} is accepted, so this test proves nothing")
     assert kw["aws_auth_key"] == SECRET
     for name, value in kw.items():
         assert type(value) in (str, int), f"{name} is {value!r}"
@@ -71,7 +72,7 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
         try:
-            made = {"standard": standard, "greloupis": greloupis}[STYLE](headers, body)
+            event = {"standard": standard, "greloupis": greloupis}[STYLE](headers, body)
         except Exception as error:
             print(f"{type(error).__name__}: {error}", file=sys.stderr)
             self.send_response(400)
@@ -79,7 +80,7 @@ class Receiver(http.server.BaseHTTPRequestHandler):
             return
         self.send_response(200)
         self.end_headers()
-        print(json.dumps(made), flush=True)
+        print(json.dumps(event), flush=True)
 
     def log_message(self, *_):
         pass

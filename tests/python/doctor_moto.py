@@ -1,6 +1,6 @@
-"""The doctor examines a stack in moto: a healthy one is well, and each thing broken is found and named.
+"""Tests of doctor.py on a stack in moto: a healthy stack passes all checks, and each fault fails the right one.
 
-Usage: doctor_moto.py. Says `content` in its last line.
+Usage: doctor_moto.py. Prints `passed` as its last line.
 """
 
 import contextlib
@@ -16,85 +16,85 @@ from moto import mock_aws  # noqa: E402
 from moto.cloudformation.models import cloudformation_backends  # noqa: E402
 from stack import GOOD, create  # noqa: E402
 
-import doctor  # noqa: E402  (of deploy/, which `stack` has put on the path)
+import doctor  # noqa: E402  (of deploy/, which `stack` puts on the path)
 
 
-class Net:
-    """What the network would answer, in place of CloudFront, API and S3."""
+class FakeHttp:
+    """HTTP replies in place of CloudFront, API and S3: the status of each kind of request."""
 
     def __init__(self):
-        self.cdn, self.around, self.strangers, self.preflight = 401, 403, 403, 204
+        self.cdn, self.api_origin, self.bucket, self.preflight = 401, 403, 403, 204
 
     def http(self, method, url, headers=None, body=None):
-        got = email.message.Message()
+        reply_headers = email.message.Message()
         if method == "OPTIONS":
-            got["access-control-allow-origin"] = headers["Origin"]
-            return self.preflight, got, b""
+            reply_headers["access-control-allow-origin"] = headers["Origin"]
+            return self.preflight, reply_headers, b""
         if "cloudfront.net" in url:
-            got["content-type"] = "application/problem+json"
-            return self.cdn, got, b"{}"
-        return self.around if "execute-api" in url else self.strangers, got, b""
+            reply_headers["content-type"] = "application/problem+json"
+            return self.cdn, reply_headers, b"{}"
+        return self.api_origin if "execute-api" in url else self.bucket, reply_headers, b""
 
 
 def session():
-    """moto keeps whether events go to EventBridge, but doesn't tell; what was put is told here."""
-    made = boto3.Session()
-    made.events.register("after-call.s3.GetBucketNotificationConfiguration", told)
-    return made
+    """A session that adds EventBridge to notification configurations, which moto stores but doesn't return."""
+    session = boto3.Session()
+    session.events.register("after-call.s3.GetBucketNotificationConfiguration", add_notifications)
+    return session
 
 
-TOLD = {"EventBridgeConfiguration": {}}
+NOTIFICATIONS = {"EventBridgeConfiguration": {}}
 
 
-def told(parsed, **_):
-    parsed.update(TOLD)
+def add_notifications(parsed, **_):
+    parsed.update(NOTIFICATIONS)
 
 
-def examined(ids, net):
-    """The checks that fail, and all that is said."""
-    doctor.http = net.http
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
-        failed = doctor.examine(doctor.Stack("demo", session()))
-    return failed, said.getvalue()
+def run_doctor(http):
+    """The failed checks, and the output."""
+    doctor.http = http.http
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        failed = doctor.run_checks(doctor.Stack("demo", session()))
+    return failed, output.getvalue()
 
 
-def rolled_back(ids, net):
+def roll_back(ids, http):
     (stack,) = cloudformation_backends["123456789012"]["us-east-1"].stacks.values()
     stack.status = "ROLLBACK_COMPLETE"
 
 
-def off_rule(ids, net):
+def disable_rule(ids, http):
     boto3.client("events").disable_rule(Name=ids["JobStateRule"])
 
 
-def lost_target(ids, net):
+def remove_target(ids, http):
     boto3.client("events").remove_targets(Rule=ids["ObjectCreatedRule"], Ids=["edge"])
 
 
-def no_cors(ids, net):
+def delete_cors(ids, http):
     boto3.client("s3").delete_bucket_cors(Bucket=ids["UploadBucket"])
 
 
-def cors(ids, **changes):
+def change_cors(ids, **changes):
     s3 = boto3.client("s3")
     (rule,) = s3.get_bucket_cors(Bucket=ids["UploadBucket"])["CORSRules"]
     s3.put_bucket_cors(Bucket=ids["UploadBucket"], CORSConfiguration={"CORSRules": [rule | changes]})
 
 
-def unexposed(ids, net):
-    cors(ids, ExposeHeaders=["ETag"])
+def expose_etag_only(ids, http):
+    change_cors(ids, ExposeHeaders=["ETag"])
 
 
-def one_origin(ids, net):
-    cors(ids, AllowedOrigins=["https://site.example"])
+def allow_one_origin(ids, http):
+    change_cors(ids, AllowedOrigins=["https://site.example"])
 
 
-def public(ids, net):
+def delete_public_access_block(ids, http):
     boto3.client("s3").delete_public_access_block(Bucket=ids["MediaBucket"])
 
 
-def half_public(ids, net):
+def allow_bucket_policy(ids, http):
     block = {
         "BlockPublicAcls": True,
         "IgnorePublicAcls": True,
@@ -104,28 +104,28 @@ def half_public(ids, net):
     boto3.client("s3").put_public_access_block(Bucket=ids["UploadBucket"], PublicAccessBlockConfiguration=block)
 
 
-def no_lifecycle(ids, net):
+def delete_lifecycle(ids, http):
     boto3.client("s3").delete_bucket_lifecycle(Bucket=ids["UploadBucket"])
 
 
-def no_events(ids, net):
-    TOLD.clear()
+def disable_eventbridge(ids, http):
+    NOTIFICATIONS.clear()
 
 
-def no_role(ids, net):
+def delete_role(ids, http):
     iam, name = boto3.client("iam"), ids["MediaConvertRole"]
     for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
         iam.delete_role_policy(RoleName=name, PolicyName=policy)
     iam.delete_role(RoleName=name)
 
 
-def trusting_role(ids, net):
+def trust_ec2(ids, http):
     trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     boto3.client("iam").update_assume_role_policy(RoleName=ids["MediaConvertRole"], PolicyDocument=document)
 
 
-def other_role(ids, net):
+def configure_other_role(ids, http):
     function = boto3.client("lambda")
     env = function.get_function_configuration(FunctionName=ids["Edge"])["Environment"]["Variables"]
     env = {name: str(value) for name, value in env.items()} | {
@@ -134,72 +134,72 @@ def other_role(ids, net):
     function.update_function_configuration(FunctionName=ids["Edge"], Environment={"Variables": env})
 
 
-def no_recovery(ids, net):
+def disable_recovery(ids, http):
     off = {"PointInTimeRecoveryEnabled": False}
     boto3.client("dynamodb").update_continuous_backups(
         TableName=ids["CatalogTable"], PointInTimeRecoverySpecification=off
     )
 
 
-def dead_letter(ids, net):
+def send_dead_letter(ids, http):
     boto3.client("sqs").send_message(QueueUrl=ids["DeadLetters"], MessageBody="{}")
 
 
-def wrong_secret(ids, net):
-    net.cdn = 403
+def refuse_origin_secret(ids, http):
+    http.cdn = 403
 
 
-def open_api(ids, net):
-    net.around = 401
+def open_api_origin(ids, http):
+    http.api_origin = 401
 
 
-def open_bucket(ids, net):
-    net.strangers = 200
+def open_bucket(ids, http):
+    http.bucket = 200
 
 
-def no_preflight(ids, net):
-    net.preflight = 404
+def refuse_preflight(ids, http):
+    http.preflight = 404
 
 
-# How to break it, the check that must fail, and what it must name.
-HARMS = [
-    (rolled_back, "the stack is complete", "delete-stack --stack-name demo"),
-    (off_rule, "EventBridge's rules", "JobStateRule"),
-    (lost_target, "EventBridge's rules", "doesn't lead to the function"),
-    (no_cors, "lets browsers", "has no CORS rules"),
-    (unexposed, "lets browsers", "x-amz-checksum-crc64nvme"),
-    (one_origin, "lets browsers", "http://localhost:3000"),
-    (public, "closed to the public", "mediabucket"),
-    (half_public, "closed to the public", "lacks BlockPublicPolicy"),
-    (no_lifecycle, "tells EventBridge", "for ever"),
-    (no_events, "tells EventBridge", "sends no events"),
-    (no_role, "MediaConvert may assume", "NoSuchEntity"),
-    (trusting_role, "MediaConvert may assume", "ec2.amazonaws.com"),
-    (other_role, "MediaConvert may assume", "role/other"),
-    (no_recovery, "the table is active", "point-in-time recovery"),
-    (dead_letter, "no event was given up", "1 events"),
-    (wrong_secret, "the CDN leads", "origin secret"),
-    (open_api, "around the CDN", "the API answers 401"),
-    (open_bucket, "around the CDN", "to strangers"),
-    (no_preflight, "may call the API", "404"),
+# Fault, name of the check that must fail, and a text that its message must contain.
+FAULTS = [
+    (roll_back, "the stack is complete", "delete-stack --stack-name demo"),
+    (disable_rule, "EventBridge's rules", "JobStateRule"),
+    (remove_target, "EventBridge's rules", "doesn't target the function"),
+    (delete_cors, "lets browsers", "has no CORS rules"),
+    (expose_etag_only, "lets browsers", "x-amz-checksum-crc64nvme"),
+    (allow_one_origin, "lets browsers", "http://localhost:3000"),
+    (delete_public_access_block, "closed to the public", "mediabucket"),
+    (allow_bucket_policy, "closed to the public", "lacks BlockPublicPolicy"),
+    (delete_lifecycle, "notifies EventBridge", "never removes the parts"),
+    (disable_eventbridge, "notifies EventBridge", "sends no events"),
+    (delete_role, "MediaConvert may assume", "NoSuchEntity"),
+    (trust_ec2, "MediaConvert may assume", "ec2.amazonaws.com"),
+    (configure_other_role, "MediaConvert may assume", "role/other"),
+    (disable_recovery, "the table is active", "point-in-time recovery"),
+    (send_dead_letter, "dead-letter queue is empty", "1 events"),
+    (refuse_origin_secret, "the CDN reaches", "origin secret"),
+    (open_api_origin, "around the CDN", "the API answers 401"),
+    (open_bucket, "around the CDN", "to unsigned requests"),
+    (refuse_preflight, "may call the API", "404"),
 ]
 
 
 def main():
-    for harm, check, names in [(None, "", ""), *HARMS]:
-        TOLD["EventBridgeConfiguration"] = {}
+    for fault, check, expected in [(None, "", ""), *FAULTS]:
+        NOTIFICATIONS["EventBridgeConfiguration"] = {}
         with mock_aws(config={"lambda": {"use_docker": False}}):
-            ids, net = create(GOOD), Net()
-            if harm:
-                harm(ids, net)
-            failed, said = examined(ids, net)
-            if not harm:
-                assert failed == [] and said.count("ok ") == len(doctor.CHECKS), said
+            ids, http = create(GOOD), FakeHttp()
+            if fault:
+                fault(ids, http)
+            failed, output = run_doctor(http)
+            if not fault:
+                assert failed == [] and output.count("ok ") == len(doctor.CHECKS), output
                 continue
-            assert len(failed) == 1 and check in failed[0], f"{harm.__name__}: {said}"
-            told_of_it = said.partition("FAILED")[2]
-            assert names in told_of_it and "to mend it: " in told_of_it, f"{harm.__name__}: {said}"
-    print("content")
+            assert len(failed) == 1 and check in failed[0], f"{fault.__name__}: {output}"
+            message = output.partition("FAILED")[2]
+            assert expected in message and "fix: " in message, f"{fault.__name__}: {output}"
+    print("passed")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Who may do what: a small evaluator of IAM policies, and by it the template's roles and bucket policies.
+"""Tests of the template's roles and resource policies, by a small evaluator of IAM policies.
 
-Usage: iam.py. Says `content` in its last line.
+Usage: iam.py. Prints `passed` as its last line.
 """
 
 import os
@@ -12,73 +12,73 @@ import cfnlint.helpers  # noqa: E402
 from cfnlint.data import AdditionalSpecs  # noqa: E402
 from stack import FULL, GOOD, cfn  # noqa: E402
 
-# AWS's service authorization reference, as cfn-lint brings it along.
+# AWS's service authorization reference, a file of cfn-lint.
 REFERENCE = cfnlint.helpers.load_resource(AdditionalSpecs, "Policies.json")
 
 
-def listed(value):
+def as_list(value):
     return value if isinstance(value, list) else [value]
 
 
-def like(pattern, value):
-    """Whether a pattern of IAM with * and ? fits."""
+def matches(pattern, value):
+    """Whether a value matches an IAM pattern with * and ?."""
     translated = "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in pattern)
     return re.fullmatch(translated, value, re.DOTALL) is not None
 
 
 def condition_holds(conditions, context):
-    """All operators, all keys; any of a key's values. A key that the request lacks fails, but for IfExists."""
+    """All operators and keys must match, each by any of its values. A missing key fails, except with IfExists."""
     for operator, keys in conditions.items():
         plain = operator.removesuffix("IfExists")
-        for key, wanted in keys.items():
+        for key, values in keys.items():
             if key not in context:
                 if plain == operator:
                     return False
                 continue
-            fits = {
-                "StringEquals": lambda one: one == context[key],
-                "StringLike": lambda one: like(one, context[key]),
-                "ArnEquals": lambda one: like(one, context[key]),
-                "ArnLike": lambda one: like(one, context[key]),
-                "Bool": lambda one: str(one).lower() == str(context[key]).lower(),
+            test = {
+                "StringEquals": lambda value: value == context[key],
+                "StringLike": lambda value: matches(value, context[key]),
+                "ArnEquals": lambda value: matches(value, context[key]),
+                "ArnLike": lambda value: matches(value, context[key]),
+                "Bool": lambda value: str(value).lower() == str(context[key]).lower(),
             }[plain]
-            if not any(fits(one) for one in listed(wanted)):
+            if not any(test(value) for value in as_list(values)):
                 return False
     return True
 
 
 def allowed(statements, action, resource, context=None, principal=None):
-    """As IAM decides: a Deny wins, then an Allow is needed."""
-    allows = False
+    """Evaluates like IAM: a Deny wins, otherwise an Allow is required."""
+    allow = False
     for statement in statements:
         assert set(statement) <= {"Sid", "Effect", "Principal", "Action", "Resource", "Condition"}, statement
-        fits = (
-            any(like(one.lower(), action.lower()) for one in listed(statement["Action"]))
-            and any(like(one, resource) for one in listed(statement.get("Resource", "*")))
-            and _is(statement.get("Principal", "*"), principal)
+        applies = (
+            any(matches(pattern.lower(), action.lower()) for pattern in as_list(statement["Action"]))
+            and any(matches(pattern, resource) for pattern in as_list(statement.get("Resource", "*")))
+            and _principal_matches(statement.get("Principal", "*"), principal)
             and condition_holds(statement.get("Condition", {}), context or {})
         )
-        if fits and statement["Effect"] == "Deny":
+        if applies and statement["Effect"] == "Deny":
             return False
-        allows |= fits
-    return allows
+        allow |= applies
+    return allow
 
 
-def _is(named, principal):
-    return named == "*" or principal in listed(named.get("Service", [])) + listed(named.get("AWS", []))
+def _principal_matches(declared, principal):
+    return declared == "*" or principal in as_list(declared.get("Service", [])) + as_list(declared.get("AWS", []))
 
 
-def the_evaluator_can_judge():
-    """It knows Deny, wildcards, case, missing keys and IfExists."""
+def evaluator_follows_iam():
+    """Deny, wildcards, case, missing keys and IfExists."""
     allow = {"Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:aws:s3:::a/b?"}
     assert allowed([allow], "s3:getobject", "arn:aws:s3:::a/bc") and not allowed(
         [allow], "s3:GetObject", "arn:aws:s3:::a/bcd"
     )
     assert not allowed([allow, allow | {"Effect": "Deny"}], "s3:GetObject", "arn:aws:s3:::a/bc")
     assert not allowed([], "s3:GetObject", "arn:aws:s3:::a/bc")
-    where = allow | {"Condition": {"StringEquals": {"aws:SourceAccount": "1"}}}
-    assert not allowed([where], "s3:GetObject", "arn:aws:s3:::a/bc")
-    assert allowed([where], "s3:GetObject", "arn:aws:s3:::a/bc", {"aws:SourceAccount": "1"})
+    conditional = allow | {"Condition": {"StringEquals": {"aws:SourceAccount": "1"}}}
+    assert not allowed([conditional], "s3:GetObject", "arn:aws:s3:::a/bc")
+    assert allowed([conditional], "s3:GetObject", "arn:aws:s3:::a/bc", {"aws:SourceAccount": "1"})
     lenient = allow | {"Condition": {"StringLikeIfExists": {"s3:prefix": "in/*"}}}
     assert allowed([lenient], "s3:GetObject", "arn:aws:s3:::a/bc")
     assert not allowed([lenient], "s3:GetObject", "arn:aws:s3:::a/bc", {"s3:prefix": "out/"})
@@ -99,13 +99,13 @@ QUEUE, JOB = arn("mediaconvert", "queues/Default"), arn("mediaconvert", "jobs/17
 MC = "mediaconvert.amazonaws.com"
 
 
-def the_edge():
-    """The function's role lets it do all of its work, and nothing to its neighbours."""
+def edge_role_is_minimal():
+    """The function's role allows all that the function does, and nothing on resources of others."""
     statements = statements_of(cfn.Template(GOOD).resources(), "EdgeRole")
-    film = f"{UPLOADS}/inputs/a b+ü.mp4"
+    upload = f"{UPLOADS}/inputs/a b+ü.mp4"
     for action, resource, context in [
-        *((f"s3:{action}", film, {}) for action in ("PutObject", "GetObject", "DeleteObject")),
-        *((f"s3:{action}", film, {}) for action in ("AbortMultipartUpload", "ListMultipartUploadParts")),
+        *((f"s3:{action}", upload, {}) for action in ("PutObject", "GetObject", "DeleteObject")),
+        *((f"s3:{action}", upload, {}) for action in ("AbortMultipartUpload", "ListMultipartUploadParts")),
         ("s3:ListBucket", UPLOADS, {}),
         ("s3:ListBucket", UPLOADS, {"s3:prefix": "inputs/"}),
         ("s3:ListBucket", MEDIA, {"s3:prefix": "assets/Thumbnails/ID."}),
@@ -131,7 +131,7 @@ def the_edge():
         ("s3:PutObject", f"{MEDIA}/assets/MP4/a_540.mp4", {}),
         ("s3:GetObject", f"{MEDIA}/assets/MP4/a_540.mp4", {}),
         ("s3:DeleteObject", f"{MEDIA}/assets/MP4/a_540.mp4", {}),
-        ("s3:PutObjectAcl", film, {}),
+        ("s3:PutObjectAcl", upload, {}),
         ("s3:PutBucketPolicy", UPLOADS, {}),
         ("s3:DeleteBucket", UPLOADS, {}),
         ("s3:ListBucket", UPLOADS, {"s3:prefix": ""}),
@@ -158,8 +158,8 @@ def the_edge():
         assert not allowed(statements, action, resource, context), f"the edge can {action} on {resource}"
 
 
-def the_converter():
-    """MediaConvert, asked by this account alone, reads inputs and writes assets."""
+def media_convert_role_is_minimal():
+    """MediaConvert may read inputs and write assets, for jobs of this account only."""
     resources = cfn.Template(GOOD).resources()
     statements = statements_of(resources, "MediaConvertRole")
     assert allowed(statements, "s3:GetObject", f"{UPLOADS}/inputs/a.mp4")
@@ -179,12 +179,12 @@ def the_converter():
     assert not allowed(trust, "sts:AssumeRole", ROLE, theirs, MC)
 
 
-def the_buckets():
-    """No plain HTTP; of the media bucket's assets this distribution may read, and nobody else."""
+def bucket_policies_are_minimal():
+    """Plain HTTP is denied; only this distribution may read the media bucket's assets."""
     resources = cfn.Template(GOOD).resources()
     policies = {
-        one: resources[one]["Properties"]["PolicyDocument"]["Statement"]
-        for one in ("UploadBucketPolicy", "MediaBucketPolicy")
+        name: resources[name]["Properties"]["PolicyDocument"]["Statement"]
+        for name in ("UploadBucketPolicy", "MediaBucketPolicy")
     }
     cdn = {"aws:SourceArn": arn("cloudfront", "distribution/demo-distribution", ""), "aws:SecureTransport": "true"}
     media = policies["MediaBucketPolicy"]
@@ -209,15 +209,15 @@ def the_buckets():
             assert allowed(everything, "s3:PutObject", resource, {"aws:SecureTransport": "true"})
     queue = resources["DeadLettersPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     rule = {"aws:SourceArn": arn("events", "rule/demo-jobstaterule")}
-    dead = arn("sqs", "demo-deadletters")
-    assert allowed(queue, "sqs:SendMessage", dead, rule, "events.amazonaws.com")
+    dead_letters = arn("sqs", "demo-deadletters")
+    assert allowed(queue, "sqs:SendMessage", dead_letters, rule, "events.amazonaws.com")
     assert not allowed(
-        queue, "sqs:SendMessage", dead, {"aws:SourceArn": arn("events", "rule/another")}, "events.amazonaws.com"
+        queue, "sqs:SendMessage", dead_letters, {"aws:SourceArn": arn("events", "rule/another")}, "events.amazonaws.com"
     )
 
 
-def who_may_invoke():
-    """The function listens to its own API and rules only."""
+def only_api_and_rules_may_invoke():
+    """Only the stack's own API and rules may invoke the function."""
     resources = cfn.Template(GOOD).resources()
     permissions = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::Lambda::Permission"]
     sources = {(one["Principal"], one["SourceArn"]) for one in permissions}
@@ -231,27 +231,34 @@ def who_may_invoke():
     assert not any(one["Type"] == "AWS::Lambda::Url" for one in resources.values())
 
 
-def stars():
-    """No Allow of all actions of anything; all resources only for actions that AWS knows no resources of."""
-    everywhere = set()
+def wildcards_are_minimal():
+    """No Allow has a wildcard action; a wildcard resource is used only for actions that support no resources."""
+    unrestricted = set()
     for role in ("EdgeRole", "MediaConvertRole"):
         for statement in statements_of(cfn.Template(FULL).resources(), role):
-            for action in listed(statement["Action"]):
+            for action in as_list(statement["Action"]):
                 assert "*" not in action, f"{role} allows {action}"
                 service, name = action.lower().split(":")
                 known = REFERENCE[service]["Actions"]
                 assert name in known, f"{action} doesn't exist"
-                if "*" in listed(statement["Resource"]):
+                if "*" in as_list(statement["Resource"]):
                     assert not known[name].get("Resources"), (
                         f"{action} could be allowed on {known[name]['Resources']} only"
                     )
-                    everywhere.add(action)
-    assert everywhere == {"mediaconvert:Probe", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}, everywhere
+                    unrestricted.add(action)
+    assert unrestricted == {"mediaconvert:Probe", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}, unrestricted
 
 
-CHECKS = [the_evaluator_can_judge, the_edge, the_converter, the_buckets, who_may_invoke, stars]
+CHECKS = [
+    evaluator_follows_iam,
+    edge_role_is_minimal,
+    media_convert_role_is_minimal,
+    bucket_policies_are_minimal,
+    only_api_and_rules_may_invoke,
+    wildcards_are_minimal,
+]
 
 if __name__ == "__main__":
     for check in CHECKS:
         check()
-    print("content")
+    print("passed")

@@ -1,10 +1,10 @@
-"""Writes what edge/job/src/model.json holds: MediaConvert's service model, as far as job.json is concerned.
+"""Generates edge/job/src/model.json: the part of MediaConvert's service model that job.json uses.
 
-Usage: job_model.py [PATH]. Prints the model; with a PATH says whether that file is it, and exits 1 if it isn't.
+Usage: job_model.py [PATH]. Prints the model; with a PATH, exits with 1 if that file has another content.
 
-A name stands for a structure (its members with their types) or an enum (its values). A type is such a name, or
-`bool`, `int`, `float` or `text`, with a range (of its length, for a text) where there is one; `[` before it makes a
-list of it, `{` a map. The patterns of texts are left out.
+Each entry is a structure (its members with their types) or an enum (its values). A type is the name of an entry, or
+`bool`, `int`, `float` or `text`, followed by a range if there is one (for a text, of its length). A leading `[` denotes
+a list, a leading `{` a map. The patterns of texts are omitted.
 """
 
 import json
@@ -17,7 +17,7 @@ PLAIN = {"boolean": "bool", "integer": "int", "long": "int", "double": "float", 
 
 
 def type_of(name, model):
-    """How a shape is written where it is used; what it needs goes into `model`."""
+    """The type of a shape; adds the entries that it refers to to `model`."""
     shape = SHAPES[name]
     kind = shape["type"]
     if kind == "list":
@@ -28,14 +28,14 @@ def type_of(name, model):
         model[name] = shape["enum"]
         return name
     if kind == "structure":
-        # The Rust side doesn't look for missing members, as there are none that must be there.
+        # The Rust code doesn't check required members, because there are none.
         assert not shape.get("required"), name
         if name not in model:
             members = model[name] = {}
-            for member, of in shape["members"].items():
-                # job.json has the names of the model, the wire those of `locationName`.
-                assert of["locationName"] == member[0].lower() + member[1:], member
-                members[member] = type_of(of["shape"], model)
+            for member, reference in shape["members"].items():
+                # job.json uses the names of the model, requests those of `locationName`.
+                assert reference["locationName"] == member[0].lower() + member[1:], member
+                members[member] = type_of(reference["shape"], model)
         return name
     plain = PLAIN[kind]
     if "min" in shape or "max" in shape:
@@ -53,7 +53,7 @@ def main():
         return
     with open(sys.argv[1], encoding="utf-8") as file:
         if file.read() != text:
-            sys.exit(f"{sys.argv[1]} isn't what the service model says; write it anew with job_model.py")
+            sys.exit(f"{sys.argv[1]} differs from the service model; generate it by job_model.py")
 
 
 if __name__ == "__main__":

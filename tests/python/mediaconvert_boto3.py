@@ -1,5 +1,5 @@
-"""boto3 as a judge of the local MediaConvert. Each command does one thing and fails loudly; what the test needs to
-go on is printed as JSON.
+"""Tests of the local MediaConvert with boto3. Each command runs one test, raises on failure, and prints its result as
+JSON.
 
 Usage: mediaconvert_boto3.py ENDPOINT COMMAND ARGUMENTS...
 """
@@ -11,7 +11,7 @@ import sys
 import boto3
 import botocore.config
 import botocore.exceptions
-from job_json import filled
+from job_json import with_destinations
 
 ENDPOINT = sys.argv[1]
 ROLE = "arn:aws:iam::000000000000:role/local"
@@ -28,43 +28,45 @@ def client(secret_key="locallocal", access_key="local", region="us-east-1"):
     )
 
 
-def refused(call, code, status, says=""):
-    """Runs `call`, which must be refused in just this way."""
+def assert_refused(call, code, status, text=""):
+    """Runs `call`, which must fail with this code, status and text of the message."""
     try:
-        answer = call()
+        response = call()
     except botocore.exceptions.ClientError as error:
-        found = error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
-        assert found == (code, status), f"{found} instead of {(code, status)}: {error}"
+        actual = error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+        assert actual == (code, status), f"{actual} instead of {(code, status)}: {error}"
         message = error.response["Error"]["Message"]
-        assert says in message and message.endswith("."), f"{message!r} should say {says!r}"
+        assert text in message and message.endswith("."), f"{message!r} should contain {text!r}"
     else:
-        raise AssertionError(f"{code} was due, not {answer}")
+        raise AssertionError(f"{response} instead of {code}")
 
 
 def settings_of(job_json, file_input, name, heights="", bucket="media"):
-    """job.json for this input, with only the outputs of these heights and the pictures."""
+    """job.json for this input, with only the outputs of these heights and the thumbnails."""
     with open(job_json, encoding="utf-8") as file:
-        settings = filled(json.load(file), file_input, bucket, name)
+        settings = with_destinations(json.load(file), file_input, bucket, name)
     if heights:
-        wanted = [int(height) for height in heights.split(",")]
+        selected = [int(height) for height in heights.split(",")]
         for group in settings["OutputGroups"]:
-            outputs = group["Outputs"]
-            outputs = [o for o in outputs if "NameModifier" not in o or o["VideoDescription"]["Height"] in wanted]
-            group["Outputs"] = outputs
+            group["Outputs"] = [
+                output
+                for output in group["Outputs"]
+                if "NameModifier" not in output or output["VideoDescription"]["Height"] in selected
+            ]
         settings["OutputGroups"] = [group for group in settings["OutputGroups"] if group["Outputs"]]
     return settings
 
 
 def create(job_json, file_input, name, heights="", token="", bucket="media"):
-    """A job; its id."""
-    more = {"ClientRequestToken": token} if token else {}
+    """Creates a job; returns its id."""
+    options = {"ClientRequestToken": token} if token else {}
     settings = settings_of(job_json, file_input, name, heights, bucket)
-    answer = client().create_job(
-        Role=ROLE, Settings=settings, UserMetadata={"videoId": name}, Queue="Default", **more
+    response = client().create_job(
+        Role=ROLE, Settings=settings, UserMetadata={"videoId": name}, Queue="Default", **options
     )
-    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 201
-    job = answer["Job"]
-    assert job["Settings"] == settings, "the settings come back as they were handed in"
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 201
+    job = response["Job"]
+    assert job["Settings"] == settings, "the settings are returned unchanged"
     assert job["UserMetadata"] == {"videoId": name}
     assert job["Arn"] == f"arn:aws:mediaconvert:us-east-1:000000000000:jobs/{job['Id']}"
     assert job["Queue"].endswith(":queues/Default") and job["Role"] == ROLE
@@ -72,44 +74,44 @@ def create(job_json, file_input, name, heights="", token="", bucket="media"):
 
 
 def get(job_id):
-    """A job's state, times checked."""
+    """A job's state; checks its times."""
     job = client().get_job(Id=job_id)["Job"]
     for time in [job["CreatedAt"], *job["Timing"].values()]:
         age = datetime.datetime.now(datetime.timezone.utc) - time
-        assert datetime.timedelta(-1) < age < datetime.timedelta(1), f"{time} isn't of today"
+        assert datetime.timedelta(-1) < age < datetime.timedelta(1), f"{time} isn't within a day of now"
     if job["Status"] in ("COMPLETE", "ERROR", "CANCELED"):
         assert job["Timing"]["SubmitTime"] <= job["Timing"]["FinishTime"]
-    wanted = ["Status", "JobPercentComplete", "ErrorCode", "ErrorMessage", "OutputGroupDetails", "RetryCount"]
-    return {name: job[name] for name in wanted if name in job}
+    names = ["Status", "JobPercentComplete", "ErrorCode", "ErrorMessage", "OutputGroupDetails", "RetryCount"]
+    return {name: job[name] for name in names if name in job}
 
 
 def pages(*ids):
-    """ListJobs: these jobs, oldest first, are all that there are."""
+    """ListJobs returns exactly these jobs, which are given oldest first."""
     ids = list(ids)
     api = client()
 
-    def listed(**wanted):
+    def list_ids(**options):
         found = []
         while True:
-            answer = api.list_jobs(MaxResults=1, **wanted)
-            found += [job["Id"] for job in answer["Jobs"]]
-            if "NextToken" not in answer:
+            response = api.list_jobs(MaxResults=1, **options)
+            found += [job["Id"] for job in response["Jobs"]]
+            if "NextToken" not in response:
                 return found
-            wanted["NextToken"] = answer["NextToken"]
+            options["NextToken"] = response["NextToken"]
 
-    assert listed(Order="ASCENDING") == ids
-    assert listed(Order="DESCENDING") == listed() == ids[::-1]
-    assert listed(Queue="Default", Order="ASCENDING") == ids
+    assert list_ids(Order="ASCENDING") == ids
+    assert list_ids(Order="DESCENDING") == list_ids() == ids[::-1]
+    assert list_ids(Queue="Default", Order="ASCENDING") == ids
     states = ("SUBMITTED", "PROGRESSING", "COMPLETE", "CANCELED", "ERROR")
-    by_state = {state: listed(Status=state) for state in states}
+    by_state = {state: list_ids(Status=state) for state in states}
     assert sorted(sum(by_state.values(), [])) == sorted(ids)
-    refused(lambda: api.list_jobs(NextToken="?"), "BadRequestException", 400, "nextToken")
-    refused(lambda: api.list_jobs(Queue="Other"), "NotFoundException", 404, "queue")
+    assert_refused(lambda: api.list_jobs(NextToken="?"), "BadRequestException", 400, "nextToken")
+    assert_refused(lambda: api.list_jobs(Queue="Other"), "NotFoundException", 404, "queue")
     return by_state
 
 
 def probe(uri):
-    """What Probe says of a file; of one that it refuses, how."""
+    """The result of Probe, or its error code."""
     try:
         (result,) = client().probe(InputFiles=[{"FileUrl": uri}])["ProbeResults"]
     except botocore.exceptions.ClientError as error:
@@ -118,8 +120,8 @@ def probe(uri):
     return result
 
 
-def faults(job_json):
-    """Everything that must be refused, and one job's token honoured."""
+def invalid_requests(job_json):
+    """Invalid requests are refused, and a request token is used for one job only."""
     settings = settings_of(job_json, "s3://uploads/inputs/none.mp4", "none", "360")
     with_role = {"Role": ROLE, "Settings": settings}
     calls = {
@@ -131,44 +133,46 @@ def faults(job_json):
     }
     for call in calls.values():
         wrong = client(secret_key="wrong")
-        refused(lambda call=call: call(wrong), "InvalidSignatureException", 403, "signature")
-        stranger = client(access_key="stranger")
-        refused(lambda call=call: call(stranger), "UnrecognizedClientException", 403, "access key")
-        elsewhere = client(region="eu-central-1")
-        refused(lambda call=call: call(elsewhere), "InvalidSignatureException", 403, "region")
+        assert_refused(lambda call=call: call(wrong), "InvalidSignatureException", 403, "signature")
+        unknown = client(access_key="unknown")
+        assert_refused(lambda call=call: call(unknown), "UnrecognizedClientException", 403, "access key")
+        other_region = client(region="eu-central-1")
+        assert_refused(lambda call=call: call(other_region), "InvalidSignatureException", 403, "region")
 
     api = client()
     assert api.describe_endpoints()["Endpoints"] == [{"Url": ENDPOINT}]
-    refused(lambda: api.get_job(Id="none"), "NotFoundException", 404, "no such job")
-    refused(lambda: api.cancel_job(Id="none"), "NotFoundException", 404, "no such job")
+    assert_refused(lambda: api.get_job(Id="none"), "NotFoundException", 404, "no such job")
+    assert_refused(lambda: api.cancel_job(Id="none"), "NotFoundException", 404, "no such job")
 
-    def bad(says, **changes):
-        refused(lambda: api.create_job(**{**with_role, **changes}), "BadRequestException", 400, says)
+    def assert_bad_request(text, **changes):
+        assert_refused(lambda: api.create_job(**{**with_role, **changes}), "BadRequestException", 400, text)
 
     def changed(path, value):
         copy = json.loads(json.dumps(settings))
-        place = copy
+        target = copy
         for step in path[:-1]:
-            place = place[step]
-        place[path[-1]] = value
+            target = target[step]
+        target[path[-1]] = value
         return copy
 
     output = ("OutputGroups", 0, "Outputs", 0)
-    bad("/role", Role="")
-    bad("/role", Role="administrator")
-    bad("/settings", Settings={})
-    bad("/settings/inputs", Settings=changed(("Inputs",), []))
-    bad("/settings/outputGroups", Settings=changed(("OutputGroups",), []))
-    bad("fileInput", Settings=changed(("Inputs", 0, "FileInput"), "file:///etc/passwd"))
-    bad("DASH", Settings=changed(("OutputGroups", 0, "OutputGroupSettings", "Type"), "DASH_ISO_GROUP_SETTINGS"))
+    assert_bad_request("/role", Role="")
+    assert_bad_request("/role", Role="administrator")
+    assert_bad_request("/settings", Settings={})
+    assert_bad_request("/settings/inputs", Settings=changed(("Inputs",), []))
+    assert_bad_request("/settings/outputGroups", Settings=changed(("OutputGroups",), []))
+    assert_bad_request("fileInput", Settings=changed(("Inputs", 0, "FileInput"), "file:///etc/passwd"))
+    assert_bad_request(
+        "DASH", Settings=changed(("OutputGroups", 0, "OutputGroupSettings", "Type"), "DASH_ISO_GROUP_SETTINGS")
+    )
     group = ("OutputGroups", 0, "OutputGroupSettings", "HlsGroupSettings")
-    bad("destination", Settings=changed((*group, "Destination"), "assets/HLS/"))
-    bad("AVI", Settings=changed((*output, "ContainerSettings", "Container"), "AVI"))
-    bad("userMetadata", UserMetadata={"key": "a;b"})
-    bad("userMetadata", UserMetadata={f"k{number}": "v" for number in range(11)})
-    bad("userMetadata", UserMetadata={"k": "v" * 257})
-    bad("clientRequestToken", ClientRequestToken="t" * 65)
-    refused(lambda: api.create_job(**with_role, Queue="Other"), "NotFoundException", 404, "queue")
+    assert_bad_request("destination", Settings=changed((*group, "Destination"), "assets/HLS/"))
+    assert_bad_request("AVI", Settings=changed((*output, "ContainerSettings", "Container"), "AVI"))
+    assert_bad_request("userMetadata", UserMetadata={"key": "a;b"})
+    assert_bad_request("userMetadata", UserMetadata={f"k{number}": "v" for number in range(11)})
+    assert_bad_request("userMetadata", UserMetadata={"k": "v" * 257})
+    assert_bad_request("clientRequestToken", ClientRequestToken="t" * 65)
+    assert_refused(lambda: api.create_job(**with_role, Queue="Other"), "NotFoundException", 404, "queue")
 
     first = api.create_job(**with_role, ClientRequestToken="once")["Job"]["Id"]
     again = api.create_job(**with_role, ClientRequestToken="once")["Job"]["Id"]
@@ -177,5 +181,5 @@ def faults(job_json):
     return [first, other]
 
 
-COMMANDS = {"create": create, "get": get, "pages": pages, "probe": probe, "faults": faults}
+COMMANDS = {"create": create, "get": get, "pages": pages, "probe": probe, "invalid_requests": invalid_requests}
 print(json.dumps(COMMANDS[sys.argv[2]](*sys.argv[3:])))

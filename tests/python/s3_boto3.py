@@ -1,6 +1,6 @@
-"""boto3 and the AWS CLI as judges of the local S3: the basics, as their users do them.
+"""Tests of the local S3 with boto3 and the AWS CLI: their common operations.
 
-Usage: s3_boto3.py ENDPOINT
+Usage: s3_boto3.py ENDPOINT. Prints `passed` as its last line.
 """
 
 import hashlib
@@ -28,13 +28,13 @@ def client(**settings):
 s3 = client()
 
 
-def refused(code, status, call, **arguments):
-    """Calls, and must be refused in just this way."""
+def assert_refused(code, status, call, **arguments):
+    """Runs a call that must fail with this code and status."""
     try:
         call(**arguments)
     except botocore.exceptions.ClientError as error:
-        found = error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
-        assert found == (code, status), f"{found} instead of {(code, status)}"
+        actual = error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+        assert actual == (code, status), f"{actual} instead of {(code, status)}"
     else:
         raise AssertionError(f"was not refused with {code}")
 
@@ -49,11 +49,11 @@ def objects():
     part = s3.get_object(Bucket="media", Key=key, Range="bytes=10-19")
     assert part["ResponseMetadata"]["HTTPStatusCode"] == 206 and part["Body"].read() == body[10:20]
     assert s3.head_object(Bucket="media", Key=key)["ContentLength"] == len(body)
-    refused("304", 304, s3.get_object, Bucket="media", Key=key, IfNoneMatch=got["ETag"])
-    refused("InvalidRange", 416, s3.get_object, Bucket="media", Key=key, Range="bytes=100000-")
-    refused("NoSuchKey", 404, s3.get_object, Bucket="media", Key="none")
-    refused("404", 404, s3.head_object, Bucket="media", Key="none")
-    refused("NoSuchBucket", 404, s3.list_objects_v2, Bucket="none")
+    assert_refused("304", 304, s3.get_object, Bucket="media", Key=key, IfNoneMatch=got["ETag"])
+    assert_refused("InvalidRange", 416, s3.get_object, Bucket="media", Key=key, Range="bytes=100000-")
+    assert_refused("NoSuchKey", 404, s3.get_object, Bucket="media", Key="none")
+    assert_refused("404", 404, s3.head_object, Bucket="media", Key="none")
+    assert_refused("NoSuchBucket", 404, s3.list_objects_v2, Bucket="none")
 
     for number in range(25):
         s3.put_object(Bucket="media", Key=f"many/{number:03}", Body=b"")
@@ -67,19 +67,19 @@ def objects():
 
 
 def multipart(folder):
-    path = os.path.join(folder, "film.mp4")
+    path = os.path.join(folder, "clip.mp4")
     body = os.urandom(17 * MIB)
     with open(path, "wb") as file:
         file.write(body)
-    # Parts in several threads, with the checksums that boto3 adds by itself.
+    # Parts are sent by several threads, with the checksums that boto3 adds by default.
     transfer = TransferConfig(multipart_threshold=5 * MIB, multipart_chunksize=5 * MIB)
-    s3.upload_file(path, "uploads", "films/film.mp4", Config=transfer)
-    s3.download_file("uploads", "films/film.mp4", path + ".back", Config=transfer)
+    s3.upload_file(path, "uploads", "clips/clip.mp4", Config=transfer)
+    s3.download_file("uploads", "clips/clip.mp4", path + ".back", Config=transfer)
     with open(path + ".back", "rb") as file:
         assert hashlib.sha256(file.read()).digest() == hashlib.sha256(body).digest()
 
-    place = {"Bucket": "uploads", "Key": "films/other.mp4"}
-    upload = {**place, "UploadId": s3.create_multipart_upload(**place, ContentType="video/mp4")["UploadId"]}
+    target = {"Bucket": "uploads", "Key": "clips/other.mp4"}
+    upload = {**target, "UploadId": s3.create_multipart_upload(**target, ContentType="video/mp4")["UploadId"]}
     parts = []
     for number in (1, 2, 3):
         part = body[(number - 1) * 5 * MIB : number * 5 * MIB]
@@ -89,21 +89,25 @@ def multipart(folder):
     assert [(part["PartNumber"], part["ETag"], part["Size"]) for part in listed] == [
         (part["PartNumber"], part["ETag"], 5 * MIB) for part in parts
     ]
-    assert [entry["UploadId"] for entry in s3.list_multipart_uploads(Bucket="uploads")["Uploads"]] == [upload["UploadId"]]
-    refused("InvalidPartOrder", 400, s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": parts[::-1]})
+    assert [entry["UploadId"] for entry in s3.list_multipart_uploads(Bucket="uploads")["Uploads"]] == [
+        upload["UploadId"]
+    ]
+    assert_refused(
+        "InvalidPartOrder", 400, s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": parts[::-1]}
+    )
     done = s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
     assert done["ETag"].endswith('-3"') and done["ChecksumCRC64NVME"]
-    assert s3.get_object(**place)["Body"].read() == body[: 15 * MIB]
-    refused("NoSuchUpload", 404, s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": parts})
+    assert s3.get_object(**target)["Body"].read() == body[: 15 * MIB]
+    assert_refused("NoSuchUpload", 404, s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": parts})
 
-    upload = {**place, "UploadId": s3.create_multipart_upload(**place)["UploadId"]}
-    s3.upload_part(**upload, PartNumber=1, Body=b"film")
+    upload = {**target, "UploadId": s3.create_multipart_upload(**target)["UploadId"]}
+    s3.upload_part(**upload, PartNumber=1, Body=b"part")
     s3.abort_multipart_upload(**upload)
-    refused("NoSuchUpload", 404, s3.list_parts, **upload)
+    assert_refused("NoSuchUpload", 404, s3.list_parts, **upload)
 
 
 def presigned():
-    # boto3 signs URLs by version 2 unless told otherwise.
+    # boto3 presigns by version 2 unless `signature_version` is set.
     for signer in (s3, client(signature_version="s3v4")):
         key = {"Bucket": "uploads", "Key": "signed"}
         url = signer.generate_presigned_url("put_object", {**key, "ContentType": "video/mp4"}, 60)
@@ -114,7 +118,7 @@ def presigned():
             except urllib.error.HTTPError as error:
                 assert error.code == 403, error
             else:
-                raise AssertionError("a URL was good for something else")
+                raise AssertionError("a presigned URL was accepted for another request")
         with urllib.request.urlopen(signer.generate_presigned_url("get_object", key, 60)) as got:
             assert got.read() == b"signed"
 
@@ -130,18 +134,18 @@ def cors():
     s3.put_bucket_cors(Bucket="media", CORSConfiguration={"CORSRules": [rule]})
     assert s3.get_bucket_cors(Bucket="media")["CORSRules"] == [rule]
     s3.delete_bucket_cors(Bucket="media")
-    refused("NoSuchCORSConfiguration", 404, s3.get_bucket_cors, Bucket="media")
+    assert_refused("NoSuchCORSConfiguration", 404, s3.get_bucket_cors, Bucket="media")
 
 
 def cli(folder):
-    def aws(*words):
-        command = [sys.executable, "-m", "awscli", "--endpoint-url", ENDPOINT, "s3", *words]
+    def aws(*arguments):
+        command = [sys.executable, "-m", "awscli", "--endpoint-url", ENDPOINT, "s3", *arguments]
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
-    path = os.path.join(folder, "film.mp4")
-    aws("cp", path, "s3://uploads/cli/film.mp4")
-    assert "film.mp4" in aws("ls", "s3://uploads/cli/")
-    aws("cp", "s3://uploads/cli/film.mp4", path + ".cli")
+    path = os.path.join(folder, "clip.mp4")
+    aws("cp", path, "s3://uploads/cli/clip.mp4")
+    assert "clip.mp4" in aws("ls", "s3://uploads/cli/")
+    aws("cp", "s3://uploads/cli/clip.mp4", path + ".cli")
     with open(path, "rb") as sent, open(path + ".cli", "rb") as back:
         assert sent.read() == back.read()
     aws("mv", "s3://uploads/signed", "s3://media/moved")
@@ -157,4 +161,4 @@ with tempfile.TemporaryDirectory() as folder:
     presigned()
     cors()
     cli(folder)
-print("content")
+print("passed")

@@ -1,4 +1,4 @@
-"""The template for tests: with good parameters, and as a stack in moto, as far as moto goes."""
+"""Test fixtures: valid template parameters, and the template as a stack in moto, as far as moto supports it."""
 
 import io
 import json
@@ -23,7 +23,7 @@ GOOD = {
     "CodeKey": "edge/1.zip",
 }
 KEY = "-----BEGIN {0} KEY-----\nMIIBIjANBgkq+/=\n-----END {0} KEY-----\n"
-# Every option taken.
+# Every option set.
 FULL = GOOD | {
     "AlarmEmail": "ops@site.example",
     "AuthAudience": "videos",
@@ -46,13 +46,13 @@ def _subclasses(cls):
         yield from _subclasses(one)
 
 
-# Naming `parsing` is what imports the models.
+# The import of `parsing` registers the models.
 SUPPORTED = {model.cloudformation_type() for model in _subclasses(CloudFormationModel)} if parsing else set()
 
 
-def without_what_moto_lacks(template):
-    """The template as JSON, resources that moto can't make left out and what refers to them made up."""
-    lacking = {name for name, one in template.body["Resources"].items() if one["Type"] not in SUPPORTED}
+def reduced_for_moto(template):
+    """The template as JSON, without the resources that moto doesn't support; references to them are resolved."""
+    unsupported = {name for name, one in template.body["Resources"].items() if one["Type"] not in SUPPORTED}
 
     def walk(value):
         if isinstance(value, list):
@@ -62,25 +62,25 @@ def without_what_moto_lacks(template):
         if len(value) == 1:
             ((name, argument),) = value.items()
             head = argument[0] if isinstance(argument, list) and argument else argument
-            if name in ("Ref", "Fn::GetAtt") and head in lacking:
+            if name in ("Ref", "Fn::GetAtt") and head in unsupported:
                 return template.resolve(value)
             if name == "Fn::Sub":
                 text, names = argument if isinstance(argument, list) else (argument, {})
                 for found in re.findall(r"\$\{([^}]+)\}", text):
-                    if found.split(".")[0] in lacking:
+                    if found.split(".")[0] in unsupported:
                         text = text.replace("${" + found + "}", template.resolve({"Fn::Sub": "${" + found + "}"}))
                 return {name: [text, walk(names)]} if names else {name: text}
         return {key: walk(item) for key, item in value.items()}
 
     body = walk({key: value for key, value in template.body.items() if key != "Rules"})
-    body["Resources"] = {name: one for name, one in body["Resources"].items() if name not in lacking}
+    body["Resources"] = {name: one for name, one in body["Resources"].items() if name not in unsupported}
     outputs = body["Outputs"].items()
     body["Outputs"] = {name: one for name, one in outputs if one.get("Condition") != "SignsCallbacks"}
     return json.dumps(body)
 
 
 def create(given, name="demo"):
-    """The stack in moto; inside `mock_aws` only. Physical ids by logical ones."""
+    """Creates the stack in moto, inside `mock_aws`. Returns physical ids by logical ids."""
     s3, cloudformation = boto3.client("s3"), boto3.client("cloudformation")
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as file:
@@ -90,7 +90,7 @@ def create(given, name="demo"):
     template = cfn.Template(given, name)
     cloudformation.create_stack(
         StackName=name,
-        TemplateBody=without_what_moto_lacks(template),
+        TemplateBody=reduced_for_moto(template),
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
         Capabilities=["CAPABILITY_IAM"],
     )
@@ -103,7 +103,7 @@ def create(given, name="demo"):
 
 
 def _complete_bucket(bucket, properties):
-    """moto's CloudFormation makes plain buckets. The rest goes through S3's own calls, whose model judges it."""
+    """Sets the bucket properties that moto's CloudFormation ignores, by S3's API."""
     s3 = boto3.client("s3")
     block = properties["PublicAccessBlockConfiguration"]
     s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=block)

@@ -16,7 +16,7 @@ impl Aws {
             "GRELOUPIS_PYTHON must name a Python with tests/python/requirements.txt: run `cargo xtask test`",
         );
         let mut command = Command::new(python);
-        command.args([concat!(env!("CARGO_MANIFEST_DIR"), "/python/aws.py"), table]);
+        command.args([concat!(env!("CARGO_MANIFEST_DIR"), "/python/dynamodb_server.py"), table]);
         command.env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::piped());
         command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();

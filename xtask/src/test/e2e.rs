@@ -34,7 +34,7 @@ pub fn lambda(totals: &mut Totals, filter: Option<&str>) -> Result<()> {
     let server = native::build_server("local_with_lambda")?;
     let mut dynamodb = Command::new(python);
     // It ends when its stdin does, so with this process.
-    dynamodb.arg(root().join("tests/python/aws.py")).stdin(Stdio::piped()).stderr(Stdio::null());
+    dynamodb.arg(root().join("tests/python/dynamodb_server.py")).stdin(Stdio::piped()).stderr(Stdio::null());
     let dynamodb = Server::start(&mut dynamodb, "aws")?;
     let files = LAMBDA_TESTS.map(|name| format!("tests/e2e/{name}.test.mjs").into()).into();
     let mut command = node_tests(files, filter, &site, &server);

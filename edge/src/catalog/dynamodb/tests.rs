@@ -15,7 +15,7 @@ impl Aws {
         let python = std::env::var("GRELOUPIS_PYTHON").expect(
             "GRELOUPIS_PYTHON must name a Python with tests/python/requirements.txt: run `cargo xtask test`",
         );
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/python/aws.py");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/python/dynamodb_server.py");
         let mut child = Command::new(python)
             .args([script, table])
             .env("PYTHONDONTWRITEBYTECODE", "1")

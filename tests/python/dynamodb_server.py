@@ -1,6 +1,6 @@
-"""Plays the AWS services that have no local part of ours (DynamoDB) by moto, on a port of its own.
+"""A local DynamoDB, served by moto on a free port.
 
-Usage: aws.py TABLE...: makes those tables, prints `aws http://HOST:PORT`, ends when its stdin does.
+Usage: dynamodb_server.py TABLE...: creates those tables, prints `aws http://HOST:PORT`, exits when stdin is closed.
 """
 
 import os
@@ -12,7 +12,7 @@ import moto.server
 import werkzeug.serving
 from stack import GOOD, cfn
 
-# The table as it is on AWS.
+# The table of the template.
 PROPERTIES = cfn.Template(GOOD).resources()["CatalogTable"]["Properties"]
 SCHEMA = {
     part: PROPERTIES[part] for part in ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
@@ -21,7 +21,7 @@ SCHEMA = {
 
 def main():
     app = moto.server.DomainDispatcherApplication(moto.server.create_backend_app)
-    # One request after the other: moto's conditional writes aren't atomic between threads, DynamoDB's are.
+    # Single-threaded, because moto's conditional writes aren't atomic between threads as DynamoDB's are.
     server = werkzeug.serving.make_server("127.0.0.1", 0, app, threaded=False)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"

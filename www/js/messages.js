@@ -17,7 +17,10 @@ const MESSAGES = {
     "The file can't be read any more.",
     "If it was moved, renamed or is on a removed drive, choose it again.",
   ],
-  file_changed: ["The file was changed while it was being sent.", "Once nothing writes to it any more, choose it again."],
+  file_changed: [
+    "The file was changed while it was being sent.",
+    "Once nothing writes to it any more, choose it again.",
+  ],
   not_a_video: ["This file isn't a video.", "Choose one that plays on your device; most kinds are taken."],
   bad_video_id: ["The name for this video isn't allowed.", START_OVER],
   video_exists: ["This video has been stored before.", "Look for it under the earlier videos."],

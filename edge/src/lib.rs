@@ -9,7 +9,7 @@ mod announce;
 mod auth;
 pub mod callback;
 mod catalog;
-mod clock;
+pub mod clock;
 mod completion;
 pub mod config;
 mod convert;

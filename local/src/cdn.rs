@@ -1,5 +1,5 @@
-//! Delivery: what CloudFront does on AWS. Outputs under `assets/` from one bucket, with byte ranges, `ETag`,
-//! CORS and cache headers. Knows nothing of videos; content types are those that S3 was told.
+//! Delivery of outputs under `assets/` from one bucket, with byte ranges, `ETag`, CORS and cache headers: the
+//! local counterpart of CloudFront. Content types are those of the S3 objects.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
@@ -20,13 +20,13 @@ use std::time::Duration;
 use tokio_util::io::ReaderStream;
 use tower_http::cors::{Any, CorsLayer};
 
-/// Only what lies here is delivered.
-const PUBLIC: &str = "assets/";
-/// Playlists may change when a video is converted again; all else keeps its name for ever.
+/// Key prefix of the objects that are delivered.
+const PUBLIC_PREFIX: &str = "assets/";
+/// Playlists change when a video is converted again; other files never change under their name.
 const CACHE_PLAYLIST: &str = "public, max-age=5";
 const CACHE_MEDIA: &str = "public, max-age=31536000, immutable";
-/// What is held of a file while it is sent, in bytes.
-const CHUNK: usize = 64 << 10;
+/// Size of the read buffer, in bytes.
+const BUFFER_SIZE: usize = 64 << 10;
 
 #[derive(Clone)]
 struct Origin {
@@ -34,7 +34,7 @@ struct Origin {
     bucket: String,
 }
 
-/// Serves `GET` and `HEAD` of `/{key}` from `bucket`, to pages of every origin and without credentials.
+/// Serves `GET` and `HEAD` of `/{key}` from `bucket`, to any origin and without credentials.
 pub fn router(s3: Client, bucket: String) -> Router {
     let cors = CorsLayer::new()
         .allow_origin(Any)
@@ -59,16 +59,16 @@ async fn deliver(
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    if !key.starts_with(PUBLIC) {
+    if !key.starts_with(PUBLIC_PREFIX) {
         return not_found().await;
     }
     let head = match origin.s3.head_object().bucket(&origin.bucket).key(&key).send().await {
         Ok(head) => head,
         Err(error) => {
-            return match error.raw_response().map(|answer| answer.status().as_u16()) {
+            return match error.raw_response().map(|response| response.status().as_u16()) {
                 Some(400..=499) => not_found().await,
                 status => {
-                    tracing::warn!(status, "delivery can't reach S3");
+                    tracing::warn!(status, "CDN can't reach S3");
                     (StatusCode::BAD_GATEWAY, "the storage can't be reached\n").into_response()
                 }
             };
@@ -76,22 +76,22 @@ async fn deliver(
     };
     let size = head.content_length().unwrap_or(0).try_into().unwrap_or(0);
     let etag = head.e_tag().unwrap_or_default();
-    let answer = describe(&key, &head);
-    match wanted(&headers, etag, size) {
-        Wanted::Nothing => finish(answer.status(StatusCode::NOT_MODIFIED), Body::empty()),
-        Wanted::Impossible => {
-            let answer = answer.status(StatusCode::RANGE_NOT_SATISFIABLE);
-            finish(answer.header(CONTENT_RANGE, format!("bytes */{size}")), Body::empty())
+    let response = response_headers(&key, &head);
+    match requested_content(&headers, etag, size) {
+        RequestedContent::NotModified => finish(response.status(StatusCode::NOT_MODIFIED), Body::empty()),
+        RequestedContent::Unsatisfiable => {
+            let response = response.status(StatusCode::RANGE_NOT_SATISFIABLE);
+            finish(response.header(CONTENT_RANGE, format!("bytes */{size}")), Body::empty())
         }
-        Wanted::All => {
-            let answer = answer.header(CONTENT_LENGTH, size);
+        RequestedContent::Full => {
+            let response = response.header(CONTENT_LENGTH, size);
             let body =
                 if method == Method::HEAD { Ok(Body::empty()) } else { origin.read(&key, etag, None).await };
-            body.map_or_else(IntoResponse::into_response, |body| finish(answer, body))
+            body.map_or_else(IntoResponse::into_response, |body| finish(response, body))
         }
-        Wanted::Part(range) => {
+        RequestedContent::Range(range) => {
             let (start, end) = range.clone().into_inner();
-            let answer = answer
+            let response = response
                 .status(StatusCode::PARTIAL_CONTENT)
                 .header(CONTENT_LENGTH, end - start + 1)
                 .header(CONTENT_RANGE, format!("bytes {start}-{end}/{size}"));
@@ -100,13 +100,13 @@ async fn deliver(
             } else {
                 origin.read(&key, etag, Some(range)).await
             };
-            body.map_or_else(IntoResponse::into_response, |body| finish(answer, body))
+            body.map_or_else(IntoResponse::into_response, |body| finish(response, body))
         }
     }
 }
 
 impl Origin {
-    /// The object's bytes, or those in `range`, as long as it is still the one with this `etag`.
+    /// Reads the object, or `range` of it. Fails if it no longer has this `etag`.
     async fn read(
         &self,
         key: &str,
@@ -119,19 +119,19 @@ impl Origin {
         match object {
             Ok(object) => {
                 let reader = object.body.into_async_read();
-                Ok(Body::from_stream(ReaderStream::with_capacity(reader, CHUNK)))
+                Ok(Body::from_stream(ReaderStream::with_capacity(reader, BUFFER_SIZE)))
             }
             Err(error) => {
-                let status = error.raw_response().map(|answer| answer.status().as_u16());
-                tracing::warn!(status, "delivery can't read from S3");
+                let status = error.raw_response().map(|response| response.status().as_u16());
+                tracing::warn!(status, "CDN can't read from S3");
                 Err((StatusCode::BAD_GATEWAY, "the storage can't be read\n"))
             }
         }
     }
 }
 
-/// The headers that all answers about an object have.
-fn describe(key: &str, head: &HeadObjectOutput) -> Builder {
+/// Returns the headers of every response about an object.
+fn response_headers(key: &str, head: &HeadObjectOutput) -> Builder {
     let cache = if key.ends_with(".m3u8") { CACHE_PLAYLIST } else { CACHE_MEDIA };
     let modified =
         head.last_modified().and_then(|time| time.fmt(aws_smithy_types::date_time::Format::HttpDate).ok());
@@ -143,52 +143,54 @@ fn describe(key: &str, head: &HeadObjectOutput) -> Builder {
         (LAST_MODIFIED, modified.as_deref()),
         (X_CONTENT_TYPE_OPTIONS, Some("nosniff")),
     ];
-    values.into_iter().fold(Response::builder(), |answer, (name, value)| match value {
-        Some(value) => answer.header(name, value),
-        None => answer,
+    values.into_iter().fold(Response::builder(), |response, (name, value)| match value {
+        Some(value) => response.header(name, value),
+        None => response,
     })
 }
 
-fn finish(answer: Builder, body: Body) -> Response {
-    answer.body(body).unwrap_or_else(|error| {
-        tracing::error!(%error, "an object's headers can't be sent");
+fn finish(response: Builder, body: Body) -> Response {
+    response.body(body).unwrap_or_else(|error| {
+        tracing::error!(%error, "object has invalid headers");
         StatusCode::BAD_GATEWAY.into_response()
     })
 }
 
-/// What a request wants of an object.
+/// The part of an object that a request asks for.
 #[derive(Debug, PartialEq, Eq)]
-enum Wanted {
-    /// It has it already.
-    Nothing,
-    All,
-    /// From the first to the last byte, both included.
-    Part(RangeInclusive<u64>),
-    /// Bytes that aren't there.
-    Impossible,
+enum RequestedContent {
+    /// The client's cached copy is current.
+    NotModified,
+    Full,
+    Range(RangeInclusive<u64>),
+    /// The range is outside of the object.
+    Unsatisfiable,
 }
 
-fn wanted(headers: &HeaderMap, etag: &str, size: u64) -> Wanted {
+/// Evaluates `If-None-Match`, `If-Range` and `Range`.
+fn requested_content(headers: &HeaderMap, etag: &str, size: u64) -> RequestedContent {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let strip_weak = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     if text(IF_NONE_MATCH)
-        .is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == "*" || bare(tag) == etag))
+        .is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == "*" || strip_weak(tag) == etag))
     {
-        return Wanted::Nothing;
+        return RequestedContent::NotModified;
     }
     if text(IF_RANGE).is_some_and(|tag| tag != etag) {
-        return Wanted::All;
+        return RequestedContent::Full;
     }
-    // What isn't a range, and several ranges at once, may be answered with everything (RFC 9110, 14.2).
-    let Some(Ok(ranges)) = text(RANGE).map(parse_range_header) else { return Wanted::All };
+    // RFC 9110, 14.2: invalid and multiple ranges may be answered with the full object.
+    let Some(Ok(ranges)) = text(RANGE).map(parse_range_header) else { return RequestedContent::Full };
     if ranges.ranges.len() > 1 {
-        return Wanted::All;
+        return RequestedContent::Full;
     }
     match ranges.validate(size).map(|mut ranges| ranges.pop()) {
-        Ok(Some(range)) if *range.end() < size => Wanted::Part(range),
-        // The last thousand bytes of a hundred are the hundred.
-        Err(RangeUnsatisfiableError::FileSuffixOutOfBounds) if size > 0 => Wanted::Part(0..=size - 1),
-        Ok(_) | Err(_) => Wanted::Impossible,
+        Ok(Some(range)) if *range.end() < size => RequestedContent::Range(range),
+        // A suffix longer than the object is the full object.
+        Err(RangeUnsatisfiableError::FileSuffixOutOfBounds) if size > 0 => {
+            RequestedContent::Range(0..=size - 1)
+        }
+        Ok(_) | Err(_) => RequestedContent::Unsatisfiable,
     }
 }
 
@@ -196,31 +198,31 @@ fn wanted(headers: &HeaderMap, etag: &str, size: u64) -> Wanted {
 mod tests {
     use super::*;
 
-    fn ask(pairs: &[(HeaderName, &str)]) -> Wanted {
+    fn request(pairs: &[(HeaderName, &str)]) -> RequestedContent {
         let headers = pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
-        wanted(&headers, "\"abc\"", 100)
+        requested_content(&headers, "\"abc\"", 100)
     }
 
     #[test]
-    fn ranges_are_those_of_rfc_9110() {
-        assert_eq!(ask(&[]), Wanted::All);
-        assert_eq!(ask(&[(RANGE, "bytes=0-9")]), Wanted::Part(0..=9));
-        assert_eq!(ask(&[(RANGE, "bytes=90-")]), Wanted::Part(90..=99));
-        assert_eq!(ask(&[(RANGE, "bytes=90-1000")]), Wanted::Part(90..=99));
-        assert_eq!(ask(&[(RANGE, "bytes=-5")]), Wanted::Part(95..=99));
-        assert_eq!(ask(&[(RANGE, "bytes=-500")]), Wanted::Part(0..=99));
-        assert_eq!(ask(&[(RANGE, "bytes=100-")]), Wanted::Impossible);
-        assert_eq!(ask(&[(RANGE, "bytes=0-1,5-6")]), Wanted::All);
-        assert_eq!(ask(&[(RANGE, "lines=1-2")]), Wanted::All);
-        assert_eq!(ask(&[(RANGE, "bytes=x")]), Wanted::All);
+    fn range_header_follows_rfc_9110() {
+        assert_eq!(request(&[]), RequestedContent::Full);
+        assert_eq!(request(&[(RANGE, "bytes=0-9")]), RequestedContent::Range(0..=9));
+        assert_eq!(request(&[(RANGE, "bytes=90-")]), RequestedContent::Range(90..=99));
+        assert_eq!(request(&[(RANGE, "bytes=90-1000")]), RequestedContent::Range(90..=99));
+        assert_eq!(request(&[(RANGE, "bytes=-5")]), RequestedContent::Range(95..=99));
+        assert_eq!(request(&[(RANGE, "bytes=-500")]), RequestedContent::Range(0..=99));
+        assert_eq!(request(&[(RANGE, "bytes=100-")]), RequestedContent::Unsatisfiable);
+        assert_eq!(request(&[(RANGE, "bytes=0-1,5-6")]), RequestedContent::Full);
+        assert_eq!(request(&[(RANGE, "lines=1-2")]), RequestedContent::Full);
+        assert_eq!(request(&[(RANGE, "bytes=x")]), RequestedContent::Full);
     }
 
     #[test]
-    fn a_copy_that_is_still_good_isnt_sent_again() {
-        assert_eq!(ask(&[(IF_NONE_MATCH, "\"x\", W/\"abc\"")]), Wanted::Nothing);
-        assert_eq!(ask(&[(IF_NONE_MATCH, "*")]), Wanted::Nothing);
-        assert_eq!(ask(&[(IF_NONE_MATCH, "\"x\"")]), Wanted::All);
-        assert_eq!(ask(&[(IF_RANGE, "\"x\""), (RANGE, "bytes=0-9")]), Wanted::All);
-        assert_eq!(ask(&[(IF_RANGE, "\"abc\""), (RANGE, "bytes=0-9")]), Wanted::Part(0..=9));
+    fn matching_etag_is_not_modified() {
+        assert_eq!(request(&[(IF_NONE_MATCH, "\"x\", W/\"abc\"")]), RequestedContent::NotModified);
+        assert_eq!(request(&[(IF_NONE_MATCH, "*")]), RequestedContent::NotModified);
+        assert_eq!(request(&[(IF_NONE_MATCH, "\"x\"")]), RequestedContent::Full);
+        assert_eq!(request(&[(IF_RANGE, "\"x\""), (RANGE, "bytes=0-9")]), RequestedContent::Full);
+        assert_eq!(request(&[(IF_RANGE, "\"abc\""), (RANGE, "bytes=0-9")]), RequestedContent::Range(0..=9));
     }
 }

@@ -1,10 +1,11 @@
-//! The whole system on one machine: S3, MediaConvert by ffmpeg, delivery, the page, and the edge between
-//! them, joined over HTTP on loopback by the AWS SDK's own clients. `stack` wires it.
+//! The system on one machine: S3, MediaConvert by ffmpeg, CDN, the page, and the edge, which uses them over HTTP
+//! on loopback with the AWS SDK's clients. `stack` connects them.
 
 pub mod cdn;
 pub mod db;
 pub mod mediaconvert;
 pub mod outbox;
+mod random;
 mod remote_edge;
 pub mod s3;
 mod secrets;

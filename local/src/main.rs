@@ -1,4 +1,4 @@
-//! `local`: the whole system on one machine. Reads the command line, starts the stack, waits for the end.
+//! The program `local`: parses the command line, starts the stack, and stops it at SIGTERM or Ctrl-C.
 
 use local::stack::{Options, Stack};
 use std::io::{IsTerminal, Write};
@@ -18,18 +18,18 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color).init();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(sentence) => {
-            let _ = writeln!(std::io::stderr(), "{sentence}");
+        Err(message) => {
+            let _ = writeln!(std::io::stderr(), "{message}");
             ExitCode::FAILURE
         }
     }
 }
 
 async fn run() -> Result<(), String> {
-    let options = options(std::env::args().skip(1))?;
+    let options = parse_options(std::env::args().skip(1))?;
     let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let stack = Stack::start(options).await?;
-    // The one line on stdout; scripts wait for it.
+    // The only line on stdout; scripts wait for it.
     writeln!(std::io::stdout(), "ready {}", stack.page)
         .map_err(|error| format!("stdout is closed: {error}"))?;
     tokio::select! {
@@ -40,7 +40,7 @@ async fn run() -> Result<(), String> {
     Ok(())
 }
 
-fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
+fn parse_options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
     let mut options = Options {
         host: IpAddr::from([127, 0, 0, 1]),
         port: 8080,
@@ -50,7 +50,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
         job: String::new(),
         env: Box::new(|name| std::env::var(name).ok()),
     };
-    let mut job = PathBuf::from("job.json");
+    let mut job_file = PathBuf::from("job.json");
     while let Some(name) = args.next() {
         let value = args.next().ok_or_else(|| format!("{name} needs a value\n{USAGE}"))?;
         match name.as_str() {
@@ -59,11 +59,11 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
             "--data" => options.data = value.into(),
             "--site" => options.site = Some(value.into()),
             "--edge" => options.edge = Some(value),
-            "--job" => job = value.into(),
-            _ => return Err(format!("there is no {name}\n{USAGE}")),
+            "--job" => job_file = value.into(),
+            _ => return Err(format!("unknown option {name}\n{USAGE}")),
         }
     }
-    options.job =
-        std::fs::read_to_string(&job).map_err(|error| format!("{} can't be read: {error}", job.display()))?;
+    options.job = std::fs::read_to_string(&job_file)
+        .map_err(|error| format!("{} can't be read: {error}", job_file.display()))?;
     Ok(options)
 }

@@ -1,9 +1,9 @@
-//! Wires the local services to the edge and to the network.
+//! Starts the local services and the edge, connects them, and serves them on three ports.
 
 use crate::db::Db;
 use crate::mediaconvert::{self, MediaConvert, MediaConvertConfig};
 use crate::outbox::{Handler, Outbox};
-use crate::remote_edge::Elsewhere;
+use crate::remote_edge::RemoteEdge;
 use crate::s3::{self, BucketConfig, CorsRule, S3, S3Config};
 use crate::{cdn, secrets};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -31,65 +31,71 @@ use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 const ACCESS_KEY: &str = "local";
-/// Known to everybody, so it serves on loopback only.
+/// A public value, so it is used on loopback only.
 const LOOPBACK_SECRET: &str = "locallocal";
 const REGION: &str = "us-east-1";
-const UPLOADS: &str = "uploads";
-const MEDIA: &str = "media";
-/// Nobody assumes it here; MediaConvert's API wants one.
+const UPLOAD_BUCKET: &str = "uploads";
+const MEDIA_BUCKET: &str = "media";
+/// Required by MediaConvert's API; no role is assumed.
 const ROLE: &str = "arn:aws:iam::000000000000:role/local";
 
-const RECONCILE_EVERY: Duration = Duration::from_secs(3600);
+const RECONCILE_INTERVAL: Duration = Duration::from_secs(3600);
+/// How long `stop` waits for open requests.
+const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Looks a variable up.
+/// Returns an environment variable.
 pub type Env = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// What to run, and where.
+/// Options of the stack.
 pub struct Options {
     pub host: IpAddr,
-    /// The page's port; S3 has the next one, MediaConvert the one after. 0 takes any three that are free.
+    /// The page's port; S3 gets the next one, MediaConvert the one after that. 0 selects three free ports.
     pub port: u16,
     pub data: PathBuf,
-    /// The page's files; none are served without.
+    /// Folder with the page's files; `None` serves no page.
     pub site: Option<PathBuf>,
-    /// A Lambda's function URL and Invoke API; without, the edge runs here.
+    /// `http://HOST:PORT` of a Lambda's function URL and Invoke API; with `None` the edge runs in this process.
     pub edge: Option<String>,
-    /// The text of job.json.
+    /// Content of job.json.
     pub job: String,
-    /// Settings of the edge that are to differ from the local ones, by their names in the environment.
+    /// Environment variables of the edge that override the local settings.
     pub env: Env,
 }
 
-/// The running system. Dropping it ends it at once, as a kill would; `stop` ends it in order.
+/// The running stack. Dropping it aborts it; `stop` ends it in order.
 pub struct Stack {
     pub page: String,
     pub s3: String,
     pub mediaconvert: String,
-    /// Events put here reach the edge, as if a service had sent them.
+    /// Events added here are delivered to the edge.
     pub outbox: Outbox,
     mediaconvert_service: MediaConvert,
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
-    /// Held as long as the data folder is ours.
+    /// The lock on the data folder.
     _lock: File,
 }
 
 impl Stack {
-    /// Starts everything. The error is one sentence that says what to change.
+    /// Starts all services. `Err` is a sentence that says what to change.
     pub async fn start(options: Options) -> Result<Self, String> {
-        let lock = take_folder(&options.data)?;
+        let lock = lock_data_dir(&options.data)?;
         let loopback = options.host.is_loopback();
-        let secret_key =
-            if loopback { LOOPBACK_SECRET.into() } else { secrets::kept(&options.data.join("s3-secret"))? };
+        let secret_key = if loopback {
+            LOOPBACK_SECRET.into()
+        } else {
+            secrets::load_or_create(&options.data.join("s3-secret"))?
+        };
         let [page, s3, mediaconvert] = listen(options.host, options.port).await?;
-        let address = |listener: &TcpListener| {
-            let address = listener.local_addr().map_err(|error| format!("a port is gone: {error}"))?;
+        let url = |listener: &TcpListener| {
+            let address = listener.local_addr().map_err(|error| format!("a port has no address: {error}"))?;
             Ok::<_, String>(format!("http://{address}"))
         };
-        let (page_url, s3_url, mediaconvert_url) = (address(&page)?, address(&s3)?, address(&mediaconvert)?);
+        let (page_url, s3_url, mediaconvert_url) = (url(&page)?, url(&s3)?, url(&mediaconvert)?);
 
-        let db = Db::open(&options.data.join("local.db")).map_err(|error| unusable(&options.data, &error))?;
-        let outbox = Outbox::open(db.clone()).await.map_err(|error| unusable(&options.data, &error))?;
+        let db = Db::open(&options.data.join("local.db"))
+            .map_err(|error| data_dir_error(&options.data, &error))?;
+        let outbox = Outbox::open(db.clone()).await.map_err(|error| data_dir_error(&options.data, &error))?;
         let s3_service = s3::open(S3Config {
             root: options.data.join("s3"),
             db: db.clone(),
@@ -102,9 +108,9 @@ impl Stack {
         .await
         .map_err(|error| error.to_string())?;
 
-        let s3_sdk = sdk(&secret_key, &s3_url);
+        let s3_config = sdk_config(&secret_key, &s3_url);
         let s3_client = aws_sdk_s3::Client::from_conf(
-            aws_sdk_s3::config::Builder::from(&s3_sdk).force_path_style(true).build(),
+            aws_sdk_s3::config::Builder::from(&s3_config).force_path_style(true).build(),
         );
         let mediaconvert_service = mediaconvert::open(MediaConvertConfig {
             work_dir: options.data.join("mediaconvert"),
@@ -121,12 +127,13 @@ impl Stack {
 
         let (api, handler) = match &options.edge {
             Some(url) => {
-                let edge = Elsewhere::at(url)?;
+                let edge = RemoteEdge::new(url)?;
                 (edge.router(), edge.handler())
             }
             None => {
-                let app = edge(&options, &page_url, &s3_sdk, &sdk(&secret_key, &mediaconvert_url))?;
-                (Router::new().nest("/api", app.router()), handler(&app))
+                let mediaconvert_config = sdk_config(&secret_key, &mediaconvert_url);
+                let app = local_edge(&options, &page_url, &s3_config, &mediaconvert_config)?;
+                (Router::new().nest("/api", app.router()), event_handler(&app))
             }
         };
         let endpoints = json!({
@@ -140,8 +147,8 @@ impl Stack {
         tasks.spawn(serve(page, router, stopped.clone()));
         tasks.spawn(serve(s3, s3_service.router(), stopped.clone()));
         tasks.spawn(serve(mediaconvert, mediaconvert_service.router(), stopped.clone()));
-        tasks.spawn(until(stopped.clone(), outbox.clone().deliver(handler)));
-        tasks.spawn(until(stopped, remind(outbox.clone())));
+        tasks.spawn(run_until_stopped(stopped.clone(), outbox.clone().deliver(handler)));
+        tasks.spawn(run_until_stopped(stopped, schedule_reconcile(outbox.clone())));
         Ok(Self {
             page: page_url,
             s3: s3_url,
@@ -154,28 +161,29 @@ impl Stack {
         })
     }
 
-    /// Ends running conversions (they start again next time) and lets open requests finish.
+    /// Cancels running conversions (they are restarted at the next start) and waits for open requests.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         self.mediaconvert_service.shutdown().await;
         let finish = async { while self.tasks.join_next().await.is_some() {} };
-        // A browser that keeps its connections open shall not keep us up.
-        let _ = tokio::time::timeout(Duration::from_secs(3), finish).await;
+        // Limited, because browsers keep connections open.
+        let _ = tokio::time::timeout(STOP_TIMEOUT, finish).await;
     }
 }
 
-/// Makes the data folder and sees to it that nobody else uses it.
-fn take_folder(data: &Path) -> Result<File, String> {
+/// Creates the data folder and locks it against other processes.
+fn lock_data_dir(data: &Path) -> Result<File, String> {
     let path = data.join("lock");
-    let lock =
-        fs::create_dir_all(data).and_then(|()| File::create(path)).map_err(|error| unusable(data, &error))?;
+    let lock = fs::create_dir_all(data)
+        .and_then(|()| File::create(path))
+        .map_err(|error| data_dir_error(data, &error))?;
     lock.try_lock().map_err(|_| {
         format!("The data folder {} is in use by another server; stop it or choose --data.", data.display())
     })?;
     Ok(lock)
 }
 
-fn unusable(data: &Path, error: &dyn std::fmt::Display) -> String {
+fn data_dir_error(data: &Path, error: &dyn std::fmt::Display) -> String {
     format!("The data folder {} can't be used ({error}); choose another with --data.", data.display())
 }
 
@@ -191,8 +199,8 @@ async fn listen(host: IpAddr, port: u16) -> Result<[TcpListener; 3], String> {
     Ok([bind(0).await?, bind(1).await?, bind(2).await?])
 }
 
-/// The same client settings as on AWS, with other addresses.
-fn sdk(secret_key: &str, endpoint: &str) -> SdkConfig {
+/// Returns the SDK configuration as on AWS, with another endpoint.
+fn sdk_config(secret_key: &str, endpoint: &str) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(REGION))
@@ -212,33 +220,43 @@ fn buckets(page: &str) -> Vec<BucketConfig> {
         max_age_seconds: Some(3600),
     };
     vec![
-        BucketConfig { name: UPLOADS.into(), cors: vec![uploads], notify_prefix: Some("inputs/".into()) },
-        BucketConfig { name: MEDIA.into(), cors: Vec::new(), notify_prefix: None },
+        BucketConfig {
+            name: UPLOAD_BUCKET.into(),
+            cors: vec![uploads],
+            notify_prefix: Some("inputs/".into()),
+        },
+        BucketConfig { name: MEDIA_BUCKET.into(), cors: Vec::new(), notify_prefix: None },
     ]
 }
 
-fn edge(options: &Options, page: &str, s3: &SdkConfig, mediaconvert: &SdkConfig) -> Result<App, String> {
+/// Creates the edge in this process. `Err` is a message for the user.
+fn local_edge(
+    options: &Options,
+    page: &str,
+    s3: &SdkConfig,
+    mediaconvert: &SdkConfig,
+) -> Result<App, String> {
     let place = if options.host.is_loopback() { Place::Loopback } else { Place::Network };
-    let secret = secrets::kept(&options.data.join("upload-token-secret"))?;
+    let secret = secrets::load_or_create(&options.data.join("upload-token-secret"))?;
     let catalog = options.data.join("catalog.db");
     let unspecified = options.host.is_unspecified();
     let config = Config::read(place, |name| {
-        let ours = || {
+        let default = || {
             Some(match name {
-                "UPLOAD_BUCKET" => UPLOADS.into(),
-                "DESTINATION_BUCKET" => MEDIA.into(),
+                "UPLOAD_BUCKET" => UPLOAD_BUCKET.into(),
+                "DESTINATION_BUCKET" => MEDIA_BUCKET.into(),
                 "MEDIA_CONVERT_ROLE" => ROLE.into(),
                 "UPLOAD_TOKEN_SECRET" => secret.clone(),
                 "CATALOG" => format!("sqlite:{}", catalog.display()),
-                // No browser can reach an unspecified address: then the person must name one.
+                // Browsers can't reach an unspecified address, so there is no default then.
                 "CDN_BASE_URL" if !unspecified => format!("{page}/cdn"),
-                // On the page's own origin no part needs a preflight, and others need reach one port only.
+                // Parts on the page's origin need no preflight, and clients need only one port.
                 "UPLOAD_BASE_URL" if !unspecified => page.into(),
                 "AUTH_MODE" if place == Place::Loopback => "none".into(),
                 _ => return None,
             })
         };
-        (options.env)(name).or_else(ours)
+        (options.env)(name).or_else(default)
     })
     .map_err(|error| error.to_string())?;
     let job = JobTemplate::checked(&options.job)?;
@@ -246,20 +264,20 @@ fn edge(options: &Options, page: &str, s3: &SdkConfig, mediaconvert: &SdkConfig)
         .map_err(|error| error.to_string())
 }
 
-/// Has the edge look for what was missed, now and then: what a schedule of EventBridge does on AWS.
-async fn remind(outbox: Outbox) {
-    let mut times = tokio::time::interval(RECONCILE_EVERY);
+/// Sends the `Reconcile` event at each interval: the local counterpart of an EventBridge schedule.
+async fn schedule_reconcile(outbox: Outbox) {
+    let mut interval = tokio::time::interval(RECONCILE_INTERVAL);
     loop {
-        times.tick().await;
+        interval.tick().await;
         let event = json!({ "source": "greloupis", "detail-type": "Reconcile", "detail": {} });
         if let Err(error) = outbox.send(event).await {
-            tracing::warn!(%error, "the reconciler isn't reminded");
+            tracing::warn!(%error, "reconcile event can't be queued");
         }
     }
 }
 
-/// Hands events to the edge as Lambda does.
-fn handler(app: &App) -> Handler {
+/// Returns the handler that delivers events to the edge in this process, as Lambda does.
+fn event_handler(app: &App) -> Handler {
     let gate = app.gate();
     Arc::new(move |event| {
         let mut gate = gate.clone();
@@ -283,10 +301,10 @@ fn page_router(
     let router = Router::new()
         .route("/healthz", get(move || async move { axum::Json(health) }))
         .merge(api)
-        .route("/inputs/{*key}", put(same_origin).with_state((s3.router(), host)))
-        .nest("/cdn", cdn::router(s3_client, MEDIA.into()));
+        .route("/inputs/{*key}", put(put_same_origin).with_state((s3.router(), host)))
+        .nest("/cdn", cdn::router(s3_client, MEDIA_BUCKET.into()));
     let Some(site) = &options.site else { return router };
-    // The page changes with each build; browsers ask, and mostly hear that nothing has.
+    // Browsers revalidate the page's files, which change with each build.
     let no_cache = HeaderValue::from_static("no-cache");
     router.fallback_service(
         tower::ServiceBuilder::new()
@@ -295,11 +313,12 @@ fn page_router(
     )
 }
 
-/// `PUT /inputs/…` on the page's own origin: what CloudFront in front of the upload bucket does on AWS. The
-/// query carries the signature, which is for the bucket's own host.
-async fn same_origin(State((s3, host)): State<(Router, String)>, mut request: Request) -> Response {
+/// `PUT /inputs/…` on the page's origin: the local counterpart of CloudFront in front of the upload bucket. The
+/// signature in the query is for the bucket's host, so `Host` is replaced.
+async fn put_same_origin(State((s3, host)): State<(Router, String)>, mut request: Request) -> Response {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    let (Ok(uri), Ok(host)) = (format!("/{UPLOADS}{path}").parse::<Uri>(), HeaderValue::from_str(&host))
+    let (Ok(uri), Ok(host)) =
+        (format!("/{UPLOAD_BUCKET}{path}").parse::<Uri>(), HeaderValue::from_str(&host))
     else {
         return axum::http::StatusCode::BAD_REQUEST.into_response();
     };
@@ -312,20 +331,20 @@ async fn same_origin(State((s3, host)): State<(Router, String)>, mut request: Re
 }
 
 async fn serve(listener: TcpListener, router: Router, stopped: watch::Receiver<bool>) {
-    let served = axum::serve(listener, router).with_graceful_shutdown(is_set(stopped));
+    let served = axum::serve(listener, router).with_graceful_shutdown(wait_for_stop(stopped));
     if let Err(error) = served.await {
-        tracing::error!(%error, "a server ended");
+        tracing::error!(%error, "server failed");
     }
 }
 
-async fn is_set(mut stopped: watch::Receiver<bool>) {
-    // An error means that the sender is gone, and so are we.
+async fn wait_for_stop(mut stopped: watch::Receiver<bool>) {
+    // An error means that the stack was dropped.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-async fn until(stopped: watch::Receiver<bool>, work: impl Future<Output = ()>) {
+async fn run_until_stopped(stopped: watch::Receiver<bool>, task: impl Future<Output = ()>) {
     tokio::select! {
-        () = work => {}
-        () = is_set(stopped) => {}
+        () = task => {}
+        () = wait_for_stop(stopped) => {}
     }
 }

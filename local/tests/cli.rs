@@ -1,5 +1,5 @@
-//! The program as a shell sees it: its one line, its sentences, its end.
-// Helpers of tests may fail as tests do; clippy's leave is for the test functions only.
+//! Tests of the program `local`: its ready line, error messages and exit codes.
+// Clippy allows these in test functions only, not in their helpers.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader};
@@ -13,37 +13,37 @@ fn local(data: &TempDir) -> Command {
     command
 }
 
-fn refusal(command: &mut Command) -> String {
+fn error_message(command: &mut Command) -> String {
     let Output { status, stdout, stderr } = command.output().unwrap();
     assert_eq!(status.code(), Some(1));
     assert!(stdout.is_empty(), "no ready line");
-    let sentence = String::from_utf8(stderr).unwrap();
-    assert!(!sentence.contains("panicked"), "{sentence}");
-    sentence
+    let message = String::from_utf8(stderr).unwrap();
+    assert!(!message.contains("panicked"), "{message}");
+    message
 }
 
 #[test]
-fn it_says_when_it_is_ready_and_ends_when_told() {
+fn program_prints_ready_line_and_exits_on_sigterm() {
     let data = tempfile::tempdir().unwrap();
     let mut child = local(&data).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert!(line.starts_with("ready http://127.0.0.1:"), "{line}");
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
-    assert_eq!(child.wait().unwrap().code(), Some(0), "a clean end");
+    assert_eq!(child.wait().unwrap().code(), Some(0), "exit code after SIGTERM");
 }
 
 #[test]
-fn without_ffmpeg_it_names_the_command_that_installs_it() {
+fn missing_ffmpeg_error_names_install_command() {
     let data = tempfile::tempdir().unwrap();
-    let sentence = refusal(local(&data).env("PATH", "/nowhere"));
-    assert!(sentence.contains("ffmpeg") && sentence.contains("apt-get install"), "{sentence}");
+    let message = error_message(local(&data).env("PATH", "/nowhere"));
+    assert!(message.contains("ffmpeg") && message.contains("apt-get install"), "{message}");
 }
 
 #[test]
-fn bad_arguments_are_named() {
+fn invalid_argument_error_names_the_argument() {
     let data = tempfile::tempdir().unwrap();
-    for (args, says) in [
+    for (args, expected) in [
         (["--port", "many"], "--port"),
         (["--port", "65535"], "--port"),
         (["--host", "here"], "--host"),
@@ -51,9 +51,9 @@ fn bad_arguments_are_named() {
         (["--job", "nowhere.json"], "nowhere.json"),
         (["--data", "/dev/null/x"], "--data"),
     ] {
-        let sentence = refusal(local(&data).args(args));
-        assert!(sentence.contains(says), "{args:?}: {sentence}");
+        let message = error_message(local(&data).args(args));
+        assert!(message.contains(expected), "{args:?}: {message}");
     }
-    let sentence = refusal(local(&data).arg("--port"));
-    assert!(sentence.contains("needs a value"), "{sentence}");
+    let message = error_message(local(&data).arg("--port"));
+    assert!(message.contains("needs a value"), "{message}");
 }

@@ -1,11 +1,13 @@
-//! MediaConvert's HTTP API: each call reads its request, asks [`Jobs`] or [`probe`], and answers as AWS does.
+//! The HTTP API of MediaConvert: routes, signature check, and one handler for each call.
 
-use super::error::ApiError;
+use super::error::ServiceError;
 use super::job::Job;
-use super::jobs::{Broken, Cancellation};
+use super::jobs::Cancellation;
 use super::probe::probe;
-use super::request::{CreateJob, ListJobs, probed_file, token};
-use super::{Shared, sigv4};
+use super::request::{CreateJob, ListJobs, next_token, parse_probe};
+use super::sigv4::SigningKey;
+use super::state::ServiceState;
+use crate::db::DbError;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, Uri};
@@ -17,12 +19,12 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// In bytes; settings of the largest job that AWS takes stay below it.
-const MOST_BODY: usize = 1 << 20;
+/// Maximum request body, in bytes. The largest job that AWS accepts is smaller.
+const MAX_BODY_SIZE: usize = 1 << 20;
 
-type Service = State<Arc<Shared>>;
+type Service = State<Arc<ServiceState>>;
 
-pub fn router(shared: Arc<Shared>) -> Router {
+pub fn router(service: Arc<ServiceState>) -> Router {
     Router::new()
         .route("/2017-08-29/jobs", post(create_job).get(list_jobs))
         .route("/2017-08-29/jobs/{id}", get(get_job).delete(cancel_job))
@@ -31,81 +33,83 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/2017-08-29/probe", post(probe_file))
         .fallback(unknown_call)
         .method_not_allowed_fallback(unknown_call)
-        .layer(from_fn_with_state(shared.keys.clone(), signed_only))
-        .with_state(shared)
+        .layer(from_fn_with_state(service.key.clone(), require_signature))
+        .with_state(service)
 }
 
-/// Lets a request through only if it was signed with our key, whatever it asks for.
-async fn signed_only(
-    State(keys): State<sigv4::Keys>,
+/// Refuses every request that isn't signed with the service's key.
+async fn require_signature(
+    State(key): State<SigningKey>,
     request: Request,
     next: Next,
-) -> Result<Response, ApiError> {
+) -> Result<Response, ServiceError> {
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, MOST_BODY).await.map_err(|_| ApiError::TooLarge)?;
-    keys.check(&parts, &body, SystemTime::now())?;
+    let body = to_bytes(body, MAX_BODY_SIZE).await.map_err(|_| ServiceError::TooLarge)?;
+    key.verify(&parts, &body, SystemTime::now())?;
     Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
 }
 
-async fn unknown_call() -> ApiError {
-    ApiError::NotFound("There is no such call.")
+async fn unknown_call() -> ServiceError {
+    ServiceError::NotFound("There is no such call.")
 }
 
-/// `CreateJob`: a token that came before gets the job that it made then.
-async fn create_job(State(shared): Service, body: Bytes) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let request = CreateJob::read(&body)?;
-    let job = shared.jobs.create(request).await?;
-    shared.news.notify_one();
+/// `CreateJob`: a repeated `clientRequestToken` returns the existing job.
+async fn create_job(State(service): Service, body: Bytes) -> Result<(StatusCode, Json<Value>), ServiceError> {
+    let request = CreateJob::parse(&body)?;
+    let job = service.jobs.create(request).await?;
+    service.job_submitted.notify_one();
     Ok((StatusCode::CREATED, Json(json!({"job": job}))))
 }
 
 /// `GetJob`.
-async fn get_job(State(shared): Service, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
-    let job = shared.jobs.get(id).await?.ok_or(NO_JOB)?;
+async fn get_job(State(service): Service, Path(id): Path<String>) -> Result<Json<Value>, ServiceError> {
+    let job = service.jobs.get(id).await?.ok_or(NO_SUCH_JOB)?;
     Ok(Json(json!({"job": job})))
 }
 
-/// `ListJobs` and `SearchJobs`: newest first unless asked otherwise.
-async fn list_jobs(State(shared): Service, uri: Uri) -> Result<Json<Value>, ApiError> {
-    let (jobs, next): (Vec<Job>, _) = shared.jobs.list(ListJobs::read(&uri)?).await?;
-    let mut answer = json!({"jobs": jobs});
+/// `ListJobs` and `SearchJobs`: newest first by default.
+async fn list_jobs(State(service): Service, uri: Uri) -> Result<Json<Value>, ServiceError> {
+    let (jobs, next): (Vec<Job>, _) = service.jobs.list(ListJobs::parse(&uri)?).await?;
+    let mut body = json!({"jobs": jobs});
     if let Some(number) = next {
-        answer["nextToken"] = token(number).into();
+        body["nextToken"] = next_token(number).into();
     }
-    Ok(Json(answer))
+    Ok(Json(body))
 }
 
-/// `CancelJob`: ends a job that waits or runs; again is fine.
+/// `CancelJob`: cancels a submitted or running job; idempotent.
 async fn cancel_job(
-    State(shared): Service,
+    State(service): Service,
     Path(id): Path<String>,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
-    match shared.jobs.cancel(id.clone()).await? {
-        Cancellation::Done => {
-            shared.running.stop(&id);
+) -> Result<(StatusCode, Json<Value>), ServiceError> {
+    match service.jobs.cancel(id.clone()).await? {
+        Cancellation::Canceled => {
+            service.running.cancel(&id);
             Ok((StatusCode::ACCEPTED, Json(json!({}))))
         }
-        Cancellation::NoSuchJob => Err(NO_JOB),
-        Cancellation::TooLate(_) => Err(ApiError::Conflict("The job has ended and can't be canceled.")),
+        Cancellation::NoSuchJob => Err(NO_SUCH_JOB),
+        Cancellation::AlreadyFinal(_) => {
+            Err(ServiceError::Conflict("The job has ended and can't be canceled."))
+        }
     }
 }
 
-/// `DescribeEndpoints`: this service is its own.
-async fn describe_endpoints(State(shared): Service) -> Json<Value> {
-    Json(json!({"endpoints": [{"url": shared.endpoint}]}))
+/// `DescribeEndpoints`: returns this service's URL.
+async fn describe_endpoints(State(service): Service) -> Json<Value> {
+    Json(json!({"endpoints": [{"url": service.endpoint}]}))
 }
 
 /// `Probe`.
-async fn probe_file(State(shared): Service, body: Bytes) -> Result<Json<Value>, ApiError> {
-    let uri = probed_file(&body)?;
-    Ok(Json(json!({"probeResults": [probe(&shared, &uri).await?]})))
+async fn probe_file(State(service): Service, body: Bytes) -> Result<Json<Value>, ServiceError> {
+    let uri = parse_probe(&body)?;
+    Ok(Json(json!({"probeResults": [probe(&service, &uri).await?]})))
 }
 
-const NO_JOB: ApiError = ApiError::NotFound("There is no such job.");
+const NO_SUCH_JOB: ServiceError = ServiceError::NotFound("There is no such job.");
 
-impl From<Broken> for ApiError {
-    fn from(error: Broken) -> Self {
-        tracing::error!(%error, "the table of jobs can't be used");
+impl From<DbError> for ServiceError {
+    fn from(error: DbError) -> Self {
+        tracing::error!(%error, "job table unavailable");
         Self::Internal
     }
 }

@@ -1,5 +1,5 @@
-//! Errors of the API in AWS's shape: a status, a type in the header `x-amzn-errortype`, a sentence in the
-//! body's `message`.
+//! Errors of the MediaConvert API: a status, a type in the header `x-amzn-errortype`, a sentence in the body's
+//! `message`.
 
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -9,27 +9,27 @@ use serde_json::json;
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
 #[derive(Debug)]
-pub enum ApiError {
+pub enum ServiceError {
     BadRequest(String),
     NotFound(&'static str),
     Conflict(&'static str),
     Forbidden(&'static str),
     Unprocessable(&'static str),
-    /// No signature at all.
+    /// The request has no signature.
     Unsigned,
-    /// Signed with a key that isn't ours.
+    /// The access key isn't the service's.
     UnknownKey,
-    /// A signature that can't be read.
+    /// The signature can't be parsed.
     IncompleteSignature(&'static str),
-    /// A signature that doesn't hold.
+    /// The signature doesn't match.
     BadSignature(&'static str),
     TooLarge,
     Internal,
 }
 
-impl ApiError {
-    /// No `_` arm: a new variant must choose.
-    fn answer(&self) -> (StatusCode, &'static str, &str) {
+impl ServiceError {
+    /// Returns the status, the error type and the message. There is no `_` arm, so that each new variant chooses.
+    fn parts(&self) -> (StatusCode, &'static str, &str) {
         match self {
             Self::BadRequest(sentence) => (StatusCode::BAD_REQUEST, "BadRequestException", sentence),
             Self::NotFound(sentence) => (StatusCode::NOT_FOUND, "NotFoundException", sentence),
@@ -56,15 +56,15 @@ impl ApiError {
             Self::Internal => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "InternalServerErrorException",
-                "Something went wrong here; the log says what.",
+                "An internal error occurred; it is in the log.",
             ),
         }
     }
 }
 
-impl IntoResponse for ApiError {
+impl IntoResponse for ServiceError {
     fn into_response(self) -> Response {
-        let (status, kind, sentence) = self.answer();
+        let (status, kind, sentence) = self.parts();
         let header = [(ERROR_TYPE, HeaderValue::from_static(kind))];
         (status, header, Json(json!({"message": sentence}))).into_response()
     }

@@ -1,67 +1,77 @@
-//! Running ffmpeg and ffprobe, and saying in a word what went wrong. Inputs are strangers' files: only real
-//! containers are opened, and only over HTTP, so that no file can make them read another one.
+//! Runs ffmpeg and ffprobe and classifies their errors. Inputs are untrusted: only media containers are opened,
+//! and only over HTTP, so that a file can't make the programs read another one.
 
 use super::source::Source;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
+use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
-/// Containers that hold media and nothing else; those that name other files (HLS, concat…) stay out.
+/// Allowed containers. Formats that refer to other files (HLS, concat…) are excluded.
 const CONTAINERS: &str = "mov,matroska,webm,avi,mpegts,mpeg,flv,rm,asf,ogg,mxf,dv,gxf,m4v,wav,mp3";
-/// A picture of 8192 by 8192.
-const MOST_PIXELS: &str = "67108864";
-/// For one answer over the network, in microseconds.
-const PATIENCE: &str = "60000000";
-/// How long looking into a file may take.
-const PROBE_PATIENCE: Duration = Duration::from_secs(60);
-/// What is kept of a program's output, in bytes; a report on a sane file has some kilobytes.
-const MOST_OUTPUT: u64 = 4 << 20;
+/// Maximum number of pixels of a picture: 8192 by 8192.
+const MAX_PIXELS: &str = "67108864";
+/// ffmpeg's timeout for one network read, in microseconds.
+const READ_TIMEOUT_US: &str = "60000000";
+/// Timeout of an ffprobe run.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Maximum size of ffprobe's report, in bytes. That of a normal file has some kilobytes.
+const MAX_REPORT_SIZE: u64 = 4 << 20;
 
-/// The two programs, found and tried.
+/// The installed ffmpeg and ffprobe.
 #[derive(Clone)]
-pub struct Tools {
+pub struct Ffmpeg {
     ffmpeg: OsString,
     ffprobe: OsString,
-    /// Whether this ffmpeg can turn high dynamic range into the standard one.
+    /// Whether ffmpeg has the filters that convert high to standard dynamic range.
     pub tone_mapping: bool,
 }
 
-/// A signed address: whoever sees it can read the object, so it is never printed.
+/// A presigned URL. It grants access to the object, so it has no `Debug` and is never logged.
 pub struct SignedUrl(pub String);
 
-/// How far a conversion is.
+/// Progress of a conversion.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Progress {
+pub struct FfmpegProgress {
     pub frames: u64,
-    /// Of output, in seconds.
+    /// Duration of the output, in seconds.
     pub seconds: f64,
 }
 
-/// Why a run gave nothing.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// Asked to stop; the program is dead.
-    Stopped,
-    /// Not a file that these programs take.
+/// The error of a run of ffmpeg or ffprobe.
+#[derive(Debug, Error)]
+pub enum FfmpegError {
+    /// The run was canceled; the program has ended.
+    #[error("the run was canceled")]
+    Canceled,
+    /// The input isn't a supported file, or is damaged.
+    #[error("the input can't be read")]
     Unreadable,
+    #[error("the input's codec has no decoder")]
     NoDecoder,
+    #[error("the input has no pictures")]
     NoPictures,
-    /// Anything else; it is in the log.
+    /// Any other exit with an error; ffmpeg's messages are in the log.
+    #[error("ffmpeg failed")]
     Failed,
+    /// The program can't be started or read.
+    #[error("ffmpeg or ffprobe can't be run: {0}")]
+    Io(#[from] io::Error),
 }
 
-impl Tools {
-    /// Finds both programs: `FFMPEG` and `FFPROBE`, or else the `PATH`. `Err` names what is missing.
+impl Ffmpeg {
+    /// Finds both programs by `FFMPEG` and `FFPROBE`, or else in the `PATH`. `Err` names the missing program.
     pub async fn find() -> Result<Self, &'static str> {
-        let named = |variable, name: &str| std::env::var_os(variable).unwrap_or_else(|| name.into());
-        let (ffmpeg, ffprobe) = (named("FFMPEG", "ffmpeg"), named("FFPROBE", "ffprobe"));
-        let encoders = printed(&ffmpeg, "-encoders").await.ok_or("ffmpeg")?;
-        let filters = printed(&ffmpeg, "-filters").await.ok_or("ffmpeg")?;
-        printed(&ffprobe, "-version").await.ok_or("ffprobe")?;
+        let program = |variable, name: &str| std::env::var_os(variable).unwrap_or_else(|| name.into());
+        let (ffmpeg, ffprobe) = (program("FFMPEG", "ffmpeg"), program("FFPROBE", "ffprobe"));
+        let encoders = output_of(&ffmpeg, "-encoders").await.ok_or("ffmpeg")?;
+        let filters = output_of(&ffmpeg, "-filters").await.ok_or("ffmpeg")?;
+        output_of(&ffprobe, "-version").await.ok_or("ffprobe")?;
         if !encoders.contains(" libx264 ") {
             return Err("ffmpeg with libx264");
         }
@@ -69,85 +79,94 @@ impl Tools {
         Ok(Self { ffmpeg, ffprobe, tone_mapping })
     }
 
-    /// Looks into a stranger's file.
-    pub async fn look(&self, url: &SignedUrl, stop: &CancellationToken) -> Result<Source, Trouble> {
-        self.ffprobe(guarded(&url.0), stop).await
+    /// Probes an untrusted file.
+    pub async fn probe_url(
+        &self,
+        url: &SignedUrl,
+        cancel: &CancellationToken,
+    ) -> Result<Source, FfmpegError> {
+        self.run_ffprobe(untrusted_input(&url.0), cancel).await
     }
 
-    /// Looks into a file that was made here.
-    pub async fn measure(&self, path: &Path, stop: &CancellationToken) -> Result<Source, Trouble> {
-        let words = [OsString::from("-protocol_whitelist"), "file".into(), "-i".into(), path.into()];
-        self.ffprobe(words.into(), stop).await
+    /// Probes an output file.
+    pub async fn probe_file(&self, path: &Path, cancel: &CancellationToken) -> Result<Source, FfmpegError> {
+        let input = [OsString::from("-protocol_whitelist"), "file".into(), "-i".into(), path.into()];
+        self.run_ffprobe(input.into(), cancel).await
     }
 
-    async fn ffprobe(&self, input: Vec<OsString>, stop: &CancellationToken) -> Result<Source, Trouble> {
+    async fn run_ffprobe(
+        &self,
+        input: Vec<OsString>,
+        cancel: &CancellationToken,
+    ) -> Result<Source, FfmpegError> {
         let mut command = command(&self.ffprobe);
         command.args(["-v", "error", "-of", "json", "-show_format", "-show_streams"]).args(input);
-        let mut child = command.stderr(Stdio::null()).spawn().map_err(failed_to_run)?;
+        let mut child = command.stderr(Stdio::null()).spawn()?;
         let mut report = vec![];
         let reading = async {
             if let Some(stdout) = child.stdout.take() {
-                stdout.take(MOST_OUTPUT).read_to_end(&mut report).await?;
+                stdout.take(MAX_REPORT_SIZE).read_to_end(&mut report).await?;
             }
             child.wait().await
         };
-        let ended = tokio::time::timeout(PROBE_PATIENCE, stop.run_until_cancelled(reading)).await;
-        match ended {
-            Ok(Some(Ok(status))) if status.success() => Source::parse(&report).ok_or(Trouble::Unreadable),
-            Ok(Some(Ok(_))) => Err(Trouble::Unreadable),
-            Ok(Some(Err(error))) => Err(failed_to_run(error)),
-            Ok(None) => Err(end(child, Trouble::Stopped).await),
-            // A file that takes a minute to look into is made to do so.
-            Err(_) => Err(end(child, Trouble::Unreadable).await),
+        let outcome = tokio::time::timeout(PROBE_TIMEOUT, cancel.run_until_cancelled(reading)).await;
+        match outcome {
+            Ok(Some(Ok(status))) if status.success() => Source::parse(&report).ok_or(FfmpegError::Unreadable),
+            Ok(Some(Ok(_))) => Err(FfmpegError::Unreadable),
+            Ok(Some(Err(error))) => Err(error.into()),
+            Ok(None) => Err(kill(child, FfmpegError::Canceled).await),
+            // A file that takes so long to probe is malicious or damaged.
+            Err(_) => Err(kill(child, FfmpegError::Unreadable).await),
         }
     }
 
-    /// Converts the file at `url` as `arguments` say, in `folder`, and tells `progress` about once a half
-    /// second. Returns how far it came.
+    /// Runs ffmpeg on the file at `url` with the output `arguments` in `folder`. Calls `on_progress` about every
+    /// 0.5 s. Returns the final progress.
     pub async fn convert(
         &self,
         url: &SignedUrl,
         arguments: &[String],
         folder: &Path,
-        stop: &CancellationToken,
-        mut progress: impl FnMut(Progress),
-    ) -> Result<Progress, Trouble> {
+        cancel: &CancellationToken,
+        mut on_progress: impl FnMut(FfmpegProgress),
+    ) -> Result<FfmpegProgress, FfmpegError> {
         let mut command = command(&self.ffmpeg);
         command.args(["-hide_banner", "-nostdin", "-y", "-v", "error", "-nostats", "-progress", "pipe:1"]);
-        command.arg("-noautorotate").args(guarded(&url.0)).args(arguments).current_dir(folder);
-        let mut child = command.stderr(Stdio::piped()).spawn().map_err(failed_to_run)?;
+        command.arg("-noautorotate").args(untrusted_input(&url.0)).args(arguments).current_dir(folder);
+        let mut child = command.stderr(Stdio::piped()).spawn()?;
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(end(child, Trouble::Failed).await);
+            return Err(kill(child, FfmpegError::Failed).await);
         };
-        let mut latest = Progress::default();
+        let mut latest = FfmpegProgress::default();
         let reading = async {
             let mut lines = BufReader::new(stdout).lines();
             while let Ok(Some(line)) = lines.next_line().await {
-                if latest.read(&line) {
-                    progress(latest);
+                if latest.update(&line) {
+                    on_progress(latest);
                 }
             }
         };
         let running = async {
-            let ((), complaints) = tokio::join!(reading, tail(stderr));
-            child.wait().await.map(|status| (status, complaints))
+            let ((), messages) = tokio::join!(reading, read_tail(stderr));
+            child.wait().await.map(|status| (status, messages))
         };
-        match stop.run_until_cancelled(running).await {
-            None => Err(end(child, Trouble::Stopped).await),
-            Some(Err(error)) => Err(failed_to_run(error)),
-            Some(Ok((status, complaints))) => {
-                judge(status, &complaints.replace(&url.0, "INPUT")).map(|()| latest)
+        match cancel.run_until_cancelled(running).await {
+            None => Err(kill(child, FfmpegError::Canceled).await),
+            Some(Err(error)) => Err(error.into()),
+            Some(Ok((status, messages))) => {
+                check_exit(status, &messages.replace(&url.0, "INPUT")).map(|()| latest)
             }
         }
     }
 }
 
-async fn printed(program: &OsString, word: &str) -> Option<String> {
-    let output = command(program).args(["-hide_banner", word]).output().await.ok()?;
+async fn output_of(program: &OsString, argument: &str) -> Option<String> {
+    let output = command(program).args(["-hide_banner", argument]).output().await.ok()?;
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// A program of its own process group: Ctrl-C in the terminal reaches only us, and we end it in order.
+/// Returns a command in its own process group, so that Ctrl-C in the terminal doesn't reach it: the service
+/// ends it in order.
 fn command(program: &OsString) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
@@ -156,64 +175,61 @@ fn command(program: &OsString) -> Command {
     command
 }
 
-fn guarded(url: &str) -> Vec<OsString> {
-    ["-protocol_whitelist", "http,tcp", "-format_whitelist", CONTAINERS, "-max_pixels", MOST_PIXELS]
+/// Returns the input arguments for an untrusted file.
+fn untrusted_input(url: &str) -> Vec<OsString> {
+    ["-protocol_whitelist", "http,tcp", "-format_whitelist", CONTAINERS, "-max_pixels", MAX_PIXELS]
         .into_iter()
-        .chain(["-rw_timeout", PATIENCE, "-i", url])
+        .chain(["-rw_timeout", READ_TIMEOUT_US, "-i", url])
         .map(OsString::from)
         .collect()
 }
 
-/// Ends a program and waits for it, so that it no longer touches its folder.
-async fn end(mut child: Child, trouble: Trouble) -> Trouble {
+/// Kills a program, waits until it no longer writes to its folder, and returns `error`.
+async fn kill(mut child: Child, error: FfmpegError) -> FfmpegError {
     if let Err(error) = child.kill().await {
-        tracing::warn!(%error, "a program can't be ended");
+        tracing::warn!(%error, "ffmpeg can't be killed");
     }
-    trouble
+    error
 }
 
-fn failed_to_run(error: std::io::Error) -> Trouble {
-    tracing::error!(%error, "ffmpeg or ffprobe can't be run");
-    Trouble::Failed
-}
-
-/// The last complaints, some kilobytes of them: a broken file can make ffmpeg complain about each frame.
-async fn tail(mut stderr: impl tokio::io::AsyncRead + Unpin) -> String {
-    const KEPT: usize = 8 << 10;
-    let mut kept = Vec::with_capacity(2 * KEPT);
-    while let Ok(1..) = stderr.read_buf(&mut kept).await {
-        let surplus = kept.len().saturating_sub(KEPT);
-        kept.drain(..surplus);
+/// Reads to the end and returns the last 8 KiB: a damaged file can cause a message for each frame.
+async fn read_tail(mut stderr: impl tokio::io::AsyncRead + Unpin) -> String {
+    const MAX_SIZE: usize = 8 << 10;
+    let mut tail = Vec::with_capacity(2 * MAX_SIZE);
+    while let Ok(1..) = stderr.read_buf(&mut tail).await {
+        let surplus = tail.len().saturating_sub(MAX_SIZE);
+        tail.drain(..surplus);
     }
-    String::from_utf8_lossy(&kept).into_owned()
+    String::from_utf8_lossy(&tail).into_owned()
 }
 
-fn judge(status: ExitStatus, complaints: &str) -> Result<(), Trouble> {
+/// Returns the error for a program's exit status and messages, and logs it.
+fn check_exit(status: ExitStatus, messages: &str) -> Result<(), FfmpegError> {
     if status.success() {
         return Ok(());
     }
-    // Redirects and retries may have other addresses in them; nothing that looks like one is logged.
-    let words: Vec<_> = complaints.split_whitespace().filter(|word| !word.contains("://")).collect();
-    tracing::warn!(%status, complaints = words.join(" "), "ffmpeg gave up");
-    let says = |words: &[&str]| words.iter().any(|word| complaints.contains(word));
-    if says(&["no decoder found", "Decoder not found", "Decoder (codec"]) {
-        Err(Trouble::NoDecoder)
-    } else if says(&[
+    // Messages about redirects and retries can contain other URLs, so no word that looks like one is logged.
+    let words: Vec<_> = messages.split_whitespace().filter(|word| !word.contains("://")).collect();
+    tracing::warn!(%status, messages = words.join(" "), "ffmpeg failed");
+    let contains_any = |texts: &[&str]| texts.iter().any(|text| messages.contains(text));
+    if contains_any(&["no decoder found", "Decoder not found", "Decoder (codec"]) {
+        Err(FfmpegError::NoDecoder)
+    } else if contains_any(&[
         "Cannot determine format of input stream",
         "nothing was encoded",
         "does not contain any stream",
     ]) {
-        Err(Trouble::NoPictures)
-    } else if says(&["Invalid data found when processing input", "moov atom not found"]) {
-        Err(Trouble::Unreadable)
+        Err(FfmpegError::NoPictures)
+    } else if contains_any(&["Invalid data found when processing input", "moov atom not found"]) {
+        Err(FfmpegError::Unreadable)
     } else {
-        Err(Trouble::Failed)
+        Err(FfmpegError::Failed)
     }
 }
 
-impl Progress {
-    /// Takes one line of `-progress`; true at the end of a block.
-    fn read(&mut self, line: &str) -> bool {
+impl FfmpegProgress {
+    /// Parses one line of `-progress`. Returns `true` at the end of a block.
+    fn update(&mut self, line: &str) -> bool {
         match line.split_once('=') {
             Some(("frame", frames)) => self.frames = frames.trim().parse().unwrap_or(self.frames),
             Some(("out_time_us", micros)) => {
@@ -227,11 +243,11 @@ impl Progress {
     }
 }
 
-/// Where ffmpeg leaves its files while a job runs; removed when dropped.
-pub struct Folder(PathBuf);
+/// The folder of a job's output files. Dropping it removes the folder.
+pub struct WorkDir(PathBuf);
 
-impl Folder {
-    pub fn create(path: PathBuf) -> std::io::Result<Self> {
+impl WorkDir {
+    pub fn create(path: PathBuf) -> io::Result<Self> {
         std::fs::create_dir_all(&path)?;
         Ok(Self(path))
     }
@@ -241,10 +257,10 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for WorkDir {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(%error, "a job's folder can't be removed");
+            tracing::warn!(%error, "work folder can't be removed");
         }
     }
 }
@@ -254,11 +270,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn progress_never_goes_back() {
-        let mut progress = Progress::default();
+    fn progress_never_decreases() {
+        let mut progress = FfmpegProgress::default();
         let lines =
             ["frame=  12", "out_time_us=N/A", "progress=continue", "out_time_us=2000000", "out_time_us=-1"];
-        assert_eq!(lines.map(|line| progress.read(line)), [false, false, true, false, false]);
-        assert_eq!(progress, Progress { frames: 12, seconds: 2.0 });
+        assert_eq!(lines.map(|line| progress.update(line)), [false, false, true, false, false]);
+        assert_eq!(progress, FfmpegProgress { frames: 12, seconds: 2.0 });
     }
 }

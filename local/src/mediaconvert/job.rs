@@ -1,20 +1,18 @@
-//! A job as MediaConvert's API shows it, and the EventBridge events that tell of it. Pure.
+//! A job as the MediaConvert API returns it, and the EventBridge events about its state.
 
-use super::job_error::Failure;
+use super::job_error::JobError;
 use super::settings::GroupKind;
-use aws_smithy_types::DateTime;
-use aws_smithy_types::date_time::Format;
+use edge::clock::{now_ms, rfc3339};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-/// There is no account behind this service.
+/// The account id in ARNs and events; this service has no accounts.
 pub const ACCOUNT: &str = "000000000000";
-/// The only queue.
+/// Name of the only queue.
 pub const QUEUE: &str = "Default";
 
-/// The job, member for member as it goes over the wire; times are seconds since 1970.
+/// A job in the API's JSON format. Times are in seconds since 1970.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {
@@ -24,7 +22,7 @@ pub struct Job {
     pub status: Status,
     pub queue: String,
     pub role: String,
-    /// As they were handed in.
+    /// As given in `CreateJob`.
     pub settings: Value,
     #[serde(default)]
     pub user_metadata: BTreeMap<String, String>,
@@ -42,7 +40,7 @@ pub struct Job {
     pub error_message: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_group_details: Option<Value>,
-    /// How often it was begun again.
+    /// How often the job was restarted.
     pub retry_count: u32,
     pub acceleration_status: String,
     pub status_update_interval: String,
@@ -96,30 +94,30 @@ pub struct Timing {
     pub finish_time: Option<u64>,
 }
 
-/// How far a job is.
+/// Progress of a running job.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Stage {
+pub struct JobProgress {
     pub phase: Phase,
-    /// Of this phase, 0 to 100.
+    /// Percent of the phase, 0 to 100.
     pub percent: u8,
     pub frames: u64,
 }
 
-impl Stage {
-    /// Of the whole job, 0 to 99; the rest is being done.
+impl JobProgress {
+    /// Returns the percent of the whole job, 0 to 99; 100 is reserved for `COMPLETE`.
     pub fn job_percent(self) -> u8 {
         let percent = u32::from(self.percent.min(100));
-        let whole = match self.phase {
+        let job_percent = match self.phase {
             Phase::Probing => percent * 5 / 100,
             Phase::Transcoding => 5 + percent * 85 / 100,
             Phase::Uploading => 90 + percent * 9 / 100,
         };
         // At most 99 by the arms above.
-        whole as u8
+        job_percent as u8
     }
 
     fn phases(self) -> Value {
-        let of = |phase| {
+        let phase_progress = |phase| {
             let (status, percent) = if phase < self.phase {
                 ("COMPLETE", 100)
             } else if phase == self.phase {
@@ -130,12 +128,12 @@ impl Stage {
             json!({"status": status, "percentComplete": percent})
         };
         json!({
-            "PROBING": of(Phase::Probing), "TRANSCODING": of(Phase::Transcoding), "UPLOADING": of(Phase::Uploading),
+            "PROBING": phase_progress(Phase::Probing), "TRANSCODING": phase_progress(Phase::Transcoding), "UPLOADING": phase_progress(Phase::Uploading),
         })
     }
 }
 
-/// What an output group has come to.
+/// The result of an output group.
 #[derive(Clone, Debug)]
 pub struct GroupReport {
     pub kind: GroupKind,
@@ -146,7 +144,7 @@ pub struct GroupReport {
 
 #[derive(Clone, Debug)]
 pub struct OutputReport {
-    /// The playlist, the file, or the last picture.
+    /// Address of the playlist, the file, or the last picture.
     pub path: String,
     pub duration_ms: u64,
     /// In pixels.
@@ -155,8 +153,8 @@ pub struct OutputReport {
 }
 
 impl Job {
-    /// How the API shows what came out: without the paths.
-    pub fn details(groups: &[GroupReport]) -> Value {
+    /// Returns `outputGroupDetails` as the API has it: without the paths.
+    pub fn output_group_details(groups: &[GroupReport]) -> Value {
         let output = |output: &OutputReport| {
             json!({
                 "durationInMs": output.duration_ms,
@@ -167,26 +165,28 @@ impl Job {
         groups.iter().map(group).collect()
     }
 
-    /// The event that a job has begun or was canceled.
-    pub fn event(&self, region: &str) -> Value {
+    /// Returns the event for the status `PROGRESSING` or `CANCELED`.
+    pub fn status_event(&self, region: &str) -> Value {
         self.envelope(region, self.status.as_str(), json!({}))
     }
 
-    pub fn event_of_progress(&self, region: &str, stage: Stage) -> Value {
-        let progress = json!({
-            "phaseProgress": stage.phases(),
-            "jobPercentComplete": stage.job_percent(),
-            "currentPhase": stage.phase,
+    /// Returns the event for `STATUS_UPDATE`.
+    pub fn progress_event(&self, region: &str, progress: JobProgress) -> Value {
+        let job_progress = json!({
+            "phaseProgress": progress.phases(),
+            "jobPercentComplete": progress.job_percent(),
+            "currentPhase": progress.phase,
             "retryCount": self.retry_count,
         });
         self.envelope(
             region,
             "STATUS_UPDATE",
-            json!({"framesDecoded": stage.frames, "jobProgress": progress}),
+            json!({"framesDecoded": progress.frames, "jobProgress": job_progress}),
         )
     }
 
-    pub fn event_of_completion(&self, region: &str, groups: &[GroupReport]) -> Value {
+    /// Returns the event for `COMPLETE`.
+    pub fn completion_event(&self, region: &str, groups: &[GroupReport]) -> Value {
         let output = |output: &OutputReport| {
             json!({
                 "outputFilePaths": [output.path],
@@ -207,23 +207,25 @@ impl Job {
         self.envelope(region, "COMPLETE", json!({"outputGroupDetails": details}))
     }
 
-    pub fn event_of_failure(&self, region: &str, failure: &Failure) -> Value {
-        let (code, message) = failure.answer();
+    /// Returns the event for `ERROR`.
+    pub fn error_event(&self, region: &str, error: &JobError) -> Value {
+        let (code, message) = error.code_and_message();
         self.envelope(region, "ERROR", json!({"errorCode": code, "errorMessage": message}))
     }
 
-    fn envelope(&self, region: &str, status: &str, more: Value) -> Value {
-        let now = now();
+    /// Returns the EventBridge envelope, with `fields` added to `detail`.
+    fn envelope(&self, region: &str, status: &str, fields: Value) -> Value {
+        let now_ms = now_ms();
         let mut detail = json!({
-            "timestamp": u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+            "timestamp": now_ms,
             "accountId": ACCOUNT,
             "queue": self.queue,
             "jobId": self.id,
             "status": status,
             "userMetadata": self.user_metadata,
         });
-        if let (Value::Object(detail), Value::Object(more)) = (&mut detail, more) {
-            detail.extend(more);
+        if let (Value::Object(detail), Value::Object(fields)) = (&mut detail, fields) {
+            detail.extend(fields);
         }
         json!({
             "version": "0",
@@ -231,22 +233,12 @@ impl Job {
             "detail-type": "MediaConvert Job State Change",
             "source": "aws.mediaconvert",
             "account": ACCOUNT,
-            "time": rfc3339(now.as_secs()),
+            "time": rfc3339(now_ms / 1000 * 1000),
             "region": region,
             "resources": [self.arn],
             "detail": detail,
         })
     }
-}
-
-/// Since 1970.
-pub fn now() -> std::time::Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
-fn rfc3339(seconds: u64) -> String {
-    let time = DateTime::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
-    time.fmt(Format::DateTime).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -265,8 +257,8 @@ mod tests {
     }
 
     #[test]
-    fn the_envelope_is_eventbridges() {
-        let event = job().event_of_failure("us-east-1", &Failure::Internal("Broken."));
+    fn error_event_has_eventbridge_envelope() {
+        let event = job().error_event("us-east-1", &JobError::Internal("Broken."));
         assert_eq!(event["version"], "0");
         assert_eq!(event["detail-type"], "MediaConvert Job State Change");
         assert_eq!(event["source"], "aws.mediaconvert");
@@ -283,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_group_has_no_playlists() {
+    fn completion_event_of_file_group_has_no_playlists() {
         let output = OutputReport { path: "s3://m/a".into(), duration_ms: 5, width: 2, height: 4 };
         let hls = GroupReport {
             kind: GroupKind::Hls,
@@ -291,7 +283,7 @@ mod tests {
             outputs: vec![output.clone()],
         };
         let file = GroupReport { kind: GroupKind::File, playlists: vec![], outputs: vec![output] };
-        let event = job().event_of_completion("us-east-1", &[hls, file]);
+        let event = job().completion_event("us-east-1", &[hls, file]);
         assert_eq!(
             event["detail"]["outputGroupDetails"],
             json!([
@@ -304,14 +296,15 @@ mod tests {
     }
 
     #[test]
-    fn percent_grows_over_the_phases_and_leaves_the_last_one_to_the_end() {
+    fn job_percent_increases_over_phases_up_to_99() {
         let phases = [Phase::Probing, Phase::Transcoding, Phase::Uploading];
-        let stages = phases.into_iter().flat_map(|phase| (0..=100).map(move |percent| (phase, percent)));
+        let steps = phases.into_iter().flat_map(|phase| (0..=100).map(move |percent| (phase, percent)));
         let percents: Vec<_> =
-            stages.map(|(phase, percent)| Stage { phase, percent, frames: 0 }.job_percent()).collect();
+            steps.map(|(phase, percent)| JobProgress { phase, percent, frames: 0 }.job_percent()).collect();
         assert!(percents.is_sorted());
         assert_eq!((percents.first(), percents.last()), (Some(&0), Some(&99)));
-        let event = job().event_of_progress("r", Stage { phase: Phase::Transcoding, percent: 40, frames: 7 });
+        let event =
+            job().progress_event("r", JobProgress { phase: Phase::Transcoding, percent: 40, frames: 7 });
         let progress = &event["detail"]["jobProgress"];
         assert_eq!(
             progress["phaseProgress"]["PROBING"],

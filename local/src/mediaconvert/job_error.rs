@@ -1,40 +1,40 @@
-//! Why a job ends in `ERROR`: MediaConvert's documented number and one plain sentence. Neither ever holds a
-//! signed URL: inputs are named by their `s3://` address.
+//! Errors that end a job with status `ERROR`: MediaConvert's documented error code and a message. A message
+//! contains `s3://` addresses, never signed URLs.
 
 use super::settings::S3Uri;
 
 #[derive(Debug)]
-pub enum Failure {
+pub enum JobError {
     InputNotFound(S3Uri),
     InputDenied(S3Uri),
-    /// S3 answers with an error of its own, or not at all.
+    /// S3 returns another error, or doesn't respond.
     InputUnreadable(S3Uri),
-    /// No container that is known here.
+    /// No known container format.
     NotMedia(S3Uri),
-    /// A known container with its insides missing or wrong.
-    Broken(S3Uri),
-    /// The file ends before its own index says, in seconds.
+    /// A known container that is incomplete or malformed.
+    Damaged(S3Uri),
+    /// The file ends before the duration that its index declares; in seconds.
     Truncated {
         input: S3Uri,
         found: f64,
-        promised: f64,
+        declared: f64,
     },
     NoVideo(S3Uri),
     UnsupportedCodec(S3Uri),
-    /// What decodes doesn't give a single picture.
+    /// Decoding yields no picture.
     NoPictures(S3Uri),
-    /// Settings and input don't go together; the sentence.
+    /// The settings don't fit the input; the message.
     Settings(String),
     OutputDenied(S3Uri),
     OutputBucketMissing(S3Uri),
     OutputFailed(S3Uri),
-    /// This machine's own trouble; the sentence.
+    /// An error of this machine; the message.
     Internal(&'static str),
 }
 
-impl Failure {
-    /// The number in MediaConvert's list of error codes, and the sentence.
-    pub fn answer(&self) -> (u32, String) {
+impl JobError {
+    /// Returns MediaConvert's error code and the message.
+    pub fn code_and_message(&self) -> (u32, String) {
         match self {
             Self::NotMedia(input) => {
                 (1010, format!("The input file {input} can't be opened: it isn't a known media format."))
@@ -47,13 +47,13 @@ impl Failure {
             Self::NoPictures(input) => {
                 (1060, format!("No picture of the input file {input} could be decoded."))
             }
-            Self::Broken(input) => {
+            Self::Damaged(input) => {
                 (1075, format!("The input file {input} is damaged: its container can't be read to the end."))
             }
-            Self::Truncated { input, found, promised } => (
+            Self::Truncated { input, found, declared } => (
                 1076,
                 format!(
-                    "The input file {input} is cut off: it ends after {found:.1} of {promised:.1} seconds."
+                    "The input file {input} is cut off: it ends after {found:.1} of {declared:.1} seconds."
                 ),
             ),
             Self::InputDenied(input) => (1401, format!("Access to the input file {input} is denied.")),
@@ -74,28 +74,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_failure_has_its_number_and_one_sentence() {
+    fn job_error_has_documented_code_and_message() {
         let uri = || S3Uri { bucket: "b".into(), key: "k.mp4".into() };
         let all = [
-            (Failure::NotMedia(uri()), 1010),
-            (Failure::NoVideo(uri()), 1020),
-            (Failure::UnsupportedCodec(uri()), 1030),
-            (Failure::Settings("No.".into()), 1040),
-            (Failure::NoPictures(uri()), 1060),
-            (Failure::Broken(uri()), 1075),
-            (Failure::Truncated { input: uri(), found: 1.0, promised: 9.0 }, 1076),
-            (Failure::InputDenied(uri()), 1401),
-            (Failure::OutputDenied(uri()), 1401),
-            (Failure::InputNotFound(uri()), 1404),
-            (Failure::OutputBucketMissing(uri()), 1404),
-            (Failure::InputUnreadable(uri()), 1404),
-            (Failure::OutputFailed(uri()), 1517),
-            (Failure::Internal("No."), 1999),
+            (JobError::NotMedia(uri()), 1010),
+            (JobError::NoVideo(uri()), 1020),
+            (JobError::UnsupportedCodec(uri()), 1030),
+            (JobError::Settings("No.".into()), 1040),
+            (JobError::NoPictures(uri()), 1060),
+            (JobError::Damaged(uri()), 1075),
+            (JobError::Truncated { input: uri(), found: 1.0, declared: 9.0 }, 1076),
+            (JobError::InputDenied(uri()), 1401),
+            (JobError::OutputDenied(uri()), 1401),
+            (JobError::InputNotFound(uri()), 1404),
+            (JobError::OutputBucketMissing(uri()), 1404),
+            (JobError::InputUnreadable(uri()), 1404),
+            (JobError::OutputFailed(uri()), 1517),
+            (JobError::Internal("No."), 1999),
         ];
-        for (failure, code) in all {
-            let (number, sentence) = failure.answer();
-            assert_eq!(number, code, "{failure:?}");
-            assert!(sentence.ends_with('.') && sentence.starts_with(char::is_uppercase), "{sentence}");
+        for (error, expected) in all {
+            let (code, message) = error.code_and_message();
+            assert_eq!(code, expected, "{error:?}");
+            assert!(message.ends_with('.') && message.starts_with(char::is_uppercase), "{message}");
         }
     }
 }

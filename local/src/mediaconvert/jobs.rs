@@ -1,11 +1,11 @@
-//! The table of jobs. Every change of state and the event that tells of it are one transaction; a job that
-//! has ended never changes again.
+//! The job table. A change of a job's status and its event are one transaction; a final status never changes.
 
-use super::job::{ACCOUNT, GroupReport, Job, Phase, QUEUE, Stage, Status, Timing, now};
-use super::job_error::Failure;
+use super::job::{ACCOUNT, GroupReport, Job, JobProgress, Phase, QUEUE, Status, Timing};
+use super::job_error::JobError;
 use super::request::{CreateJob, ListJobs};
-use crate::db::Db;
+use crate::db::{Db, DbError};
 use crate::outbox::Outbox;
+use edge::clock::now_ms;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde_json::{Value, json};
 
@@ -16,41 +16,19 @@ pub struct Jobs {
     region: String,
 }
 
-/// What became of a wish to cancel.
+/// The result of `CancelJob`.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Cancellation {
-    Done,
+    Canceled,
     NoSuchJob,
-    /// It has ended in this state before.
-    TooLate(Status),
-}
-
-/// The database refuses, or holds what can't be read.
-#[derive(Debug)]
-pub struct Broken(rusqlite::Error);
-
-impl From<rusqlite::Error> for Broken {
-    fn from(error: rusqlite::Error) -> Self {
-        Self(error)
-    }
-}
-
-impl From<serde_json::Error> for Broken {
-    fn from(error: serde_json::Error) -> Self {
-        Self(rusqlite::Error::ToSqlConversionFailure(error.into()))
-    }
-}
-
-impl std::fmt::Display for Broken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
+    /// The job has this final status.
+    AlreadyFinal(Status),
 }
 
 impl Jobs {
-    /// Opens the table and puts jobs that were under way back into the queue: their half-made outputs died
-    /// with the process that made them.
-    pub async fn open(db: Db, outbox: Outbox, region: String) -> Result<Self, Broken> {
+    /// Creates the table and resubmits jobs that were running: their partial outputs were in the ended process's
+    /// work folder.
+    pub async fn open(db: Db, outbox: Outbox, region: String) -> Result<Self, DbError> {
         db.call(|tx| {
             tx.execute_batch(
                 "CREATE TABLE IF NOT EXISTS mediaconvert_jobs (
@@ -63,21 +41,21 @@ impl Jobs {
                 job.retry_count += 1;
                 save(tx, &job)?;
             }
-            Ok::<_, Broken>(())
+            Ok::<_, DbError>(())
         })
         .await?;
         Ok(Self { db, outbox, region })
     }
 
-    /// Adds a job, or hands back the one that came with the same token before.
-    pub async fn create(&self, request: CreateJob) -> Result<Job, Broken> {
+    /// Adds a job, or returns the existing job with the same `clientRequestToken`.
+    pub async fn create(&self, request: CreateJob) -> Result<Job, DbError> {
         let job = self.new_job(request)?;
         self.db
             .call(move |tx| {
                 if let Some(token) = &job.client_request_token {
-                    let known = "SELECT job FROM mediaconvert_jobs WHERE token = ?1";
-                    if let Some(text) = tx.query_row(known, [token], |row| row.get(0)).optional()? {
-                        return read(text);
+                    let by_token = "SELECT job FROM mediaconvert_jobs WHERE token = ?1";
+                    if let Some(text) = tx.query_row(by_token, [token], |row| row.get(0)).optional()? {
+                        return from_json(text);
                     }
                 }
                 tx.execute(
@@ -94,14 +72,14 @@ impl Jobs {
             .await
     }
 
-    fn new_job(&self, request: CreateJob) -> Result<Job, Broken> {
-        let now = now();
-        let id = format!("{}-{}", now.as_millis(), &uuid::Uuid::new_v4().simple().to_string()[..6]);
+    fn new_job(&self, request: CreateJob) -> Result<Job, DbError> {
+        let now_ms = now_ms();
+        let id = format!("{now_ms}-{}", &uuid::Uuid::new_v4().simple().to_string()[..6]);
         let region = &self.region;
         Ok(Job {
             arn: format!("arn:aws:mediaconvert:{region}:{ACCOUNT}:jobs/{id}"),
             id,
-            created_at: now.as_secs(),
+            created_at: now_ms / 1000,
             status: Status::Submitted,
             queue: format!("arn:aws:mediaconvert:{region}:{ACCOUNT}:queues/{QUEUE}"),
             role: request.role,
@@ -109,7 +87,7 @@ impl Jobs {
             user_metadata: request.user_metadata,
             client_request_token: request.client_request_token,
             priority: request.priority,
-            timing: Timing { submit_time: now.as_secs(), ..Timing::default() },
+            timing: Timing { submit_time: now_ms / 1000, ..Timing::default() },
             current_phase: None,
             job_percent_complete: None,
             error_code: None,
@@ -122,13 +100,13 @@ impl Jobs {
         })
     }
 
-    pub async fn get(&self, id: String) -> Result<Option<Job>, Broken> {
+    pub async fn get(&self, id: String) -> Result<Option<Job>, DbError> {
         self.db.call(move |tx| load(tx, &id)).await
     }
 
-    /// A page of jobs, and where the next one begins.
-    pub async fn list(&self, wanted: ListJobs) -> Result<(Vec<Job>, Option<i64>), Broken> {
-        let (compare, order) = if wanted.ascending { (">", "ASC") } else { ("<", "DESC") };
+    /// Returns a page of jobs, and the number of its last job if there is a next page.
+    pub async fn list(&self, request: ListJobs) -> Result<(Vec<Job>, Option<i64>), DbError> {
+        let (compare, order) = if request.ascending { (">", "ASC") } else { ("<", "DESC") };
         let sql = format!(
             "SELECT number, job FROM mediaconvert_jobs
              WHERE (?1 IS NULL OR number {compare} ?1) AND (?2 IS NULL OR status = ?2)
@@ -138,42 +116,42 @@ impl Jobs {
         self.db
             .call(move |tx| {
                 let mut query = tx.prepare_cached(&sql)?;
-                // One more than asked for tells whether there is a next page.
-                let most = i64::from(wanted.max_results) + 1;
+                // One more than a page, to find out whether there is a next page.
+                let limit = i64::from(request.max_results) + 1;
                 let rows = query.query_map(
-                    params![wanted.after, wanted.status.map(Status::as_str), most, wanted.input_file],
+                    params![request.after, request.status.map(Status::as_str), limit, request.input_file],
                     |row| Ok((row.get(0)?, row.get(1)?)),
                 )?;
                 let mut found: Vec<(i64, String)> = rows.collect::<Result<_, _>>()?;
-                let more = found.len() > usize::from(wanted.max_results);
-                found.truncate(wanted.max_results.into());
+                let more = found.len() > usize::from(request.max_results);
+                found.truncate(request.max_results.into());
                 let next = found.last().filter(|_| more).map(|(number, _)| *number);
-                let jobs = found.into_iter().map(|(_, text)| read(text)).collect::<Result<_, _>>()?;
+                let jobs = found.into_iter().map(|(_, text)| from_json(text)).collect::<Result<_, _>>()?;
                 Ok((jobs, next))
             })
             .await
     }
 
-    /// Takes the oldest waiting job of the highest priority into work.
-    pub async fn claim(&self) -> Result<Option<Job>, Broken> {
+    /// Sets the oldest submitted job of the highest priority to `PROGRESSING` and returns it.
+    pub async fn claim(&self) -> Result<Option<Job>, DbError> {
         let region = self.region.clone();
         let claimed = self
             .db
             .call(move |tx| {
-                let waiting = with_status(tx, Status::Submitted)?;
+                let submitted = with_status(tx, Status::Submitted)?;
                 let mut best: Option<Job> = None;
-                for job in waiting {
+                for job in submitted {
                     if best.as_ref().is_none_or(|best| job.priority > best.priority) {
                         best = Some(job);
                     }
                 }
-                let Some(mut job) = best else { return Ok::<_, Broken>(None) };
+                let Some(mut job) = best else { return Ok::<_, DbError>(None) };
                 job.status = Status::Progressing;
-                job.timing.start_time = Some(now().as_secs());
+                job.timing.start_time = Some(now_ms() / 1000);
                 job.current_phase = Some(Phase::Probing);
                 job.job_percent_complete = Some(0);
                 save(tx, &job)?;
-                Outbox::put(tx, &job.event(&region))?;
+                Outbox::put(tx, &job.status_event(&region))?;
                 Ok(Some(job))
             })
             .await?;
@@ -181,64 +159,64 @@ impl Jobs {
         Ok(claimed)
     }
 
-    pub async fn progress(&self, id: &str, stage: Stage) -> Result<(), Broken> {
+    pub async fn progress(&self, id: &str, progress: JobProgress) -> Result<(), DbError> {
         let region = self.region.clone();
         self.change(id, move |job| {
-            job.current_phase = Some(stage.phase);
-            job.job_percent_complete = Some(stage.job_percent());
-            job.event_of_progress(&region, stage)
+            job.current_phase = Some(progress.phase);
+            job.job_percent_complete = Some(progress.job_percent());
+            job.progress_event(&region, progress)
         })
         .await
     }
 
-    pub async fn complete(&self, id: &str, groups: Vec<GroupReport>) -> Result<(), Broken> {
+    pub async fn complete(&self, id: &str, groups: Vec<GroupReport>) -> Result<(), DbError> {
         let region = self.region.clone();
         self.change(id, move |job| {
             job.status = Status::Complete;
             job.job_percent_complete = Some(100);
-            job.output_group_details = Some(Job::details(&groups));
-            job.event_of_completion(&region, &groups)
+            job.output_group_details = Some(Job::output_group_details(&groups));
+            job.completion_event(&region, &groups)
         })
         .await
     }
 
-    pub async fn fail(&self, id: &str, failure: Failure) -> Result<(), Broken> {
+    pub async fn fail(&self, id: &str, error: JobError) -> Result<(), DbError> {
         let region = self.region.clone();
         self.change(id, move |job| {
-            let (code, message) = failure.answer();
+            let (code, message) = error.code_and_message();
             job.status = Status::Error;
             job.error_code = Some(code);
             job.error_message = Some(message);
-            job.event_of_failure(&region, &failure)
+            job.error_event(&region, &error)
         })
         .await
     }
 
-    pub async fn cancel(&self, id: String) -> Result<Cancellation, Broken> {
+    pub async fn cancel(&self, id: String) -> Result<Cancellation, DbError> {
         let region = self.region.clone();
         let outcome = self
             .db
             .call(move |tx| {
-                let Some(mut job) = load(tx, &id)? else { return Ok::<_, Broken>(Cancellation::NoSuchJob) };
+                let Some(mut job) = load(tx, &id)? else { return Ok::<_, DbError>(Cancellation::NoSuchJob) };
                 if job.status == Status::Canceled {
-                    return Ok(Cancellation::Done);
+                    return Ok(Cancellation::Canceled);
                 }
                 if job.status.is_final() {
-                    return Ok(Cancellation::TooLate(job.status));
+                    return Ok(Cancellation::AlreadyFinal(job.status));
                 }
                 job.status = Status::Canceled;
-                job.timing.finish_time = Some(now().as_secs());
+                job.timing.finish_time = Some(now_ms() / 1000);
                 save(tx, &job)?;
-                Outbox::put(tx, &job.event(&region))?;
-                Ok(Cancellation::Done)
+                Outbox::put(tx, &job.status_event(&region))?;
+                Ok(Cancellation::Canceled)
             })
             .await?;
         self.outbox.wake();
         Ok(outcome)
     }
 
-    /// Changes a job that is under way and puts the event out; does nothing to one that was canceled.
-    async fn change<F>(&self, id: &str, change: F) -> Result<(), Broken>
+    /// Changes a running job and queues the event that `change` returns. Does nothing if the job was canceled.
+    async fn change<F>(&self, id: &str, change: F) -> Result<(), DbError>
     where
         F: FnOnce(&mut Job) -> Value + Send + 'static,
     {
@@ -246,12 +224,12 @@ impl Jobs {
         self.db
             .call(move |tx| {
                 let Some(mut job) = load(tx, &id)?.filter(|job| job.status == Status::Progressing) else {
-                    return Ok::<_, Broken>(());
+                    return Ok::<_, DbError>(());
                 };
                 let event = change(&mut job);
                 if job.status.is_final() {
                     job.current_phase = None;
-                    job.timing.finish_time = Some(now().as_secs());
+                    job.timing.finish_time = Some(now_ms() / 1000);
                 }
                 save(tx, &job)?;
                 Outbox::put(tx, &event)?;
@@ -263,27 +241,27 @@ impl Jobs {
     }
 }
 
-fn read(text: String) -> Result<Job, Broken> {
+fn from_json(text: String) -> Result<Job, DbError> {
     Ok(serde_json::from_str(&text)?)
 }
 
-fn load(tx: &Transaction<'_>, id: &str) -> Result<Option<Job>, Broken> {
+fn load(tx: &Transaction<'_>, id: &str) -> Result<Option<Job>, DbError> {
     let found = tx.query_row("SELECT job FROM mediaconvert_jobs WHERE id = ?1", [id], |row| row.get(0));
-    found.optional()?.map(read).transpose()
+    found.optional()?.map(from_json).transpose()
 }
 
-fn save(tx: &Transaction<'_>, job: &Job) -> Result<(), Broken> {
+fn save(tx: &Transaction<'_>, job: &Job) -> Result<(), DbError> {
     let text = serde_json::to_string(job)?;
     let sql = "UPDATE mediaconvert_jobs SET status = ?2, job = ?3 WHERE id = ?1";
     tx.execute(sql, params![job.id, job.status.as_str(), text])?;
     Ok(())
 }
 
-/// All jobs of that status, oldest first.
-fn with_status(tx: &Transaction<'_>, status: Status) -> Result<Vec<Job>, Broken> {
+/// Returns all jobs with a status, oldest first.
+fn with_status(tx: &Transaction<'_>, status: Status) -> Result<Vec<Job>, DbError> {
     let mut query =
         tx.prepare_cached("SELECT job FROM mediaconvert_jobs WHERE status = ?1 ORDER BY number")?;
     let texts: Vec<String> =
         query.query_map([status.as_str()], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    texts.into_iter().map(read).collect()
+    texts.into_iter().map(from_json).collect()
 }

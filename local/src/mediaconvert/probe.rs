@@ -1,91 +1,94 @@
-//! `Probe`: what is in a file, by ffprobe, in MediaConvert's words. Sizes are as coded; a phone's portrait
-//! clip says so by `rotation`, in degrees clockwise.
+//! `Probe`: converts ffprobe's report into MediaConvert's terms. Sizes are as coded, before `rotation` (in
+//! degrees clockwise).
 //!
-//! A file that no container format is found in is a `BadRequestException`; one that is known and can't be
-//! read is the model's own `UnprocessableEntityException`.
+//! A file without a known container is a `BadRequestException`; one with a known container that can't be read
+//! is an `UnprocessableEntityException`.
 
-use super::Shared;
-use super::error::ApiError;
-use super::ffmpeg::Trouble;
+use super::error::ServiceError;
+use super::ffmpeg::FfmpegError;
 use super::settings::S3Uri;
 use super::source::{Source, Track, TrackKind, Video};
-use super::storage::{Head, Store, StoreError};
+use super::state::ServiceState;
+use super::storage::{ObjectInfo, Storage, StorageError};
 use serde_json::{Map, Value, json};
 
-pub async fn probe(shared: &Shared, uri: &S3Uri) -> Result<Value, ApiError> {
-    let head = shared.store.head(uri).await?;
-    if head.size == 0 {
-        return Err(ApiError::BadRequest(NOT_MEDIA.into()));
+/// Returns the `ProbeResult` of an object.
+pub async fn probe(service: &ServiceState, uri: &S3Uri) -> Result<Value, ServiceError> {
+    let object = service.storage.head(uri).await?;
+    if object.size == 0 {
+        return Err(ServiceError::BadRequest(NOT_MEDIA.into()));
     }
-    let url = shared.store.sign(uri).await?;
-    // Each look is a process; more than a few at once would only slow each other down.
-    let _turn = shared.looks.acquire().await.map_err(|_| ApiError::Internal)?;
-    match shared.tools.look(&url, &shared.stop).await {
-        Ok(source) => Ok(answer(&source, &head)),
-        Err(Trouble::Unreadable) if looks_like_mp4(&shared.store, uri).await => {
-            Err(ApiError::Unprocessable("The file is a video that is damaged or not complete."))
+    let url = service.storage.presign(uri).await?;
+    // Each probe is a process; more than a few at once slow each other down.
+    let _permit = service.probe_permits.acquire().await.map_err(|_| ServiceError::Internal)?;
+    match service.ffmpeg.probe_url(&url, &service.shutdown).await {
+        Ok(source) => Ok(probe_result(&source, &object)),
+        Err(FfmpegError::Unreadable) if has_mp4_signature(&service.storage, uri).await => {
+            Err(ServiceError::Unprocessable("The file is a video that is damaged or not complete."))
         }
-        Err(Trouble::Unreadable) => Err(ApiError::BadRequest(NOT_MEDIA.into())),
-        Err(Trouble::Stopped | Trouble::NoDecoder | Trouble::NoPictures | Trouble::Failed) => {
-            Err(ApiError::Internal)
+        Err(FfmpegError::Unreadable) => Err(ServiceError::BadRequest(NOT_MEDIA.into())),
+        Err(FfmpegError::Canceled) => Err(ServiceError::Internal),
+        Err(error) => {
+            tracing::error!(%error, "probe failed");
+            Err(ServiceError::Internal)
         }
     }
 }
 
 const NOT_MEDIA: &str = "The file isn't a known media format.";
 
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
+impl From<StorageError> for ServiceError {
+    fn from(error: StorageError) -> Self {
         match error {
-            StoreError::NotFound | StoreError::NoBucket => Self::NotFound("The file doesn't exist."),
-            StoreError::Denied => Self::Forbidden("Access to the file is denied."),
-            StoreError::Other => Self::Internal,
+            StorageError::NotFound | StorageError::NoSuchBucket => Self::NotFound("The file doesn't exist."),
+            StorageError::Denied => Self::Forbidden("Access to the file is denied."),
+            StorageError::Failed | StorageError::File(_) => Self::Internal,
         }
     }
 }
 
-/// Whether the file begins with a box that MP4 and QuickTime files begin with: then it is a damaged video
-/// rather than something else.
-pub async fn looks_like_mp4(store: &Store, uri: &S3Uri) -> bool {
-    let beginning = store.beginning(uri, 8).await.unwrap_or_default();
+/// Returns whether the object starts with a box type of MP4 and QuickTime files. An unreadable file is then
+/// reported as damaged, otherwise as an unknown format.
+pub async fn has_mp4_signature(storage: &Storage, uri: &S3Uri) -> bool {
+    let beginning = storage.first_bytes(uri, 8).await.unwrap_or_default();
     [b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"]
         .iter()
         .any(|kind| beginning.get(4..8) == Some(&kind[..]))
 }
 
-fn answer(source: &Source, head: &Head) -> Value {
+fn probe_result(source: &Source, object: &ObjectInfo) -> Value {
     let tracks: Vec<_> = source.tracks.iter().map(track).collect();
-    let numbers = |wanted: &str| -> Vec<Value> {
+    let indexes = |track_type: &str| -> Vec<Value> {
         tracks
             .iter()
-            .filter(|track| track["trackType"] == wanted)
+            .filter(|track| track["trackType"] == track_type)
             .map(|track| track["index"].clone())
             .collect()
     };
     let mapping = json!({
-        "videoTrackIndexes": numbers("video"),
-        "audioTrackIndexes": numbers("audio"),
-        "dataTrackIndexes": numbers("data"),
+        "videoTrackIndexes": indexes("video"),
+        "audioTrackIndexes": indexes("audio"),
+        "dataTrackIndexes": indexes("data"),
     });
     json!({
-        "container": known([
+        "container": non_null([
             ("format", container(source).into()),
             ("duration", source.duration.into()),
             ("bitRate", source.bit_rate.into()),
             ("tracks", tracks.into()),
         ]),
-        "metadata": known([
-            ("eTag", head.etag.as_deref().map(|etag| etag.trim_matches('"')).into()),
-            ("fileSize", head.size.into()),
-            ("lastModified", head.modified.into()),
-            ("mimeType", head.content_type.clone().into()),
+        "metadata": non_null([
+            ("eTag", object.etag.as_deref().map(|etag| etag.trim_matches('"')).into()),
+            ("fileSize", object.size.into()),
+            ("lastModified", object.modified.into()),
+            ("mimeType", object.content_type.clone().into()),
         ]),
         "trackMappings": [mapping],
     })
 }
 
-/// An object of those members that have a value.
-fn known<const N: usize>(members: [(&str, Value); N]) -> Value {
+/// Returns an object of the members that aren't null.
+fn non_null<const N: usize>(members: [(&str, Value); N]) -> Value {
     let with_value = members.into_iter().filter(|(_, value)| !value.is_null());
     Value::Object(with_value.map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
 }
@@ -94,7 +97,7 @@ fn track(track: &Track) -> Value {
     let (kind, name, properties) = match &track.kind {
         TrackKind::Video(video) => ("video", "videoProperties", video_properties(track, video)),
         TrackKind::Audio { channels, sample_rate, layout, bit_depth } => {
-            let properties = known([
+            let properties = non_null([
                 ("bitDepth", (*bit_depth).into()),
                 ("bitRate", track.bit_rate.into()),
                 ("channels", (*channels).into()),
@@ -105,10 +108,10 @@ fn track(track: &Track) -> Value {
             ("audio", "audioProperties", properties)
         }
         TrackKind::Data => {
-            ("data", "dataProperties", known([("languageCode", track.language.clone().into())]))
+            ("data", "dataProperties", non_null([("languageCode", track.language.clone().into())]))
         }
     };
-    known([
+    non_null([
         // MediaConvert counts from 1.
         ("index", track.index.saturating_add(1).into()),
         ("trackType", kind.into()),
@@ -119,31 +122,34 @@ fn track(track: &Track) -> Value {
 }
 
 fn video_properties(track: &Track, video: &Video) -> Value {
-    known([
+    non_null([
         ("width", video.width.into()),
         ("height", video.height.into()),
-        ("rotation", Some(video.rotation).filter(|turn| *turn != 0).into()),
+        ("rotation", Some(video.rotation).filter(|rotation| *rotation != 0).into()),
         ("frameRate", json!({"numerator": video.frame_rate.num, "denominator": video.frame_rate.den})),
-        ("sampleAspectRatio", json!({"numerator": video.pixel.num, "denominator": video.pixel.den})),
+        (
+            "sampleAspectRatio",
+            json!({"numerator": video.pixel_ratio.num, "denominator": video.pixel_ratio.den}),
+        ),
         ("bitDepth", video.bit_depth.into()),
         ("bitRate", track.bit_rate.into()),
-        ("colorPrimaries", colour(video.primaries.as_deref()).into()),
-        ("transferCharacteristics", colour(video.transfer.as_deref()).into()),
-        ("matrixCoefficients", colour(video.matrix.as_deref()).into()),
+        ("colorPrimaries", color(video.primaries.as_deref()).into()),
+        ("transferCharacteristics", color(video.transfer.as_deref()).into()),
+        ("matrixCoefficients", color(video.matrix.as_deref()).into()),
     ])
 }
 
-/// The model's word for the container; nothing for those that it has no word for.
+/// Returns the API's value for the container; `None` if it has no value for it.
 fn container(source: &Source) -> Option<&'static str> {
     let first = source.format.split(',').next().unwrap_or_default();
     let brand = source.major_brand.as_deref().unwrap_or_default();
-    let of_the_web = |codec: &str| matches!(codec, "vp8" | "vp9" | "av1" | "opus" | "vorbis");
+    let is_webm_codec = |codec: &str| matches!(codec, "vp8" | "vp9" | "av1" | "opus" | "vorbis");
     Some(match first {
         "mov" if brand.starts_with("qt") => "quicktime",
         "mov" if brand.starts_with("3gp") => "three_gp",
         "mov" if brand.starts_with("3g2") => "three_g2",
         "mov" => "mp4",
-        "matroska" if source.tracks.iter().all(|t| t.codec.as_deref().is_some_and(of_the_web)) => "webm",
+        "matroska" if source.tracks.iter().all(|t| t.codec.as_deref().is_some_and(is_webm_codec)) => "webm",
         "matroska" => "matroska",
         "mxf" => "mxf",
         "wav" => "wave",
@@ -157,7 +163,7 @@ fn container(source: &Source) -> Option<&'static str> {
     })
 }
 
-/// The model's word for the codec.
+/// Returns the API's value for the codec.
 fn codec(name: Option<&str>) -> &'static str {
     match name.unwrap_or_default() {
         "aac" => "AAC",
@@ -196,8 +202,8 @@ fn codec(name: Option<&str>) -> &'static str {
     }
 }
 
-/// The model's word for a colour's primaries, transfer or matrix; those that phones and cameras write.
-fn colour(name: Option<&str>) -> Option<&'static str> {
+/// Returns the API's value for colour primaries, transfer or matrix, for those that phones and cameras write.
+fn color(name: Option<&str>) -> Option<&'static str> {
     Some(match name? {
         "bt709" => "ITU_709",
         "bt470m" => "ITU_470M",

@@ -1,6 +1,6 @@
-//! What callers ask of the API, read and checked before anything is done. Pure.
+//! Parses and validates the API's requests. Pure.
 
-use super::error::ApiError;
+use super::error::ServiceError;
 use super::job::{QUEUE, Status};
 use super::settings::{S3Uri, Settings};
 use axum::extract::Query;
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// `CreateJob`, as far as it matters here.
+/// The supported members of `CreateJob`.
 #[derive(Debug)]
 pub struct CreateJob {
     pub role: String,
@@ -36,26 +36,27 @@ struct CreateJobBody {
 }
 
 impl CreateJob {
-    pub fn read(body: &[u8]) -> Result<Self, ApiError> {
-        let body: CreateJobBody = json(body)?;
-        let role = body.role.filter(|role| !role.is_empty()).ok_or_else(|| bad("/role: it is needed."))?;
-        // The shape only: no role is assumed here.
+    pub fn parse(body: &[u8]) -> Result<Self, ServiceError> {
+        let body: CreateJobBody = from_json(body)?;
+        let role =
+            body.role.filter(|role| !role.is_empty()).ok_or_else(|| bad_request("/role: it is needed."))?;
+        // Only the format is checked: no role is assumed.
         if !role.starts_with("arn:") || !role.contains(":role/") {
-            return Err(bad("/role: an address like arn:aws:iam::123456789012:role/name is needed."));
+            return Err(bad_request("/role: an address like arn:aws:iam::123456789012:role/name is needed."));
         }
         check_queue(body.queue.as_deref())?;
         if body.job_template.is_some() {
-            return Err(bad("/jobTemplate: there are no job templates here."));
+            return Err(bad_request("/jobTemplate: there are no job templates here."));
         }
         if !(-50..=50).contains(&body.priority) {
-            return Err(bad("/priority: it goes from -50 to 50."));
+            return Err(bad_request("/priority: it goes from -50 to 50."));
         }
         if body.client_request_token.as_ref().is_some_and(|token| token.len() > 64 || !token.is_ascii()) {
-            return Err(bad("/clientRequestToken: at most 64 ASCII characters are taken."));
+            return Err(bad_request("/clientRequestToken: at most 64 ASCII characters are taken."));
         }
         check_metadata(&body.user_metadata)?;
-        let settings = body.settings.ok_or_else(|| bad("/settings: they are needed."))?;
-        Settings::read(&settings).map_err(ApiError::BadRequest)?;
+        let settings = body.settings.ok_or_else(|| bad_request("/settings: they are needed."))?;
+        Settings::parse(&settings).map_err(ServiceError::BadRequest)?;
         Ok(Self {
             role,
             settings,
@@ -66,16 +67,16 @@ impl CreateJob {
     }
 }
 
-/// `ListJobs`, and `SearchJobs`, which is the same by input.
+/// `ListJobs`, and `SearchJobs`, which also filters by input.
 #[derive(Debug)]
 pub struct ListJobs {
     /// 1 to 20.
     pub max_results: u8,
-    /// The number of the job that the last page ended with.
+    /// The number of the last job of the previous page.
     pub after: Option<i64>,
     pub ascending: bool,
     pub status: Option<Status>,
-    /// A part of the first input's address.
+    /// A substring of the first input's address.
     pub input_file: Option<String>,
 }
 
@@ -98,17 +99,17 @@ enum Order {
 }
 
 impl ListJobs {
-    pub fn read(uri: &Uri) -> Result<Self, ApiError> {
+    pub fn parse(uri: &Uri) -> Result<Self, ServiceError> {
         let Query(query): Query<ListJobsQuery> = Query::try_from_uri(uri).map_err(|error| {
-            ApiError::BadRequest(format!("The query can't be read: {}.", error.body_text()))
+            ServiceError::BadRequest(format!("The query can't be read: {}.", error.body_text()))
         })?;
         let max_results = query.max_results.unwrap_or(20);
         if !(1..=20).contains(&max_results) {
-            return Err(bad("maxResults: it goes from 1 to 20."));
+            return Err(bad_request("maxResults: it goes from 1 to 20."));
         }
         check_queue(query.queue.as_deref())?;
         let after =
-            query.next_token.as_deref().filter(|token| !token.is_empty()).map(token_number).transpose()?;
+            query.next_token.as_deref().filter(|token| !token.is_empty()).map(parse_token).transpose()?;
         Ok(Self {
             max_results,
             after,
@@ -119,18 +120,18 @@ impl ListJobs {
     }
 }
 
-/// The token that leads on after the job of this number.
-pub fn token(number: i64) -> String {
+/// Returns the token of the page after the job with this number.
+pub fn next_token(number: i64) -> String {
     BASE64.encode(number.to_be_bytes())
 }
 
-fn token_number(token: &str) -> Result<i64, ApiError> {
+fn parse_token(token: &str) -> Result<i64, ServiceError> {
     let bytes = BASE64.decode(token).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.map(i64::from_be_bytes).ok_or_else(|| bad("nextToken: it isn't one that was handed out."))
+    bytes.map(i64::from_be_bytes).ok_or_else(|| bad_request("nextToken: it isn't one that was handed out."))
 }
 
-/// `Probe`: the one file to look into.
-pub fn probed_file(body: &[u8]) -> Result<S3Uri, ApiError> {
+/// `Probe`: returns the one file to probe.
+pub fn parse_probe(body: &[u8]) -> Result<S3Uri, ServiceError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Body {
@@ -142,49 +143,51 @@ pub fn probed_file(body: &[u8]) -> Result<S3Uri, ApiError> {
     struct File {
         file_url: Option<String>,
     }
-    let body: Body = json(body)?;
+    let body: Body = from_json(body)?;
     let [File { file_url: Some(url) }] = body.input_files.as_slice() else {
-        return Err(bad("/inputFiles: exactly one file with its fileUrl is needed."));
+        return Err(bad_request("/inputFiles: exactly one file with its fileUrl is needed."));
     };
-    // Other addresses would make this service fetch what its callers can't.
+    // With other URLs the service would fetch resources that its callers can't reach.
     S3Uri::parse(url)
         .filter(|uri| !uri.key.is_empty())
-        .ok_or_else(|| bad("/inputFiles/0/fileUrl: an address like s3://bucket/key is needed."))
+        .ok_or_else(|| bad_request("/inputFiles/0/fileUrl: an address like s3://bucket/key is needed."))
 }
 
-fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+fn from_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ServiceError> {
     let deserializer = &mut serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
-        ApiError::BadRequest(format!("The body can't be read at /{}: {}.", error.path(), error.inner()))
+        ServiceError::BadRequest(format!("The body can't be read at /{}: {}.", error.path(), error.inner()))
     })
 }
 
-/// The queue's name or its ARN.
-fn check_queue(queue: Option<&str>) -> Result<(), ApiError> {
+/// Accepts the queue's name or ARN.
+fn check_queue(queue: Option<&str>) -> Result<(), ServiceError> {
     let known = |queue: &str| queue == QUEUE || queue.ends_with(&format!(":queues/{QUEUE}"));
     if queue.is_none_or(known) {
         Ok(())
     } else {
-        Err(ApiError::NotFound("There is no such queue; the one here is Default."))
+        Err(ServiceError::NotFound("There is no such queue; the one here is Default."))
     }
 }
 
-fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), ApiError> {
+fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), ServiceError> {
     let allowed = |text: &str| text.chars().all(|c| c.is_alphanumeric() || " _.:/=+-@".contains(c));
     if metadata.len() > 10 {
-        return Err(bad("/userMetadata: at most 10 pairs are taken."));
+        return Err(bad_request("/userMetadata: at most 10 pairs are taken."));
     }
     for (key, value) in metadata {
         if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
-            return Err(bad("/userMetadata: a key has 1 to 128 characters, a value at most 256."));
+            return Err(bad_request("/userMetadata: a key has 1 to 128 characters, a value at most 256."));
         }
         if !allowed(key) || !allowed(value) {
-            return Err(bad("/userMetadata: only letters, digits, spaces and _ . : / = + - @ are taken."));
+            return Err(bad_request(
+                "/userMetadata: only letters, digits, spaces and _ . : / = + - @ are taken.",
+            ));
         }
     }
     Ok(())
 }
 
-fn bad(sentence: &str) -> ApiError {
-    ApiError::BadRequest(sentence.into())
+fn bad_request(message: &str) -> ServiceError {
+    ServiceError::BadRequest(message.into())
 }

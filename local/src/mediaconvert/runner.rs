@@ -1,142 +1,127 @@
-//! Takes jobs one after the other and sees them through: look into the input, plan, convert, measure, write
-//! playlists, put everything to S3. Decides nothing about what comes out: that is the plan's.
+//! Runs jobs: probes the input, plans, converts, probes the outputs, writes playlists, uploads everything to S3.
 
-use super::Shared;
-use super::ffmpeg::{Folder, Progress, Trouble};
+use super::ffmpeg::{FfmpegError, FfmpegProgress, SignedUrl, WorkDir};
 use super::hls;
-use super::job::{GroupReport, Job, OutputReport, Phase, Stage};
-use super::job_error::Failure;
-use super::plan::{Group, Made, Output, Plan};
-use super::probe::looks_like_mp4;
+use super::job::{GroupReport, Job, JobProgress, OutputReport, Phase};
+use super::job_error::JobError;
+use super::plan::{Group, Output, OutputFiles, Plan};
+use super::probe::has_mp4_signature;
 use super::settings::{GroupKind, S3Uri, Settings};
 use super::source::{Source, TrackKind};
-use super::storage::StoreError;
+use super::state::ServiceState;
+use super::storage::StorageError;
 use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _};
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How often progress is told, at most.
-const TELL_EVERY: Duration = Duration::from_secs(1);
-/// How many files go to S3 at once.
-const UPLOADS: usize = 4;
-/// An input may end this much earlier than it says, in seconds and as a share, before it counts as cut off:
-/// not every file is exact about itself.
-const EARLY_END: (f64, f64) = (2.0, 0.1);
+/// Minimum time between two progress events, and between two attempts to claim a job after a database error.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+/// Maximum number of concurrent uploads to S3.
+const MAX_CONCURRENT_UPLOADS: usize = 4;
+/// Maximum difference, in seconds and as a share of the declared duration, by which an input may be shorter
+/// without counting as truncated. The larger one applies; declared durations aren't exact.
+const MAX_MISSING_S: f64 = 2.0;
+const MAX_MISSING_SHARE: f64 = 0.1;
 
-/// The jobs that run right now, so that they can be stopped.
-#[derive(Default)]
-pub struct Running(Mutex<HashMap<String, CancellationToken>>);
+/// The reason why an attempt has no result.
+enum AttemptError {
+    /// The job was canceled, or the service is shutting down.
+    Canceled,
+    Failed(JobError),
+}
 
-impl Running {
-    pub fn stop(&self, id: &str) {
-        if let Some(token) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id) {
-            token.cancel();
-        }
-    }
-
-    fn enter(&self, id: &str, token: CancellationToken) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), token);
-    }
-
-    fn leave(&self, id: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+impl From<JobError> for AttemptError {
+    fn from(error: JobError) -> Self {
+        Self::Failed(error)
     }
 }
 
-/// Why a job didn't come to an end of its own.
-enum Ended {
-    /// Canceled, or the service ends.
-    Stopped,
-    Failed(Failure),
-}
-
-impl From<Failure> for Ended {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
-/// Works until the service ends.
-pub async fn work(shared: Arc<Shared>) {
-    while !shared.stop.is_cancelled() {
-        match shared.jobs.claim().await {
-            Ok(Some(job)) => run(&shared, job).await,
+/// Claims and runs jobs until the service shuts down.
+pub async fn run_worker(service: Arc<ServiceState>) {
+    while !service.shutdown.is_cancelled() {
+        match service.jobs.claim().await {
+            Ok(Some(job)) => run(&service, job).await,
             Ok(None) => {
-                shared.stop.run_until_cancelled(shared.news.notified()).await;
+                service.shutdown.run_until_cancelled(service.job_submitted.notified()).await;
             }
             Err(error) => {
-                tracing::error!(%error, "the table of jobs can't be used");
-                shared.stop.run_until_cancelled(tokio::time::sleep(TELL_EVERY)).await;
+                tracing::error!(%error, "job table unavailable");
+                service.shutdown.run_until_cancelled(tokio::time::sleep(PROGRESS_INTERVAL)).await;
             }
         }
     }
 }
 
-async fn run(shared: &Shared, job: Job) {
-    let stop = shared.stop.child_token();
-    shared.running.enter(&job.id, stop.clone());
-    // A cancellation that came between claim and enter found nothing to stop.
-    let still_wanted =
-        matches!(shared.jobs.get(job.id.clone()).await, Ok(Some(now)) if !now.status.is_final());
-    if still_wanted {
-        let (stages, told) = watch::channel(Stage { phase: Phase::Probing, percent: 0, frames: 0 });
-        let attempt = Attempt { shared, job: &job, stop: &stop, stages };
-        let telling = CancellationToken::new();
-        let (ended, ()) = tokio::join!(
+async fn run(service: &ServiceState, job: Job) {
+    let cancel = service.shutdown.child_token();
+    service.running.insert(&job.id, cancel.clone());
+    // A `CancelJob` between `claim` and `insert` found no token to cancel.
+    let is_active = matches!(service.jobs.get(job.id.clone()).await, Ok(Some(job)) if !job.status.is_final());
+    if is_active {
+        let (progress, progress_updates) =
+            watch::channel(JobProgress { phase: Phase::Probing, percent: 0, frames: 0 });
+        let attempt = Attempt { service, job: &job, cancel: &cancel, progress };
+        let done = CancellationToken::new();
+        let (result, ()) = tokio::join!(
             async {
-                let ended = attempt.run().await;
-                telling.cancel();
-                // When everything goes down together, S3 may have gone first.
-                if stop.is_cancelled() { Err(Ended::Stopped) } else { ended }
+                let result = attempt.run().await;
+                done.cancel();
+                // At shutdown S3 may stop first, so an error may be a consequence of the cancellation.
+                if cancel.is_cancelled() { Err(AttemptError::Canceled) } else { result }
             },
-            tell(shared, &job.id, told, &telling),
+            save_progress(service, &job.id, progress_updates, &done),
         );
-        let saved = match ended {
-            Ok(reports) => shared.jobs.complete(&job.id, reports).await,
-            Err(Ended::Failed(failure)) => shared.jobs.fail(&job.id, failure).await,
-            Err(Ended::Stopped) => Ok(()),
+        let saved = match result {
+            Ok(reports) => service.jobs.complete(&job.id, reports).await,
+            Err(AttemptError::Failed(error)) => service.jobs.fail(&job.id, error).await,
+            Err(AttemptError::Canceled) => Ok(()),
         };
         if let Err(error) = saved {
-            tracing::error!(%error, job = job.id, "a job's end can't be saved; it runs again at the next start");
+            tracing::error!(%error, job = job.id, "job result can't be saved; the job runs again at the next start");
         }
     }
-    shared.running.leave(&job.id);
+    service.running.remove(&job.id);
 }
 
-/// Saves and announces how far a job is, whenever its percent has changed, but not too often.
-async fn tell(shared: &Shared, id: &str, mut stages: watch::Receiver<Stage>, done: &CancellationToken) {
-    let mut told = None;
-    while let Some(Ok(())) = done.run_until_cancelled(stages.changed()).await {
-        let stage = *stages.borrow_and_update();
-        if told == Some(stage.job_percent()) {
+/// Saves a job's progress and queues its event when the percent has changed, at most once per
+/// [`PROGRESS_INTERVAL`].
+async fn save_progress(
+    service: &ServiceState,
+    id: &str,
+    mut updates: watch::Receiver<JobProgress>,
+    done: &CancellationToken,
+) {
+    let mut saved_percent = None;
+    while let Some(Ok(())) = done.run_until_cancelled(updates.changed()).await {
+        let progress = *updates.borrow_and_update();
+        if saved_percent == Some(progress.job_percent()) {
             continue;
         }
-        told = Some(stage.job_percent());
-        if let Err(error) = shared.jobs.progress(id, stage).await {
-            tracing::error!(%error, job = id, "a job's progress can't be saved");
+        saved_percent = Some(progress.job_percent());
+        if let Err(error) = service.jobs.progress(id, progress).await {
+            tracing::error!(%error, job = id, "job progress can't be saved");
         }
-        let next = Instant::now() + TELL_EVERY;
+        let next = Instant::now() + PROGRESS_INTERVAL;
         done.run_until_cancelled(tokio::time::sleep_until(next)).await;
     }
 }
 
-/// One go at one job.
+/// One attempt to run a job.
 struct Attempt<'a> {
-    shared: &'a Shared,
+    service: &'a ServiceState,
     job: &'a Job,
-    stop: &'a CancellationToken,
-    stages: watch::Sender<Stage>,
+    cancel: &'a CancellationToken,
+    progress: watch::Sender<JobProgress>,
 }
 
-/// An output as it lies in the folder: the files and where each goes, and what it is.
-struct Collected {
-    /// Segments, films and pictures; then what lists them.
+/// The local files of an output with their destinations, and its report.
+struct CollectedOutput {
+    /// Segments, MP4 files and pictures; uploaded before the playlists that list them.
     files: Vec<(PathBuf, S3Uri)>,
     playlist: Option<(String, S3Uri)>,
     variant: Option<hls::Variant>,
@@ -144,143 +129,134 @@ struct Collected {
 }
 
 impl Attempt<'_> {
-    async fn run(&self) -> Result<Vec<GroupReport>, Ended> {
-        let settings = Settings::read(&self.job.settings).map_err(Failure::Settings)?;
+    async fn run(&self) -> Result<Vec<GroupReport>, AttemptError> {
+        let settings = Settings::parse(&self.job.settings).map_err(JobError::Settings)?;
         let input = settings.inputs.first().and_then(|input| S3Uri::parse(&input.file_input));
-        let input = input.ok_or(Failure::Internal("The job has no input."))?;
-        let (url, source) = self.look(&input).await?;
-        let plan = Plan::new(&settings, &source, self.shared.tools.tone_mapping)?;
+        let input = input.ok_or(JobError::Internal("The job has no input."))?;
+        let (url, source) = self.probe_input(&input).await?;
+        let plan = Plan::new(&settings, &source, self.service.ffmpeg.tone_mapping)?;
 
-        let folder = Folder::create(self.shared.work_dir.join(&self.job.id))
-            .map_err(|_| Failure::Internal("The folder for the conversion can't be made."))?;
-        self.tell(Phase::Transcoding, 0.0, 0);
-        // The picture's own length where it is known: captions may last longer.
-        let promised = source.video().and_then(|(track, _)| track.duration).or(source.duration);
-        let progress = |progress: Progress| {
-            let whole = promised.unwrap_or(f64::INFINITY);
-            self.tell(Phase::Transcoding, progress.seconds / whole, progress.frames);
+        let work_dir = WorkDir::create(self.service.work_dir.join(&self.job.id))
+            .map_err(|_| JobError::Internal("The folder for the conversion can't be made."))?;
+        self.report_progress(Phase::Transcoding, 0.0, 0);
+        // The video track's duration is preferred: captions may last longer.
+        let declared = source.video().and_then(|(track, _)| track.duration).or(source.duration);
+        let on_progress = |progress: FfmpegProgress| {
+            let duration = declared.unwrap_or(f64::INFINITY);
+            self.report_progress(Phase::Transcoding, progress.seconds / duration, progress.frames);
         };
-        let tools = &self.shared.tools;
-        let came = tools.convert(&url, &plan.arguments, folder.path(), self.stop, progress).await;
-        let came = came.map_err(|trouble| self.convert_failed(trouble, &input))?;
-        if let Some(promised) = promised {
-            let tolerated = EARLY_END.0.max(promised * EARLY_END.1);
-            if came.seconds + tolerated < promised {
-                return Err(Failure::Truncated { input, found: came.seconds, promised }.into());
+        let ffmpeg = &self.service.ffmpeg;
+        let converted =
+            ffmpeg.convert(&url, &plan.arguments, work_dir.path(), self.cancel, on_progress).await;
+        let converted = converted.map_err(|error| ffmpeg_failed(error, &input))?;
+        if let Some(declared) = declared {
+            let max_missing = MAX_MISSING_S.max(declared * MAX_MISSING_SHARE);
+            if converted.seconds + max_missing < declared {
+                return Err(JobError::Truncated { input, found: converted.seconds, declared }.into());
             }
         }
-        self.deliver(&plan, folder.path(), came.frames, &input).await
+        self.upload_outputs(&plan, work_dir.path(), converted.frames, &input).await
     }
 
-    fn tell(&self, phase: Phase, share: f64, frames: u64) {
-        // 0 to 100 by the clamp; not a number becomes 0.
+    fn report_progress(&self, phase: Phase, share: f64, frames: u64) {
+        // The clamp keeps the value in the range of the cast, which turns NaN into 0.
         let percent = (share * 100.0).clamp(0.0, 100.0) as u8;
-        self.stages.send_replace(Stage { phase, percent, frames });
+        self.progress.send_replace(JobProgress { phase, percent, frames });
     }
 
-    /// The input's address for ffmpeg, and what is in it.
-    async fn look(&self, input: &S3Uri) -> Result<(super::ffmpeg::SignedUrl, Source), Ended> {
-        let store = &self.shared.store;
+    /// Returns the input's presigned URL and its tracks.
+    async fn probe_input(&self, input: &S3Uri) -> Result<(SignedUrl, Source), AttemptError> {
+        let storage = &self.service.storage;
         let unreadable = |error| match error {
-            StoreError::NotFound | StoreError::NoBucket => Failure::InputNotFound(input.clone()),
-            StoreError::Denied => Failure::InputDenied(input.clone()),
-            StoreError::Other => Failure::InputUnreadable(input.clone()),
+            StorageError::NotFound | StorageError::NoSuchBucket => JobError::InputNotFound(input.clone()),
+            StorageError::Denied => JobError::InputDenied(input.clone()),
+            StorageError::Failed | StorageError::File(_) => JobError::InputUnreadable(input.clone()),
         };
-        let head = self.stop.run_until_cancelled(store.head(input)).await.ok_or(Ended::Stopped)?;
-        if head.map_err(unreadable)?.size == 0 {
-            return Err(Failure::NotMedia(input.clone()).into());
+        let object =
+            self.cancel.run_until_cancelled(storage.head(input)).await.ok_or(AttemptError::Canceled)?;
+        if object.map_err(unreadable)?.size == 0 {
+            return Err(JobError::NotMedia(input.clone()).into());
         }
-        let url = store.sign(input).await.map_err(unreadable)?;
-        match self.shared.tools.look(&url, self.stop).await {
+        let url = storage.presign(input).await.map_err(unreadable)?;
+        match self.service.ffmpeg.probe_url(&url, self.cancel).await {
             Ok(source) => Ok((url, source)),
-            Err(Trouble::Unreadable) if looks_like_mp4(store, input).await => {
-                Err(Failure::Broken(input.clone()).into())
+            Err(FfmpegError::Unreadable) if has_mp4_signature(storage, input).await => {
+                Err(JobError::Damaged(input.clone()).into())
             }
-            Err(Trouble::Unreadable) => Err(Failure::NotMedia(input.clone()).into()),
-            Err(trouble) => Err(self.convert_failed(trouble, input)),
+            Err(FfmpegError::Unreadable) => Err(JobError::NotMedia(input.clone()).into()),
+            Err(error) => Err(ffmpeg_failed(error, input)),
         }
     }
 
-    fn convert_failed(&self, trouble: Trouble, input: &S3Uri) -> Ended {
-        let input = input.clone();
-        match trouble {
-            Trouble::Stopped => Ended::Stopped,
-            Trouble::Unreadable => Failure::Broken(input).into(),
-            Trouble::NoDecoder => Failure::UnsupportedCodec(input).into(),
-            Trouble::NoPictures => Failure::NoPictures(input).into(),
-            Trouble::Failed => Failure::Internal("The conversion stopped with an error.").into(),
-        }
-    }
-
-    /// Puts everything to S3, what lists other files after them, and says what there is.
-    async fn deliver(
+    /// Uploads all outputs to S3, playlists after the files that they list, and returns the groups' reports.
+    async fn upload_outputs(
         &self,
         plan: &Plan,
         folder: &Path,
         frames: u64,
         input: &S3Uri,
-    ) -> Result<Vec<GroupReport>, Ended> {
+    ) -> Result<Vec<GroupReport>, AttemptError> {
         let (mut files, mut playlists, mut masters, mut reports) = (vec![], vec![], vec![], vec![]);
         for group in &plan.groups {
             let mut report = GroupReport { kind: group.kind, playlists: vec![], outputs: vec![] };
             let mut variants = vec![];
             for output in &group.outputs {
-                let made = self.collect(group, output, folder, input).await?;
-                files.extend(made.files);
-                playlists.extend(made.playlist);
-                variants.extend(made.variant);
-                report.outputs.push(made.report);
+                let collected = self.collect(group, output, folder, input).await?;
+                files.extend(collected.files);
+                playlists.extend(collected.playlist);
+                variants.extend(collected.variant);
+                report.outputs.push(collected.report);
             }
             if group.kind == GroupKind::Hls {
-                let uri = group.name(".m3u8");
+                let uri = group.uri(".m3u8");
                 report.playlists.push(uri.to_string());
-                masters.push((hls::master(&variants), uri));
+                masters.push((hls::master_playlist(&variants), uri));
             }
             reports.push(report);
         }
         self.put_files(files, frames).await?;
         for (text, uri) in playlists.into_iter().chain(masters) {
-            let put = self.stop.run_until_cancelled(self.shared.store.put_text(text, &uri)).await;
-            put.ok_or(Ended::Stopped)?.map_err(|error| put_failed(error, uri))?;
+            let put = self.cancel.run_until_cancelled(self.service.storage.put_text(text, &uri)).await;
+            put.ok_or(AttemptError::Canceled)?.map_err(|error| put_failed(error, uri))?;
         }
         Ok(reports)
     }
 
-    async fn put_files(&self, files: Vec<(PathBuf, S3Uri)>, frames: u64) -> Result<(), Ended> {
+    async fn put_files(&self, files: Vec<(PathBuf, S3Uri)>, frames: u64) -> Result<(), AttemptError> {
         let count = files.len() as f64;
         let puts: Vec<_> = files.into_iter().map(|(path, uri)| self.put_file(path, uri).boxed()).collect();
-        let mut done = stream::iter(puts).buffer_unordered(UPLOADS).enumerate();
-        self.tell(Phase::Uploading, 0.0, frames);
-        while let Some((before, put)) =
-            self.stop.run_until_cancelled(done.next()).await.ok_or(Ended::Stopped)?
+        let mut done = stream::iter(puts).buffer_unordered(MAX_CONCURRENT_UPLOADS).enumerate();
+        self.report_progress(Phase::Uploading, 0.0, frames);
+        while let Some((finished, put)) =
+            self.cancel.run_until_cancelled(done.next()).await.ok_or(AttemptError::Canceled)?
         {
             put?;
-            self.tell(Phase::Uploading, (before + 1) as f64 / count, frames);
+            self.report_progress(Phase::Uploading, (finished + 1) as f64 / count, frames);
         }
         Ok(())
     }
 
-    async fn put_file(&self, path: PathBuf, uri: S3Uri) -> Result<(), Failure> {
-        self.shared.store.put_file(&path, &uri).await.map_err(|error| put_failed(error, uri))
+    async fn put_file(&self, path: PathBuf, uri: S3Uri) -> Result<(), JobError> {
+        self.service.storage.put_file(&path, &uri).await.map_err(|error| put_failed(error, uri))
     }
 
-    /// Gathers what ffmpeg has left for one output.
+    /// Finds the files that ffmpeg wrote for one output, and their destinations.
     async fn collect(
         &self,
         group: &Group,
         output: &Output,
         folder: &Path,
         input: &S3Uri,
-    ) -> Result<Collected, Ended> {
-        let name = |end: &str| group.name(&format!("{}{end}", output.modifier));
-        match &output.made {
-            Made::File { local, extension } => {
-                let (path, uri) = (folder.join(local), name(&format!(".{extension}")));
-                let measured = self.measure(&path, input).await?;
-                let report = report(&uri, output, measured.duration.unwrap_or(0.0));
-                Ok(Collected { files: vec![(path, uri)], playlist: None, variant: None, report })
+    ) -> Result<CollectedOutput, AttemptError> {
+        let uri_with = |suffix: &str| group.uri(&format!("{}{suffix}", output.modifier));
+        match &output.files {
+            OutputFiles::File { local, extension } => {
+                let (path, uri) = (folder.join(local), uri_with(&format!(".{extension}")));
+                let probed = self.probe_output(&path, input).await?;
+                let report = report(&uri, output, probed.duration.unwrap_or(0.0));
+                Ok(CollectedOutput { files: vec![(path, uri)], playlist: None, variant: None, report })
             }
-            Made::Frames { stem, extension } => {
+            OutputFiles::Frames { stem, extension } => {
                 let mut files = vec![];
                 loop {
                     let number = files.len();
@@ -288,29 +264,29 @@ impl Attempt<'_> {
                     if !tokio::fs::try_exists(&path).await.unwrap_or(false) {
                         break;
                     }
-                    files.push((path, name(&format!(".{number:07}.{extension}"))));
+                    files.push((path, uri_with(&format!(".{number:07}.{extension}"))));
                 }
-                let (_, last) = files.last().ok_or(Failure::NoPictures(input.clone()))?;
+                let (_, last) = files.last().ok_or(JobError::NoPictures(input.clone()))?;
                 let report = report(last, output, 0.0);
-                Ok(Collected { files, playlist: None, variant: None, report })
+                Ok(CollectedOutput { files, playlist: None, variant: None, report })
             }
-            Made::Playlist { local, sound } => {
-                let made = tokio::fs::read_to_string(folder.join(local)).await.unwrap_or_default();
-                let segments = hls::segments(&made);
+            OutputFiles::Playlist { local, has_audio } => {
+                let playlist = tokio::fs::read_to_string(folder.join(local)).await.unwrap_or_default();
+                let segments = hls::parse_segments(&playlist);
                 let (mut files, mut names, mut bytes) = (vec![], vec![], vec![]);
                 for (number, segment) in (1..).zip(&segments) {
                     let path = folder.join(&segment.file);
-                    let uri = name(&format!("_{number:05}.ts"));
+                    let uri = uri_with(&format!("_{number:05}.ts"));
                     bytes.push(tokio::fs::metadata(&path).await.map_or(0, |file| file.len()));
                     names.push(uri.key.rsplit('/').next().unwrap_or_default().to_owned());
                     files.push((path, uri));
                 }
-                let (first, _) = files.first().ok_or(Failure::NoPictures(input.clone()))?;
-                let measured = self.measure(first, input).await?;
+                let (first, _) = files.first().ok_or(JobError::NoPictures(input.clone()))?;
+                let probed = self.probe_output(first, input).await?;
                 let (profile, level) =
-                    measured.video().map_or((None, None), |(_, v)| (v.profile.clone(), v.level));
+                    probed.video().map_or((None, None), |(_, v)| (v.profile.clone(), v.level));
                 let (peak, average) = hls::bandwidth(&segments, &bytes);
-                let uri = name(".m3u8");
+                let uri = uri_with(".m3u8");
                 let variant = hls::Variant {
                     name: uri.key.rsplit('/').next().unwrap_or_default().to_owned(),
                     peak,
@@ -318,43 +294,62 @@ impl Attempt<'_> {
                     width: output.width,
                     height: output.height,
                     frame_rate: output.frame_rate.as_f64(),
-                    codecs: hls::codecs(profile.as_deref(), level, *sound),
+                    codecs: hls::codecs(profile.as_deref(), level, *has_audio),
                 };
                 let report = report(&uri, output, segments.iter().map(|segment| segment.seconds).sum());
-                let playlist = Some((hls::media(&segments, &names), uri));
-                Ok(Collected { files, playlist, variant: Some(variant), report })
+                let playlist = Some((hls::media_playlist(&segments, &names), uri));
+                Ok(CollectedOutput { files, playlist, variant: Some(variant), report })
             }
         }
     }
 
-    async fn measure(&self, path: &Path, input: &S3Uri) -> Result<Source, Ended> {
-        match self.shared.tools.measure(path, self.stop).await {
+    /// Probes an output. Fails with `NoPictures` if it has no video.
+    async fn probe_output(&self, path: &Path, input: &S3Uri) -> Result<Source, AttemptError> {
+        match self.service.ffmpeg.probe_file(path, self.cancel).await {
             Ok(source) if source.tracks.iter().any(|track| matches!(track.kind, TrackKind::Video(_))) => {
                 Ok(source)
             }
-            Ok(_) | Err(Trouble::Unreadable) => Err(Failure::NoPictures(input.clone()).into()),
-            Err(trouble) => Err(self.convert_failed(trouble, input)),
+            Ok(_) | Err(FfmpegError::Unreadable) => Err(JobError::NoPictures(input.clone()).into()),
+            Err(error) => Err(ffmpeg_failed(error, input)),
         }
     }
 }
 
 impl Group {
-    /// The group's base with that end.
-    fn name(&self, end: &str) -> S3Uri {
-        S3Uri { bucket: self.base.bucket.clone(), key: format!("{}{end}", self.base.key) }
+    /// Returns the group's base with a suffix.
+    fn uri(&self, suffix: &str) -> S3Uri {
+        S3Uri { bucket: self.base.bucket.clone(), key: format!("{}{suffix}", self.base.key) }
     }
 }
 
 fn report(uri: &S3Uri, output: &Output, seconds: f64) -> OutputReport {
-    // Not negative, and far below the largest number.
+    // Durations are neither negative nor close to the limit of the cast.
     let duration_ms = (seconds * 1000.0).round() as u64;
     OutputReport { path: uri.to_string(), duration_ms, width: output.width, height: output.height }
 }
 
-fn put_failed(error: StoreError, uri: S3Uri) -> Failure {
+fn ffmpeg_failed(error: FfmpegError, input: &S3Uri) -> AttemptError {
+    let input = input.clone();
     match error {
-        StoreError::Denied => Failure::OutputDenied(uri),
-        StoreError::NoBucket | StoreError::NotFound => Failure::OutputBucketMissing(uri),
-        StoreError::Other => Failure::OutputFailed(uri),
+        FfmpegError::Canceled => AttemptError::Canceled,
+        FfmpegError::Unreadable => JobError::Damaged(input).into(),
+        FfmpegError::NoDecoder => JobError::UnsupportedCodec(input).into(),
+        FfmpegError::NoPictures => JobError::NoPictures(input).into(),
+        FfmpegError::Failed | FfmpegError::Io(_) => {
+            tracing::error!(%error, "conversion failed");
+            JobError::Internal("The conversion stopped with an error.").into()
+        }
+    }
+}
+
+fn put_failed(error: StorageError, uri: S3Uri) -> JobError {
+    match error {
+        StorageError::Denied => JobError::OutputDenied(uri),
+        StorageError::NoSuchBucket | StorageError::NotFound => JobError::OutputBucketMissing(uri),
+        StorageError::Failed => JobError::OutputFailed(uri),
+        StorageError::File(error) => {
+            tracing::error!(%error, "output file can't be read");
+            JobError::OutputFailed(uri)
+        }
     }
 }

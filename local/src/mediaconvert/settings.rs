@@ -1,6 +1,5 @@
-//! The part of MediaConvert's `JobSettings` that decides what comes out on this machine, in the wire's
-//! spelling. Members that aren't here (colour, timecode, tags…) are read over; values that can't be made
-//! here are refused, some by reading, the others in `validate`. No ffmpeg here.
+//! The supported part of MediaConvert's `JobSettings`, in the API's JSON format. Other members (colour,
+//! timecode, tags…) are ignored; unsupported values are refused, either by deserialization or in `validate`.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -32,7 +31,7 @@ pub struct VideoSelector {
     pub rotate: Rotate,
 }
 
-/// Clockwise. Without a word about it MediaConvert shows the picture as it is coded.
+/// Rotation, clockwise. By default MediaConvert doesn't rotate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum Rotate {
     #[default]
@@ -44,7 +43,7 @@ pub enum Rotate {
     By180,
     #[serde(rename = "DEGREES_270")]
     By270,
-    /// As the file itself says.
+    /// By the input's own metadata.
     #[serde(rename = "AUTO")]
     Auto,
 }
@@ -52,7 +51,7 @@ pub enum Rotate {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AudioSelector {
-    /// Counted from 1 among the file's audio tracks.
+    /// Numbers among the input's audio tracks, from 1.
     #[serde(default)]
     pub tracks: Vec<usize>,
 }
@@ -65,7 +64,7 @@ pub struct OutputGroup {
 }
 
 impl OutputGroup {
-    /// Where the group's files go, as the job says.
+    /// Returns the group's destination.
     pub fn destination(&self) -> &str {
         let settings = &self.output_group_settings;
         match settings.kind {
@@ -98,7 +97,7 @@ pub struct HlsGroup {
     #[serde(default)]
     pub destination: String,
     /// In whole seconds.
-    #[serde(default = "ten")]
+    #[serde(default = "default_segment_length")]
     pub segment_length: u32,
     #[serde(default)]
     pub segment_control: SegmentControl,
@@ -107,7 +106,7 @@ pub struct HlsGroup {
     pub encryption: Option<IgnoredAny>,
 }
 
-fn ten() -> u32 {
+fn default_segment_length() -> u32 {
     10
 }
 
@@ -139,7 +138,7 @@ pub struct FileGroup {
 pub struct Output {
     #[serde(default)]
     pub name_modifier: String,
-    /// Without the dot; else the container's own.
+    /// Without the dot; by default that of the container.
     pub extension: Option<String>,
     pub container_settings: ContainerSettings,
     pub video_description: Option<VideoDescription>,
@@ -165,7 +164,7 @@ pub enum Container {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VideoDescription {
-    /// In pixels; a side that isn't given follows from the other, both missing from the input.
+    /// In pixels. A missing side is derived from the other one; if both are missing, from the input.
     pub width: Option<u32>,
     pub height: Option<u32>,
     #[serde(default)]
@@ -173,18 +172,18 @@ pub struct VideoDescription {
     pub codec_settings: VideoCodecSettings,
 }
 
-/// What to do when both sides are given and the input has another shape.
+/// Scaling for the case that both sides are given and the input has another aspect ratio.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Scaling {
-    /// Inside the frame, with black bars.
+    /// Fits into the frame, with black bars.
     #[default]
     Default,
     StretchToOutput,
-    /// Inside the frame, without bars: the output is smaller than asked for on one side.
+    /// Fits into the frame without bars: one side of the output is smaller than given.
     Fit,
     FitNoUpscale,
-    /// Over the frame, what hangs over cut off.
+    /// Covers the frame; the rest is cropped.
     Fill,
 }
 
@@ -209,7 +208,7 @@ pub enum VideoCodec {
 pub struct H264 {
     pub rate_control_mode: RateControl,
     pub qvbr_settings: Qvbr,
-    /// In bits a second, as are the next two.
+    /// In bits per second, like `max_bitrate`; `hrd_buffer_size` is in bits.
     pub bitrate: Option<u32>,
     pub max_bitrate: Option<u32>,
     pub hrd_buffer_size: Option<u32>,
@@ -236,7 +235,7 @@ pub enum RateControl {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Qvbr {
-    /// 1 to 10, 10 the best.
+    /// 1 to 10; 10 is the best.
     pub qvbr_quality_level: Option<u32>,
     pub qvbr_quality_level_fine_tune: f64,
 }
@@ -285,8 +284,8 @@ pub struct FrameCapture {
     #[serde(default = "one")]
     pub framerate_denominator: u32,
     pub max_captures: Option<u32>,
-    /// 1 to 100, 100 the best.
-    #[serde(default = "eighty")]
+    /// 1 to 100; 100 is the best.
+    #[serde(default = "default_quality")]
     pub quality: u32,
 }
 
@@ -294,7 +293,7 @@ fn one() -> u32 {
     1
 }
 
-fn eighty() -> u32 {
+fn default_quality() -> u32 {
     80
 }
 
@@ -323,7 +322,7 @@ pub enum AudioCodec {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Aac {
-    /// In bits a second.
+    /// In bits per second.
     pub bitrate: u32,
     pub coding_mode: CodingMode,
     /// In hertz.
@@ -360,7 +359,7 @@ impl CodingMode {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3Uri {
     pub bucket: String,
-    /// As S3 has it, nothing encoded; may be empty.
+    /// Not percent-encoded; may be empty.
     pub key: String,
 }
 

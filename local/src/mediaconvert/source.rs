@@ -1,10 +1,9 @@
-//! What is in a media file: ffprobe's report, read. Pure. The file is a stranger's, so every value may be
-//! missing or mad.
+//! Parses ffprobe's report about a media file. Pure. Files are untrusted: any value may be missing or invalid.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// A fraction such as a frame rate or the shape of a pixel; never 0 on either side.
+/// A fraction such as a frame rate or the aspect ratio of a pixel; neither side is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ratio {
     pub num: u32,
@@ -18,7 +17,7 @@ impl Ratio {
         f64::from(self.num) / f64::from(self.den)
     }
 
-    /// Reads `30000/1001` or `4:3`; nothing where a side is 0 or isn't a number.
+    /// Parses `30000/1001` or `4:3`; `None` if a side is 0 or not a number.
     fn parse(text: &str) -> Option<Self> {
         let (num, den) = text.split_once(['/', ':'])?;
         let (num, den) = (num.parse().ok()?, den.parse().ok()?);
@@ -28,25 +27,25 @@ impl Ratio {
 
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// ffmpeg's names of the container, such as `mov,mp4,m4a,3gp,3g2,mj2`.
+    /// ffmpeg's container names, such as `mov,mp4,m4a,3gp,3g2,mj2`.
     pub format: String,
     pub major_brand: Option<String>,
     /// In seconds.
     pub duration: Option<f64>,
-    /// In bits a second.
+    /// In bits per second.
     pub bit_rate: Option<u64>,
     pub tracks: Vec<Track>,
 }
 
 #[derive(Clone, Debug)]
 pub struct Track {
-    /// ffmpeg's, from 0.
+    /// ffmpeg's stream index, from 0.
     pub index: u32,
-    /// ffmpeg's name; `None` where it doesn't know the codec.
+    /// ffmpeg's codec name; `None` if ffmpeg doesn't know the codec.
     pub codec: Option<String>,
     /// In seconds.
     pub duration: Option<f64>,
-    /// In bits a second.
+    /// In bits per second.
     pub bit_rate: Option<u64>,
     pub language: Option<String>,
     pub kind: TrackKind,
@@ -61,7 +60,7 @@ pub enum TrackKind {
         layout: Option<String>,
         bit_depth: Option<u32>,
     },
-    /// Captions, timecode, cover pictures, anything that neither moves nor sounds.
+    /// Captions, timecode, cover pictures: neither video nor audio.
     Data,
 }
 
@@ -70,30 +69,30 @@ pub struct Video {
     /// As coded, before rotation, in pixels.
     pub width: u32,
     pub height: u32,
-    /// Shape of a pixel.
-    pub pixel: Ratio,
+    /// Aspect ratio of a pixel.
+    pub pixel_ratio: Ratio,
     pub frame_rate: Ratio,
-    /// How far to turn the coded picture clockwise to see it upright: 0, 90, 180 or 270 degrees.
+    /// Clockwise rotation that makes the coded picture upright: 0, 90, 180 or 270 degrees.
     pub rotation: u32,
     pub bit_depth: Option<u32>,
     pub interlaced: bool,
     pub primaries: Option<String>,
     pub transfer: Option<String>,
     pub matrix: Option<String>,
-    /// H.264's profile and level as ffmpeg tells them, such as `Main` and 31.
+    /// ffmpeg's H.264 profile and level, such as `Main` and 31.
     pub profile: Option<String>,
     pub level: Option<i32>,
 }
 
 impl Video {
-    /// Whether brightness is coded for a high-dynamic-range screen (PQ or HLG).
+    /// Returns whether the transfer function is one of high dynamic range (PQ or HLG).
     pub fn is_hdr(&self) -> bool {
         matches!(self.transfer.as_deref(), Some("smpte2084" | "arib-std-b67"))
     }
 }
 
 impl Source {
-    /// Reads ffprobe's JSON of `-show_format -show_streams`; `None` when there is no such report in it.
+    /// Parses ffprobe's JSON of `-show_format -show_streams`; `None` if it is no such report.
     pub fn parse(report: &[u8]) -> Option<Self> {
         let report: Report = serde_json::from_slice(report).ok()?;
         let format = report.format?;
@@ -106,7 +105,7 @@ impl Source {
         })
     }
 
-    /// The first track that really moves, with its description.
+    /// Returns the first video track. Cover pictures don't count.
     pub fn video(&self) -> Option<(&Track, &Video)> {
         self.tracks.iter().find_map(|track| match &track.kind {
             TrackKind::Video(video) => Some((track, video)),
@@ -197,11 +196,11 @@ impl Stream {
         }
     }
 
-    /// Cover pictures come as video tracks of one frame.
+    /// Returns whether the track is a cover picture, which ffprobe lists as a video track of one frame.
     fn is_still(&self) -> bool {
         ["attached_pic", "timed_thumbnails", "still_image"]
             .iter()
-            .any(|what| self.disposition.get(*what).is_some_and(|flag| *flag != 0))
+            .any(|name| self.disposition.get(*name).is_some_and(|flag| *flag != 0))
     }
 
     fn bit_depth(&self) -> Option<u32> {
@@ -209,7 +208,7 @@ impl Stream {
     }
 
     fn video(&self, width: u32, height: u32) -> Video {
-        let named = |value: &Option<String>| value.clone().filter(|name| name != "unknown");
+        let known = |value: &Option<String>| value.clone().filter(|name| name != "unknown");
         let from_pixels = self.pix_fmt.as_deref().map(|name| match name {
             deep if deep.contains("p10") => 10,
             deep if deep.contains("p12") => 12,
@@ -219,14 +218,14 @@ impl Stream {
         Video {
             width,
             height,
-            pixel: self.sample_aspect_ratio.as_deref().and_then(Ratio::parse).unwrap_or(Ratio::ONE),
+            pixel_ratio: self.sample_aspect_ratio.as_deref().and_then(Ratio::parse).unwrap_or(Ratio::ONE),
             frame_rate: frame_rate(self.avg_frame_rate.as_deref(), self.r_frame_rate.as_deref()),
             rotation: quarter_turns(-counter_clockwise) * 90,
             bit_depth: self.bit_depth().or(from_pixels),
             interlaced: matches!(self.field_order.as_deref(), Some("tt" | "bb" | "tb" | "bt")),
-            primaries: named(&self.color_primaries),
-            transfer: named(&self.color_transfer),
-            matrix: named(&self.color_space),
+            primaries: known(&self.color_primaries),
+            transfer: known(&self.color_transfer),
+            matrix: known(&self.color_space),
             profile: self.profile.clone(),
             level: self.level,
         }
@@ -237,13 +236,13 @@ fn seconds(text: Option<&str>) -> Option<f64> {
     text?.parse().ok().filter(|seconds: &f64| seconds.is_finite() && *seconds > 0.0)
 }
 
-/// 0 to 3; an angle that isn't nearly a quarter turn counts as none, as on MediaConvert.
+/// Returns 0 to 3 quarter turns. An angle that isn't within 1 degree of one counts as 0, as in MediaConvert.
 fn quarter_turns(degrees: f64) -> u32 {
-    let turned = degrees.rem_euclid(360.0);
-    (0..4).find(|quarter| (turned - f64::from(*quarter) * 90.0).abs() <= 1.0).unwrap_or(0)
+    let normalized = degrees.rem_euclid(360.0);
+    (0..4).find(|quarter| (normalized - f64::from(*quarter) * 90.0).abs() <= 1.0).unwrap_or(0)
 }
 
-/// The rates that cameras mean when they write something close to them.
+/// Frame rates to which a measured average is rounded.
 const COMMON_RATES: [(u32, u32); 11] = [
     (24_000, 1001),
     (24, 1),
@@ -258,11 +257,11 @@ const COMMON_RATES: [(u32, u32); 11] = [
     (120, 1),
 ];
 
-/// The constant rate that stands for the file's, which may vary: the average, moved to a common rate within
-/// half a percent. Without a usable average it is 30. Always 1 to 120.
+/// Returns a constant frame rate, 1 to 120, for a rate that may vary: the average, rounded to a common rate
+/// within 0.5 %. Falls back to 30.
 fn frame_rate(average: Option<&str>, real: Option<&str>) -> Ratio {
-    let sane = |rate: &Ratio| (1.0..=120.0).contains(&rate.as_f64());
-    let found = [average, real].into_iter().flatten().filter_map(Ratio::parse).find(sane);
+    let in_range = |rate: &Ratio| (1.0..=120.0).contains(&rate.as_f64());
+    let found = [average, real].into_iter().flatten().filter_map(Ratio::parse).find(in_range);
     let Some(rate) = found else { return Ratio { num: 30, den: 1 } };
     let distance = |(num, den): (u32, u32)| (rate.as_f64() / Ratio { num, den }.as_f64() - 1.0).abs();
     COMMON_RATES
@@ -277,7 +276,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_phones_report_is_read() {
+    fn report_of_phone_clip_is_parsed() {
         let report = br#"{"streams":[
             {"index":0,"codec_name":"hevc","codec_type":"video","width":1920,"height":1080,"pix_fmt":"yuv420p10le",
              "avg_frame_rate":"72000/2401","r_frame_rate":"30/1","color_transfer":"arib-std-b67",
@@ -299,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn madness_is_survived() {
+    fn invalid_values_fall_back_to_defaults() {
         assert!(Source::parse(b"").is_none());
         assert!(Source::parse(b"{}").is_none());
         assert_eq!(frame_rate(Some("0/0"), Some("90000/1")), Ratio { num: 30, den: 1 });

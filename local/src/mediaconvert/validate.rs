@@ -1,4 +1,4 @@
-//! Whether settings can be carried out here, found out before a job is taken: each fault with its place.
+//! Validates settings before a job is accepted. An error names the path of the member.
 
 use super::settings::{
     Container, DirectoryStructure, FramerateControl, GroupKind, Output, OutputGroup, RateControl, S3Uri,
@@ -6,16 +6,15 @@ use super::settings::{
 };
 
 impl Settings {
-    /// Reads settings as they come over the wire. `Err` is one sentence that names the place.
-    pub fn read(settings: &serde_json::Value) -> Result<Self, String> {
+    /// Parses and validates settings in the API's JSON format. `Err` is a sentence that names the member's path.
+    pub fn parse(settings: &serde_json::Value) -> Result<Self, String> {
         let settings: Self = serde_path_to_error::deserialize(settings)
             .map_err(|error| format!("/settings/{}: {}.", error.path(), error.inner()))?;
-        settings.check()?;
+        settings.validate()?;
         Ok(settings)
     }
 
-    /// What one member alone can't tell.
-    fn check(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), String> {
         let [input] = self.inputs.as_slice() else {
             return Err("/settings/inputs: exactly one input is taken here.".into());
         };
@@ -30,18 +29,18 @@ impl Settings {
         }
         for (index, group) in self.output_groups.iter().enumerate() {
             group
-                .check()
-                .map_err(|(place, fault)| format!("/settings/outputGroups/{index}{place}: {fault}"))?;
+                .validate()
+                .map_err(|(path, error)| format!("/settings/outputGroups/{index}{path}: {error}"))?;
         }
         Ok(())
     }
 }
 
 impl OutputGroup {
-    fn check(&self) -> Result<(), (String, &'static str)> {
+    fn validate(&self) -> Result<(), (String, &'static str)> {
         if S3Uri::parse(self.destination()).is_none() {
-            let place = "/outputGroupSettings/…/destination".into();
-            return Err((place, "an address like s3://bucket/folder/name is needed."));
+            let path = "/outputGroupSettings/…/destination".into();
+            return Err((path, "an address like s3://bucket/folder/name is needed."));
         }
         if let Some(hls) = &self.output_group_settings.hls_group_settings {
             if hls.segment_length == 0 {
@@ -50,8 +49,8 @@ impl OutputGroup {
             if hls.segment_control == SegmentControl::SingleFile
                 || hls.directory_structure == DirectoryStructure::SubdirectoryPerStream
             {
-                let fault = "here segments are files of their own, all in one folder.";
-                return Err(("/…/hlsGroupSettings".into(), fault));
+                let error = "here segments are files of their own, all in one folder.";
+                return Err(("/…/hlsGroupSettings".into(), error));
             }
             if hls.encryption.is_some() {
                 return Err(("/…/encryption".into(), "nothing can be encrypted here."));
@@ -62,8 +61,8 @@ impl OutputGroup {
         }
         for (index, output) in self.outputs.iter().enumerate() {
             output
-                .check(self.output_group_settings.kind)
-                .map_err(|(place, fault)| (format!("/outputs/{index}{place}"), fault))?;
+                .validate(self.output_group_settings.kind)
+                .map_err(|(path, error)| (format!("/outputs/{index}{path}"), error))?;
         }
         let mut names: Vec<_> = self.outputs.iter().map(|output| &output.name_modifier).collect();
         names.sort_unstable();
@@ -75,20 +74,20 @@ impl OutputGroup {
 }
 
 impl Output {
-    fn check(&self, kind: GroupKind) -> Result<(), (&'static str, &'static str)> {
+    fn validate(&self, kind: GroupKind) -> Result<(), (&'static str, &'static str)> {
         let Some(video) = &self.video_description else {
             return Err(("/videoDescription", "it is needed: outputs without a picture can't be made here."));
         };
-        let fits = match (kind, self.container_settings.container, video.codec_settings.codec) {
+        let supported = match (kind, self.container_settings.container, video.codec_settings.codec) {
             (GroupKind::Hls, Container::M3u8, VideoCodec::H264) => true,
             (GroupKind::File, Container::Mp4, VideoCodec::H264) => true,
             (GroupKind::File, Container::Raw, VideoCodec::FrameCapture) => true,
             (GroupKind::Hls | GroupKind::File, _, _) => false,
         };
-        if !fits {
+        if !supported {
             return Err(("", "group, container and codec don't go together."));
         }
-        video.check()?;
+        video.validate()?;
         if self.audio_descriptions.len() > 1 {
             return Err(("/audioDescriptions", "at most one is taken here."));
         }
@@ -100,7 +99,7 @@ impl Output {
 }
 
 impl VideoDescription {
-    fn check(&self) -> Result<(), (&'static str, &'static str)> {
+    fn validate(&self) -> Result<(), (&'static str, &'static str)> {
         if [self.width, self.height].into_iter().flatten().any(|side| !(32..=8192).contains(&side)) {
             return Err(("/videoDescription", "width and height go from 32 to 8192."));
         }

@@ -1,21 +1,21 @@
-//! Who may do what: whoever signs with the one key may do everything. What `s3s` leaves open of the
-//! signature's form is checked here; the signature itself it has verified by then.
+//! Authorization: a request signed with the one access key may do everything. `s3s` has verified the
+//! signature before; these checks cover what it doesn't: that there is one, and which headers it signs.
 
 use http::HeaderMap;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::{S3Error, S3Result, s3_error};
 
-/// The one key.
-pub struct Key {
-    pub access: String,
+/// The one access key and its secret.
+pub struct AccessKey {
+    pub id: String,
     pub secret: SecretKey,
 }
 
 #[async_trait::async_trait]
-impl S3Auth for Key {
-    async fn get_secret_key(&self, access: &str) -> S3Result<SecretKey> {
-        if access == self.access {
+impl S3Auth for AccessKey {
+    async fn get_secret_key(&self, id: &str) -> S3Result<SecretKey> {
+        if id == self.id {
             return Ok(self.secret.clone());
         }
         Err(s3_error!(
@@ -25,23 +25,24 @@ impl S3Auth for Key {
     }
 }
 
-pub struct SignedOnly;
+/// Refuses requests that aren't signed, and those with unsigned `x-amz-*` headers.
+pub struct RequireSignature;
 
 #[async_trait::async_trait]
-impl S3Access for SignedOnly {
+impl S3Access for RequireSignature {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
         if context.credentials().is_none() {
             return Err(s3_error!(AccessDenied, "Access Denied"));
         }
         match signed_headers(context.uri().query(), context.headers()) {
             Some(signed) => check_headers(&signed, context.headers()),
-            // Signatures of version 2, which boto3 still makes for URLs, cover all such headers.
+            // Signature version 2, which boto3 still uses for URLs, covers all `x-amz-*` headers.
             None => Ok(()),
         }
     }
 }
 
-/// The names that a signature of version 4 covers, in lower case.
+/// Returns the header names that a version 4 signature covers, in lower case; `None` without one.
 fn signed_headers(query: Option<&str>, headers: &HeaderMap) -> Option<Vec<String>> {
     let presigned = query.into_iter().flat_map(|query| query.split('&')).find_map(|pair| {
         let names = pair.strip_prefix("X-Amz-SignedHeaders=")?;
@@ -56,8 +57,8 @@ fn signed_headers(query: Option<&str>, headers: &HeaderMap) -> Option<Vec<String
     Some(names.split(';').map(str::to_ascii_lowercase).collect())
 }
 
-/// Like S3: a header that changes what happens must be signed, or else whoever holds a presigned URL could
-/// add it. The body's hash is proved by the body.
+/// Fails with `AccessDenied` if an `x-amz-*` header isn't signed, as S3 does: otherwise the holder of a
+/// presigned URL could add one. `x-amz-content-sha256` is exempt, because it is compared with the body.
 fn check_headers(signed: &[String], headers: &HeaderMap) -> Result<(), S3Error> {
     let unsigned = headers.keys().map(http::HeaderName::as_str).find(|name| {
         name.starts_with("x-amz-")
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn both_places_of_a_signature_are_read() {
+    fn signed_headers_are_read_from_query_and_header() {
         let query = "partNumber=1&X-Amz-SignedHeaders=content-length%3Bhost&X-Amz-Signature=0";
         let none = headers(&[]);
         assert_eq!(signed_headers(Some(query), &none).unwrap(), ["content-length", "host"]);
@@ -92,12 +93,12 @@ mod tests {
             "AWS4-HMAC-SHA256 Credential=a/b/c/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=0",
         )]);
         assert_eq!(signed_headers(None, &header).unwrap(), ["host", "x-amz-date"]);
-        let older = headers(&[("authorization", "AWS local:c2lnbmF0dXJl")]);
-        assert!(signed_headers(None, &older).is_none());
+        let version_2 = headers(&[("authorization", "AWS local:c2lnbmF0dXJl")]);
+        assert!(signed_headers(None, &version_2).is_none());
     }
 
     #[test]
-    fn unsigned_headers_are_refused() {
+    fn unsigned_amz_header_is_denied() {
         let signed = ["host".to_owned(), "x-amz-meta-a".to_owned()];
         assert!(check_headers(&signed, &headers(&[("x-amz-meta-a", ""), ("content-md5", "")])).is_ok());
         let error = check_headers(&signed, &headers(&[("x-amz-checksum-crc64nvme", "")])).unwrap_err();

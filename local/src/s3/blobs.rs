@@ -1,8 +1,9 @@
-//! The bytes of objects and parts: files that are written once, named at random, and never changed.
-//! Which of them belong to what is the business of `metadata`.
+//! Blob files with the bytes of objects and parts. Each is written once, has a random name, and never
+//! changes. `metadata` records which of them belong to an object or a part.
 
-use super::checksums::{Claims, Digests, Hasher};
-use super::error::{Failure, named_error};
+use super::checksums::{ComputedChecksums, ExpectedChecksums, Hasher};
+use super::error::{OperationError, custom_error};
+use crate::random::random_hex;
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use http::StatusCode;
@@ -16,178 +17,190 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-/// Received pieces that may wait for the disk: a piece is at most hyper's read buffer, some 400 kB.
-const PIECES_IN_FLIGHT: usize = 4;
-/// How much of a file is read at once, in bytes.
+/// Received buffers that may wait for the disk. A buffer is at most hyper's read buffer, about 400 kB.
+const MAX_QUEUED_BUFFERS: usize = 4;
+/// Size of a read from a file, in bytes.
 const READ_SIZE: usize = 256 * 1024;
+/// The folder of blob files; existing data folders have this name.
+const BLOB_DIR: &str = "chunks";
 
-/// The two folders: `tmp/` while bytes arrive, `chunks/` once they are complete and verified.
+/// The blob store: `tmp/` holds files that are being received, `chunks/` the complete and verified ones.
 #[derive(Clone)]
-pub struct Chunks(Arc<Folders>);
+pub struct Blobs(Arc<Dirs>);
 
-struct Folders {
+struct Dirs {
     tmp: PathBuf,
-    chunks: PathBuf,
+    blobs: PathBuf,
 }
 
-/// A complete file that no row names yet; dropping it removes the file.
-pub struct Chunk {
+/// A new blob file that no row references yet. Dropping it removes the file.
+pub struct NewBlob {
     name: String,
     path: PathBuf,
-    kept: bool,
+    persisted: bool,
 }
 
-impl Chunk {
+impl NewBlob {
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Keeps the file. Called inside the transaction that names it, before the commit: a crash in between
-    /// leaves a file without a row, which the next start sweeps, never a row without its file.
-    pub fn keep(mut self) -> String {
-        self.kept = true;
-        std::mem::take(&mut self.name)
+    /// Prevents the removal on drop. Call it inside the transaction that references the file, before the
+    /// commit: a crash in between leaves a file without a row, which the next start removes, never a row
+    /// without a file.
+    pub fn persist(mut self) {
+        self.persisted = true;
     }
 }
 
-impl Drop for Chunk {
+impl Drop for NewBlob {
     fn drop(&mut self) {
-        if !self.kept {
-            // If it can't be removed now, the next start does it.
+        if !self.persisted {
+            // A file that can't be removed now is removed at the next start.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// A run of bytes in one file.
+/// A range of bytes in one blob file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Piece {
+pub struct BlobRange {
     pub file: String,
     pub offset: u64,
     pub size: u64,
 }
 
-impl Chunks {
-    /// Creates the folders under `root`, empties `tmp/`, and removes each chunk that isn't in `live`.
+impl Blobs {
+    /// Creates the folders under `root`, empties `tmp/`, and removes each blob that isn't in `live`.
     pub fn open(root: &Path, live: &HashSet<String>) -> io::Result<Self> {
-        let folders = Folders { tmp: root.join("tmp"), chunks: root.join("chunks") };
-        fs::create_dir_all(&folders.tmp)?;
-        fs::create_dir_all(&folders.chunks)?;
-        // A folder that can be read only is found out now, not at the first upload.
-        File::create(folders.tmp.join("probe"))?;
-        for entry in fs::read_dir(&folders.tmp)? {
+        let dirs = Dirs { tmp: root.join("tmp"), blobs: root.join(BLOB_DIR) };
+        fs::create_dir_all(&dirs.tmp)?;
+        fs::create_dir_all(&dirs.blobs)?;
+        // Fails now if the folder is read-only, instead of at the first upload.
+        File::create(dirs.tmp.join("probe"))?;
+        for entry in fs::read_dir(&dirs.tmp)? {
             fs::remove_file(entry?.path())?;
         }
-        for entry in fs::read_dir(&folders.chunks)? {
+        for entry in fs::read_dir(&dirs.blobs)? {
             let entry = entry?;
             if !entry.file_name().to_str().is_some_and(|name| live.contains(name)) {
                 fs::remove_file(entry.path())?;
             }
         }
-        Ok(Self(Arc::new(folders)))
+        Ok(Self(Arc::new(dirs)))
     }
 
-    /// Whether a file has all its bytes; a power cut can take those of the last seconds.
-    pub fn is_whole(root: &Path, name: &str, size: u64) -> bool {
-        fs::metadata(root.join("chunks").join(name)).is_ok_and(|file| file.len() == size)
+    /// Returns whether a file has its full size. After a power cut the bytes of the last seconds can be missing.
+    pub fn is_complete(root: &Path, name: &str, size: u64) -> bool {
+        fs::metadata(root.join(BLOB_DIR).join(name)).is_ok_and(|file| file.len() == size)
     }
 
-    /// Streams a body of `size` bytes to disk and verifies it. Memory doesn't grow with the size.
+    /// Streams a body of `size` bytes to disk and verifies its checksums. Memory doesn't grow with the size.
     ///
-    /// The file is safe from a killed process, not yet from a power cut: see [`Chunks::sync`]. Fails with
-    /// `IncompleteBody` if there are more or fewer bytes, and as [`Claims::verify`]; then no file is left.
-    pub async fn store<S>(&self, mut body: S, size: u64, claims: Claims) -> Result<(Chunk, Digests), Failure>
+    /// The file survives a killed process, but not a power cut until [`Blobs::sync`]. Fails with
+    /// `IncompleteBody` if there are more or fewer bytes, and as [`ExpectedChecksums::verify`]; then no file is
+    /// left.
+    pub async fn store<S>(
+        &self,
+        mut body: S,
+        size: u64,
+        expected: ExpectedChecksums,
+    ) -> Result<(NewBlob, ComputedChecksums), OperationError>
     where
         S: Stream<Item = Result<Bytes, StdError>> + Unpin,
     {
         let name = random_hex(16)?;
-        let mut chunk = Chunk { path: self.0.tmp.join(&name), name, kept: false };
-        let (sender, receiver) = mpsc::channel(PIECES_IN_FLIGHT);
-        let (path, hasher) = (chunk.path.clone(), claims.hasher());
+        let mut blob = NewBlob { path: self.0.tmp.join(&name), name, persisted: false };
+        let (sender, receiver) = mpsc::channel(MAX_QUEUED_BUFFERS);
+        let (path, hasher) = (blob.path.clone(), expected.hasher());
         let writer = spawn_blocking(move || write(&path, receiver, hasher));
 
-        let mut whole = Ok(());
-        while let Some(piece) = body.next().await {
-            match piece {
+        let mut received = Ok(());
+        while let Some(buffer) = body.next().await {
+            match buffer {
                 Ok(bytes) => {
                     if sender.send(bytes).await.is_err() {
-                        break; // The writer has failed; its error is the one to tell.
+                        break; // The writer has failed; its error is returned below.
                     }
                 }
                 Err(error) => {
-                    whole = Err(unreadable(&error));
+                    received = Err(body_error(&error));
                     break;
                 }
             }
         }
         drop(sender);
-        let digests = writer.await.map_err(io::Error::other)??;
-        whole?;
-        if digests.sum.size != size {
-            Err(s3_error!(IncompleteBody, "The body has {} bytes instead of {size}.", digests.sum.size))?;
+        let computed = writer.await.map_err(io::Error::other)??;
+        received?;
+        if computed.content.size != size {
+            Err(s3_error!(
+                IncompleteBody,
+                "The body has {} bytes instead of {size}.",
+                computed.content.size
+            ))?;
         }
-        claims.verify(&digests)?;
+        expected.verify(&computed)?;
 
-        let path = self.path(&chunk.name);
-        fs::rename(&chunk.path, &path)?;
-        chunk.path = path;
-        Ok((chunk, digests))
+        let path = self.path(&blob.name);
+        fs::rename(&blob.path, &path)?;
+        blob.path = path;
+        Ok((blob, computed))
     }
 
-    /// Makes these files safe from a power cut. One that has meanwhile been removed is passed over.
+    /// Flushes these files to disk, so that they survive a power cut. Files removed meanwhile are skipped.
     pub async fn sync(&self, names: Vec<String>) -> io::Result<()> {
-        let folders = self.0.clone();
+        let dirs = self.0.clone();
         spawn_blocking(move || {
             for name in names {
-                match File::open(folders.chunks.join(name)) {
+                match File::open(dirs.blobs.join(name)) {
                     Ok(file) => file.sync_data()?,
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => return Err(error),
                 }
             }
-            File::open(&folders.chunks)?.sync_all()
+            File::open(&dirs.blobs)?.sync_all()
         })
         .await?
     }
 
-    /// A second file of the same bytes, which takes no space of its own.
-    pub fn link(&self, name: &str) -> io::Result<Chunk> {
+    /// Creates a hard link: a second file with the same bytes that takes no space.
+    pub fn link(&self, name: &str) -> io::Result<NewBlob> {
         let copy = random_hex(16)?;
         let path = self.path(&copy);
         fs::hard_link(self.path(name), &path)?;
-        Ok(Chunk { name: copy, path, kept: false })
+        Ok(NewBlob { name: copy, path, persisted: false })
     }
 
-    /// Removes files that no row names any more.
+    /// Removes files that no row references any more.
     pub async fn remove(&self, names: Vec<String>) {
-        let folders = self.0.clone();
+        let dirs = self.0.clone();
         let removed = spawn_blocking(move || {
             for name in names {
-                // If it can't be removed now, the next start does it.
-                let _ = fs::remove_file(folders.chunks.join(name));
+                // A file that can't be removed now is removed at the next start.
+                let _ = fs::remove_file(dirs.blobs.join(name));
             }
         });
         let _ = removed.await;
     }
 
-    /// Opens a file at `offset`.
-    pub fn open_file(&self, piece: &Piece) -> io::Result<File> {
-        let mut file = File::open(self.path(&piece.file))?;
-        io::Seek::seek(&mut file, SeekFrom::Start(piece.offset))?;
+    /// Opens the range's file at its offset.
+    pub fn open_file(&self, range: &BlobRange) -> io::Result<File> {
+        let mut file = File::open(self.path(&range.file))?;
+        io::Seek::seek(&mut file, SeekFrom::Start(range.offset))?;
         Ok(file)
     }
 
-    /// Streams `pieces`, of which `first` is the first one already opened. If one of the later files is
-    /// removed while this runs, because the object was replaced, the stream ends in an error.
+    /// Streams `ranges`; `first` is the file of the first range, already opened. The stream ends with an error
+    /// if a later file is removed meanwhile because the object was replaced.
     pub fn read(
         &self,
         first: File,
-        pieces: Vec<Piece>,
+        ranges: Vec<BlobRange>,
     ) -> impl Stream<Item = io::Result<Bytes>> + Send + Sync + use<> {
         let (sender, mut receiver) = mpsc::channel(1);
-        let chunks = self.clone();
+        let blobs = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = chunks.send(first, pieces, &sender).await {
+            if let Err(error) = blobs.send(first, ranges, &sender).await {
                 let _ = sender.send(Err(error)).await;
             }
         });
@@ -197,27 +210,27 @@ impl Chunks {
     async fn send(
         &self,
         first: File,
-        pieces: Vec<Piece>,
+        ranges: Vec<BlobRange>,
         to: &mpsc::Sender<io::Result<Bytes>>,
     ) -> io::Result<()> {
         let mut first = Some(tokio::fs::File::from_std(first));
-        for piece in pieces {
+        for range in ranges {
             let file = match first.take() {
                 Some(file) => file,
                 None => {
-                    let mut file = tokio::fs::File::open(self.path(&piece.file)).await?;
-                    file.seek(SeekFrom::Start(piece.offset)).await?;
+                    let mut file = tokio::fs::File::open(self.path(&range.file)).await?;
+                    file.seek(SeekFrom::Start(range.offset)).await?;
                     file
                 }
             };
-            let mut rest = file.take(piece.size);
+            let mut rest = file.take(range.size);
             while rest.limit() > 0 {
                 let mut buffer = BytesMut::with_capacity(READ_SIZE);
                 if rest.read_buf(&mut buffer).await? == 0 {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
                 if to.send(Ok(buffer.freeze())).await.is_err() {
-                    return Ok(()); // The reader has gone away.
+                    return Ok(()); // The client has disconnected.
                 }
             }
         }
@@ -225,40 +238,37 @@ impl Chunks {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.chunks.join(name)
+        self.0.blobs.join(name)
     }
 }
 
-fn write(path: &Path, mut pieces: mpsc::Receiver<Bytes>, mut hasher: Hasher) -> io::Result<Digests> {
+fn write(
+    path: &Path,
+    mut buffers: mpsc::Receiver<Bytes>,
+    mut hasher: Hasher,
+) -> io::Result<ComputedChecksums> {
     let mut file = File::create_new(path)?;
-    while let Some(bytes) = pieces.blocking_recv() {
+    while let Some(bytes) = buffers.blocking_recv() {
         hasher.update(&bytes);
         file.write_all(&bytes)?;
     }
     Ok(hasher.finish())
 }
 
-/// A body that can't be read: broken off, or not as it was signed.
-fn unreadable(error: &StdError) -> Failure {
-    // The stream's own error type isn't public; its words are.
-    let words = error.to_string();
-    let refused = if words.contains("Sha256Mismatch") {
-        named_error(
+/// Classifies the error of a body that was interrupted or doesn't match its signature.
+fn body_error(error: &StdError) -> OperationError {
+    // The stream's error type isn't public, so its text is compared.
+    let text = error.to_string();
+    let refused = if text.contains("Sha256Mismatch") {
+        custom_error(
             "XAmzContentSHA256Mismatch",
             StatusCode::BAD_REQUEST,
             "The provided 'x-amz-content-sha256' header does not match what was computed.",
         )
-    } else if words.contains("SignatureMismatch") {
+    } else if text.contains("SignatureMismatch") {
         s3_error!(SignatureDoesNotMatch, "The signature of a chunk does not match.")
     } else {
         s3_error!(IncompleteBody, "The body could not be read to its end.")
     };
     refused.into()
-}
-
-/// `bytes` random bytes in hexadecimal.
-pub fn random_hex(bytes: usize) -> io::Result<String> {
-    let mut random = vec![0; bytes];
-    getrandom::fill(&mut random).map_err(io::Error::other)?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }

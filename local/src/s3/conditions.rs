@@ -1,13 +1,13 @@
-//! Conditional requests: `If-Match` and its kin, judged as S3 judges them. Pure.
+//! Conditional requests (`If-Match`, `If-None-Match`, `If-Modified-Since`, `If-Unmodified-Since`) by S3's rules. Pure.
 
-use super::error::Failure;
+use super::error::OperationError;
 use super::metadata::Object;
 use http::{HeaderMap, HeaderValue, header};
 use s3s::dto::{ETag, ETagCondition, Timestamp};
 use s3s::s3_error;
 use std::time::SystemTime;
 
-/// What a reader asks of the object, before it wants the bytes.
+/// Conditions of `GetObject`, `HeadObject` and of the source of `CopyObject`.
 #[derive(Default)]
 pub struct ReadConditions {
     pub if_match: Option<ETagCondition>,
@@ -17,22 +17,23 @@ pub struct ReadConditions {
 }
 
 impl ReadConditions {
-    /// `NotModified` (304) or `PreconditionFailed` (412) where S3 says so. An ETag outweighs a date.
-    pub fn check(&self, etag: &str, modified: &Timestamp) -> Result<(), Failure> {
-        let intact = match (&self.if_match, &self.if_unmodified_since) {
-            (Some(condition), _) => holds(condition, etag),
+    /// Checks the conditions against an object. Fails with `NotModified` (304) or `PreconditionFailed` (412). An
+    /// ETag condition takes precedence over a date.
+    pub fn check(&self, etag: &str, modified: &Timestamp) -> Result<(), OperationError> {
+        let matches = match (&self.if_match, &self.if_unmodified_since) {
+            (Some(condition), _) => etag_matches(condition, etag),
             (None, Some(date)) => seconds(modified) <= seconds(date),
             (None, None) => true,
         };
-        if !intact {
-            return Err(failed());
+        if !matches {
+            return Err(precondition_failed());
         }
-        let known = match (&self.if_none_match, &self.if_modified_since) {
-            (Some(condition), _) => holds(condition, etag),
+        let unmodified = match (&self.if_none_match, &self.if_modified_since) {
+            (Some(condition), _) => etag_matches(condition, etag),
             (None, Some(date)) => seconds(modified) <= seconds(date),
             (None, None) => false,
         };
-        if known {
+        if unmodified {
             let mut error = s3_error!(NotModified);
             let mut headers = HeaderMap::new();
             if let Ok(etag) = HeaderValue::try_from(format!("\"{etag}\"")) {
@@ -45,7 +46,7 @@ impl ReadConditions {
     }
 }
 
-/// What a writer asks of the object that it would replace.
+/// Conditions of `PutObject` and `CompleteMultipartUpload` on the object that would be replaced.
 #[derive(Clone, Default)]
 pub struct WriteConditions {
     pub if_match: Option<ETagCondition>,
@@ -53,32 +54,37 @@ pub struct WriteConditions {
 }
 
 impl WriteConditions {
-    /// `PreconditionFailed` (412), or `NoSuchKey` if an object must match and there is none.
-    pub fn check(&self, existing: Option<&Object>) -> Result<(), Failure> {
+    /// Checks the conditions. Fails with `PreconditionFailed` (412), or with `NoSuchKey` if `If-Match` is given and
+    /// there is no object.
+    pub fn check(&self, existing: Option<&Object>) -> Result<(), OperationError> {
         match (&self.if_match, existing) {
             (Some(_), None) => Err(s3_error!(NoSuchKey, "The specified key does not exist."))?,
-            (Some(condition), Some(object)) if !holds(condition, &object.etag) => return Err(failed()),
+            (Some(condition), Some(object)) if !etag_matches(condition, &object.etag) => {
+                return Err(precondition_failed());
+            }
             _ => {}
         }
         match (&self.if_none_match, existing) {
-            (Some(condition), Some(object)) if holds(condition, &object.etag) => Err(failed()),
+            (Some(condition), Some(object)) if etag_matches(condition, &object.etag) => {
+                Err(precondition_failed())
+            }
             _ => Ok(()),
         }
     }
 }
 
-fn holds(condition: &ETagCondition, etag: &str) -> bool {
+fn etag_matches(condition: &ETagCondition, etag: &str) -> bool {
     match condition {
         ETagCondition::Any => true,
-        ETagCondition::ETag(ETag::Strong(wanted) | ETag::Weak(wanted)) => wanted == etag,
+        ETagCondition::ETag(ETag::Strong(expected) | ETag::Weak(expected)) => expected == etag,
     }
 }
 
-fn failed() -> Failure {
+fn precondition_failed() -> OperationError {
     s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold").into()
 }
 
-/// HTTP's dates have whole seconds: more would make an object newer than its own `Last-Modified`.
+/// Truncates to whole seconds, like HTTP dates. Otherwise an object would be newer than its own `Last-Modified`.
 fn seconds(time: &Timestamp) -> u64 {
     let time = SystemTime::from(time::OffsetDateTime::from(time.clone()));
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
@@ -98,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn readers() {
+    fn read_conditions_follow_s3_precedence() {
         let none = ReadConditions::default;
         let cases = [
             (none(), "ok"),
@@ -113,11 +119,11 @@ mod tests {
             (ReadConditions { if_modified_since: at(4_000), ..none() }, "ok"),
         ];
         for (at_case, (conditions, expected)) in cases.into_iter().enumerate() {
-            // Changed half a second after what `Last-Modified` can say.
+            // Modified half a second after the value of `Last-Modified`.
             let code = match conditions.check("a", &at(5_500).unwrap()) {
                 Ok(()) => "ok".to_owned(),
-                Err(Failure::Refused(error)) => error.code().as_str().to_owned(),
-                Err(Failure::Database(_) | Failure::Disk(_)) => "internal".to_owned(),
+                Err(OperationError::Refused(error)) => error.code().as_str().to_owned(),
+                Err(OperationError::Database(_) | OperationError::Disk(_)) => "internal".to_owned(),
             };
             assert_eq!(code, expected, "case {at_case}");
         }

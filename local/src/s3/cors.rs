@@ -1,42 +1,42 @@
-//! Cross-origin rules of a bucket, judged as S3 judges them. Pure.
+//! CORS rules of a bucket: parsing, preflights and response headers by S3's rules. Pure.
 
-use super::error::named_error;
+use super::error::custom_error;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use s3s::dto::CORSRule;
 use s3s::{S3Error, s3_error};
 use serde::{Deserialize, Serialize};
 
-/// One rule, of at most 100 in a bucket. An origin or a header may hold one `*`, for any characters. The
-/// name that S3 lets a rule have isn't kept.
+/// One of at most 100 rules of a bucket. An origin or a header may contain one `*`, which matches any
+/// characters. The rule's `ID` isn't stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CorsRule {
     pub allowed_origins: Vec<String>,
-    /// Of `GET`, `PUT`, `POST`, `DELETE`, `HEAD`.
+    /// Any of `GET`, `PUT`, `POST`, `DELETE`, `HEAD`.
     pub allowed_methods: Vec<String>,
     pub allowed_headers: Vec<String>,
-    /// Answers' headers that a page's scripts may read.
+    /// Response headers that scripts of the page may read.
     pub expose_headers: Vec<String>,
-    /// How long a browser may remember a preflight, in seconds.
+    /// How long a browser may cache a preflight, in seconds.
     pub max_age_seconds: Option<i32>,
 }
 
 const METHODS: [&str; 5] = ["GET", "PUT", "POST", "DELETE", "HEAD"];
-const MOST_RULES: usize = 100;
+const MAX_RULES: usize = 100;
 
-/// What an answer's cache key must contain, in a bucket that has rules.
+/// The `Vary` header of responses from a bucket that has rules.
 pub const VARY: HeaderValue =
     HeaderValue::from_static("Origin, Access-Control-Request-Headers, Access-Control-Request-Method");
 
-/// Takes a configuration from the wire; `MalformedXML` or `InvalidRequest` if S3 wouldn't.
-pub fn from_wire(rules: Vec<CORSRule>) -> Result<Vec<CorsRule>, S3Error> {
-    if rules.is_empty() || rules.len() > MOST_RULES {
-        return Err(s3_error!(MalformedXML, "A CORS configuration has 1 to {MOST_RULES} rules."));
+/// Converts a configuration from the API's type. Fails with `MalformedXML` or `InvalidRequest`, as S3 does.
+pub fn from_dto(rules: Vec<CORSRule>) -> Result<Vec<CorsRule>, S3Error> {
+    if rules.is_empty() || rules.len() > MAX_RULES {
+        return Err(s3_error!(MalformedXML, "A CORS configuration has 1 to {MAX_RULES} rules."));
     }
-    rules.into_iter().map(rule_from_wire).collect()
+    rules.into_iter().map(rule_from_dto).collect()
 }
 
-fn rule_from_wire(rule: CORSRule) -> Result<CorsRule, S3Error> {
+fn rule_from_dto(rule: CORSRule) -> Result<CorsRule, S3Error> {
     if let Some(method) = rule.allowed_methods.iter().find(|method| !METHODS.contains(&method.as_str())) {
         return Err(s3_error!(
             InvalidRequest,
@@ -62,7 +62,8 @@ fn rule_from_wire(rule: CORSRule) -> Result<CorsRule, S3Error> {
     })
 }
 
-pub fn to_wire(rule: &CorsRule) -> CORSRule {
+/// Converts a rule to the API's type.
+pub fn to_dto(rule: &CorsRule) -> CORSRule {
     CORSRule {
         allowed_origins: rule.allowed_origins.clone(),
         allowed_methods: rule.allowed_methods.clone(),
@@ -73,15 +74,15 @@ pub fn to_wire(rule: &CorsRule) -> CORSRule {
     }
 }
 
-/// The headers that let a page of `origin` read the answer to `method`; none if no rule allows it.
-pub fn of_answer(rules: &[CorsRule], origin: &HeaderValue, method: &str) -> HeaderMap {
+/// Returns the headers that let a page of `origin` read the response to `method`; none if no rule allows it.
+pub fn response_headers(rules: &[CorsRule], origin: &HeaderValue, method: &str) -> HeaderMap {
     match rules.iter().find(|rule| rule.allows(origin, method)) {
         Some(rule) => rule.headers(origin),
         None => HeaderMap::new(),
     }
 }
 
-/// The answer to a preflight: its headers, or the error that S3 gives.
+/// Returns the headers of the response to a preflight, or the error that S3 sends.
 pub fn preflight(rules: &[CorsRule], request: &HeaderMap) -> Result<HeaderMap, S3Error> {
     let Some(origin) = request.get(header::ORIGIN) else {
         return Err(bad_preflight("Insufficient information. Origin request header needed."));
@@ -93,8 +94,8 @@ pub fn preflight(rules: &[CorsRule], request: &HeaderMap) -> Result<HeaderMap, S
     if rules.is_empty() {
         return Err(forbidden("CORSResponse: CORS is not enabled for this bucket."));
     }
-    let asked = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS);
-    let names = match asked.map(HeaderValue::to_str) {
+    let requested = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS);
+    let names = match requested.map(HeaderValue::to_str) {
         None => Vec::new(),
         Some(Ok(text)) => text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect(),
         Some(Err(_)) => return Err(bad_preflight("Invalid Access-Control-Request-Headers.")),
@@ -111,8 +112,8 @@ pub fn preflight(rules: &[CorsRule], request: &HeaderMap) -> Result<HeaderMap, S
         ));
     };
     let mut headers = rule.headers(origin);
-    if let Some(asked) = asked {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+    if let Some(requested) = requested {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, requested.clone());
     }
     Ok(headers)
 }
@@ -149,24 +150,24 @@ impl CorsRule {
     }
 }
 
-fn matches(pattern: &str, text: &str, any_case: bool) -> bool {
-    if any_case {
+fn matches(pattern: &str, text: &str, ignore_case: bool) -> bool {
+    if ignore_case {
         return matches(&pattern.to_ascii_lowercase(), &text.to_ascii_lowercase(), false);
     }
     match pattern.split_once('*') {
         None => pattern == text,
-        Some((head, tail)) => {
-            text.len() >= head.len() + tail.len() && text.starts_with(head) && text.ends_with(tail)
+        Some((prefix, suffix)) => {
+            text.len() >= prefix.len() + suffix.len() && text.starts_with(prefix) && text.ends_with(suffix)
         }
     }
 }
 
-fn bad_preflight(words: &'static str) -> S3Error {
-    named_error("BadRequest", StatusCode::BAD_REQUEST, words)
+fn bad_preflight(message: &'static str) -> S3Error {
+    custom_error("BadRequest", StatusCode::BAD_REQUEST, message)
 }
 
-fn forbidden(words: &'static str) -> S3Error {
-    named_error("AccessForbidden", StatusCode::FORBIDDEN, words)
+fn forbidden(message: &'static str) -> S3Error {
+    custom_error("AccessForbidden", StatusCode::FORBIDDEN, message)
 }
 
 #[cfg(test)]
@@ -184,7 +185,7 @@ mod tests {
         }
     }
 
-    fn asked(origin: &'static str, method: &'static str, headers: &'static str) -> HeaderMap {
+    fn preflight_request(origin: &'static str, method: &'static str, headers: &'static str) -> HeaderMap {
         let mut request = HeaderMap::new();
         for (name, value) in [
             (header::ORIGIN, origin),
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn preflights() {
+    fn preflight_is_answered_by_the_matching_rule() {
         let cases = [
             ("http://a.example.com", "PUT", "Content-Type, CONTENT-MD5", 200),
             ("http://127.0.0.1:8080", "GET", "", 200),
@@ -213,45 +214,45 @@ mod tests {
             ("", "PUT", "", 400),
         ];
         for (origin, method, headers, expected) in cases {
-            let answer = preflight(&[rule()], &asked(origin, method, headers));
-            let status = answer.map_or_else(|error| error.status_code().map(|s| s.as_u16()), |_| Some(200));
+            let result = preflight(&[rule()], &preflight_request(origin, method, headers));
+            let status = result.map_or_else(|error| error.status_code().map(|s| s.as_u16()), |_| Some(200));
             assert_eq!(status, Some(expected), "{origin} {method} {headers}");
         }
-        let none = preflight(&[], &asked("http://a.example.com", "PUT", ""));
+        let none = preflight(&[], &preflight_request("http://a.example.com", "PUT", ""));
         assert_eq!(none.unwrap_err().code().as_str(), "AccessForbidden");
     }
 
     #[test]
-    fn an_answer_names_the_origin_and_what_is_exposed() {
+    fn response_names_origin_and_exposed_headers() {
         let origin = HeaderValue::from_static("http://127.0.0.1:8080");
-        let headers = of_answer(&[rule()], &origin, "PUT");
+        let headers = response_headers(&[rule()], &origin, "PUT");
         assert_eq!(headers["access-control-allow-origin"], "http://127.0.0.1:8080");
         assert_eq!(headers["access-control-allow-credentials"], "true");
         assert_eq!(headers["access-control-expose-headers"], "ETag, x-amz-checksum-crc64nvme");
         assert_eq!(headers["access-control-max-age"], "3000");
-        assert!(of_answer(&[rule()], &origin, "DELETE").is_empty());
+        assert!(response_headers(&[rule()], &origin, "DELETE").is_empty());
     }
 
     #[test]
-    fn a_rule_for_everyone_allows_no_credentials() {
-        let everyone = CorsRule { allowed_origins: vec!["*".into()], ..rule() };
-        let headers = of_answer(&[everyone], &HeaderValue::from_static("null"), "PUT");
+    fn wildcard_origin_allows_no_credentials() {
+        let any_origin = CorsRule { allowed_origins: vec!["*".into()], ..rule() };
+        let headers = response_headers(&[any_origin], &HeaderValue::from_static("null"), "PUT");
         assert_eq!(headers["access-control-allow-origin"], "*");
         assert!(!headers.contains_key("access-control-allow-credentials"));
     }
 
     #[test]
-    fn a_configuration_survives_the_wire() {
-        assert_eq!(from_wire(vec![to_wire(&rule())]).unwrap(), [rule()]);
-        let wrong = [
+    fn configuration_round_trips_and_invalid_rules_are_refused() {
+        assert_eq!(from_dto(vec![to_dto(&rule())]).unwrap(), [rule()]);
+        let invalid = [
             CorsRule { allowed_methods: vec!["OPTIONS".into()], ..rule() },
             CorsRule { allowed_origins: vec!["http://*.*".into()], ..rule() },
             CorsRule { expose_headers: vec!["E Tag".into()], ..rule() },
         ];
-        for wrong in wrong {
-            let error = from_wire(vec![to_wire(&wrong)]).unwrap_err();
+        for rule in invalid {
+            let error = from_dto(vec![to_dto(&rule)]).unwrap_err();
             assert_eq!(error.code(), &S3ErrorCode::InvalidRequest);
         }
-        assert_eq!(from_wire(vec![]).unwrap_err().code(), &S3ErrorCode::MalformedXML);
+        assert_eq!(from_dto(vec![]).unwrap_err().code(), &S3ErrorCode::MalformedXML);
     }
 }

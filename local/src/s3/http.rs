@@ -1,15 +1,15 @@
-//! What stands between HTTP and `s3s`: CORS, which `s3s` leaves out; bodies that a refusal leaves unread;
-//! and the walls around it: a request once begun is carried to its end, and nothing of it is logged.
+//! HTTP layer in front of `s3s`: adds CORS and request ids, reads bodies that an error response leaves unread,
+//! completes requests whose client disconnects, and keeps requests out of the log.
 
-use super::blobs::random_hex;
+use super::backend::{CorsTable, RequestId};
 use super::cors;
-use super::error::Failure;
-use super::operations::CorsTable;
+use super::error::OperationError;
+use crate::random::random_hex;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
-use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
 use s3s::service::S3Service;
@@ -22,41 +22,31 @@ use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 use wire::MAX_PART_SIZE;
 
+/// State of the HTTP layer.
 #[derive(Clone)]
-pub struct Front {
+pub struct HttpLayer {
     pub service: S3Service,
     pub cors: CorsTable,
     pub log: tracing::Dispatch,
 }
 
-/// The id that an answer and its event share.
-#[derive(Clone)]
-pub struct RequestId(String);
-
-impl RequestId {
-    /// The id of the request with these extensions.
-    pub fn of(extensions: &Extensions) -> String {
-        extensions.get::<Self>().map(|id| id.0.clone()).unwrap_or_default()
-    }
-}
-
-/// Answers any request.
-pub async fn handle(State(front): State<Front>, request: Request) -> Response {
+/// Handles every request, including preflights.
+pub async fn handle(State(layer): State<HttpLayer>, request: Request) -> Response {
     let id = random_hex(8).unwrap_or_default().to_uppercase();
     let (method, origin) = (request.method().clone(), request.headers().get(header::ORIGIN).cloned());
     let bucket = request.uri().path().split('/').nth(1).unwrap_or_default();
-    let rules = front.cors.get(bucket);
+    let rules = layer.cors.get(bucket);
 
     let mut response = if method == Method::OPTIONS {
         preflight(rules.as_deref().unwrap_or_default(), request.headers())
     } else {
-        front.call(request, RequestId(id.clone())).await
+        layer.call(request, RequestId(id.clone())).await
     };
     let headers = response.headers_mut();
     if let Some(rules) = rules {
         headers.append(header::VARY, cors::VARY);
         if let (Some(origin), false) = (origin, method == Method::OPTIONS) {
-            headers.extend(cors::of_answer(&rules, &origin, method.as_str()));
+            headers.extend(cors::response_headers(&rules, &origin, method.as_str()));
         }
     }
     if let Ok(id) = HeaderValue::try_from(id) {
@@ -72,27 +62,27 @@ fn preflight(rules: &[cors::CorsRule], headers: &HeaderMap) -> Response {
             *response.headers_mut() = headers;
             response
         }
-        Err(error) => refusal(error),
+        Err(error) => error_response(error),
     }
 }
 
-fn refusal(error: S3Error) -> Response {
+fn error_response(error: S3Error) -> Response {
     match error.to_http_response() {
         Ok(response) => response.map(Body::new),
-        Err(_) => status(StatusCode::INTERNAL_SERVER_ERROR),
+        Err(_) => empty_response(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
 
-fn status(status: StatusCode) -> Response {
+fn empty_response(status: StatusCode) -> Response {
     let mut response = Response::default();
     *response.status_mut() = status;
     response
 }
 
-impl Front {
+impl HttpLayer {
     async fn call(&self, request: Request, id: RequestId) -> Response {
-        let expects = request.headers().contains_key(header::EXPECT);
-        let form = request.method() == Method::POST
+        let expects_continue = request.headers().contains_key(header::EXPECT);
+        let is_form = request.method() == Method::POST
             && request
                 .headers()
                 .get(header::CONTENT_TYPE)
@@ -101,67 +91,67 @@ impl Front {
         parts.extensions.insert(id);
         let body = SharedBody::new(body);
         let request = http::Request::from_parts(parts, s3s::Body::http_body(body.clone()));
-        let response = if form {
-            // `s3s` would take the whole form into memory before it asks who sends it.
-            refusal(s3_error!(NotImplemented, "Uploads by HTML form are not implemented."))
+        let response = if is_form {
+            // `s3s` would read the whole form into memory before it checks the signature.
+            error_response(s3_error!(NotImplemented, "Uploads by HTML form are not implemented."))
         } else {
-            self.carry_out(request).await
+            self.run_detached(request).await
         };
-        // Whoever waits for leave to send a body needn't send it at all.
-        if body.touched() || !expects {
+        // A client that waits for `100 Continue` doesn't send the body after an error.
+        if body.is_started() || !expects_continue {
             body.drain().await;
         }
         response
     }
 
-    /// Runs in a task of its own, so that a client that goes away can't leave the work half done between
-    /// disk and database; and without a log, because `s3s` writes whole requests to it, signatures included.
-    async fn carry_out(&self, request: s3s::HttpRequest) -> Response {
+    /// Runs the service in a separate task, so that a disconnecting client can't interrupt it between disk and
+    /// database. Logging is disabled, because `s3s` logs whole requests including signatures.
+    async fn run_detached(&self, request: s3s::HttpRequest) -> Response {
         let service = self.service.clone();
-        let work = async move { service.call(request).await };
-        match tokio::spawn(work.with_subscriber(NoSubscriber::default())).await {
+        let call = async move { service.call(request).await };
+        match tokio::spawn(call.with_subscriber(NoSubscriber::default())).await {
             Ok(Ok(response)) => response.map(Body::new),
-            Ok(Err(_)) => status(StatusCode::INTERNAL_SERVER_ERROR),
+            Ok(Err(_)) => empty_response(StatusCode::INTERNAL_SERVER_ERROR),
             Err(error) => {
-                let failure = Failure::Disk(std::io::Error::other(error));
-                refusal(failure.into_answer(&self.log))
+                let error = OperationError::Disk(std::io::Error::other(error));
+                error_response(error.into_s3_error(&self.log))
             }
         }
     }
 }
 
-/// A request's body which can still be read here when the service has dropped it.
+/// A request body that can still be read after the service has dropped it.
 #[derive(Clone)]
 struct SharedBody(Arc<Shared>);
 
 struct Shared {
     body: Mutex<Body>,
-    touched: AtomicBool,
+    started: AtomicBool,
 }
 
 impl SharedBody {
     fn new(body: Body) -> Self {
-        Self(Arc::new(Shared { body: Mutex::new(body), touched: AtomicBool::new(false) }))
+        Self(Arc::new(Shared { body: Mutex::new(body), started: AtomicBool::new(false) }))
     }
 
-    fn touched(&self) -> bool {
-        self.0.touched.load(Ordering::Relaxed)
+    fn is_started(&self) -> bool {
+        self.0.started.load(Ordering::Relaxed)
     }
 
-    /// Reads what is left, at most one part, to no purpose but this: a connection closed with bytes unread
-    /// is reset, and then a browser never sees the answer (say, that the URL has expired).
+    /// Reads and discards the rest, at most the size of one part. A connection that is closed with unread bytes
+    /// is reset, and then a browser doesn't receive the response (for example, that the URL has expired).
     async fn drain(mut self) {
-        let mut left = MAX_PART_SIZE;
+        let mut remaining = MAX_PART_SIZE;
         while let Some(Ok(frame)) = self.frame().await {
-            left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
-            if left == 0 {
+            remaining = remaining.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
+            if remaining == 0 {
                 return;
             }
         }
     }
 
-    fn with<T>(&self, use_it: impl FnOnce(&mut Body) -> T) -> T {
-        use_it(&mut self.0.body.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with_body<T>(&self, action: impl FnOnce(&mut Body) -> T) -> T {
+        action(&mut self.0.body.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -173,15 +163,15 @@ impl HttpBody for SharedBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        self.0.touched.store(true, Ordering::Relaxed);
-        self.with(|body| Pin::new(body).poll_frame(context))
+        self.0.started.store(true, Ordering::Relaxed);
+        self.with_body(|body| Pin::new(body).poll_frame(context))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.with(|body| body.is_end_stream())
+        self.with_body(|body| body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.with(|body| body.size_hint())
+        self.with_body(|body| body.size_hint())
     }
 }

@@ -1,26 +1,26 @@
-//! One page of a bucket's keys, in the order of their bytes, rolled up at a delimiter. Pure: the keys come
-//! from a function that seeks.
+//! One page of a bucket's keys in byte order, with common prefixes up to a delimiter. Pure: a function
+//! passed in finds the keys.
 
-/// What to list.
+/// The parameters of one page.
 pub struct Query<'a> {
     pub prefix: &'a str,
     pub delimiter: Option<&'a str>,
     /// The first key that may be listed.
     pub from: String,
-    /// The most entries, prefixes included.
+    /// The maximum number of entries, including prefixes.
     pub max: usize,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct Page<T> {
     pub objects: Vec<T>,
-    /// Prefixes up to the delimiter, each standing for all the keys that begin with it.
+    /// Common prefixes: each ends with the delimiter and replaces all keys that begin with it.
     pub prefixes: Vec<String>,
-    /// Where the next page begins; `None` at the end.
+    /// The first key of the next page; `None` after the last page.
     pub next: Option<String>,
 }
 
-/// Lists one page. `seek` finds the first key at or after the one given.
+/// Lists one page. `seek` returns the first key at or after its argument.
 pub fn page<T, E>(
     query: Query<'_>,
     mut seek: impl FnMut(&str) -> Result<Option<(String, T)>, E>,
@@ -37,10 +37,10 @@ pub fn page<T, E>(
             break;
         }
         let delimiter = query.delimiter.filter(|delimiter| !delimiter.is_empty());
-        let rolled = delimiter.and_then(|d| Some(query.prefix.len() + rest.find(d)? + d.len()));
-        if let Some(end) = rolled {
+        let common_end = delimiter.and_then(|d| Some(query.prefix.len() + rest.find(d)? + d.len()));
+        if let Some(end) = common_end {
             let common = key[..end].to_owned();
-            let after = after_all(&common);
+            let after = after_prefix(&common);
             page.prefixes.push(common);
             match after {
                 Some(next) => from = next,
@@ -54,17 +54,17 @@ pub fn page<T, E>(
     Ok(page)
 }
 
-/// The first key after `key`.
+/// Returns the first key after `key`.
 pub fn just_after(key: &str) -> String {
     format!("{key}\0")
 }
 
-/// The first key after all those that begin with `prefix`, or `None` if there can be none.
-fn after_all(prefix: &str) -> Option<String> {
+/// Returns the first key after all keys that begin with `prefix`; `None` if there can't be one.
+fn after_prefix(prefix: &str) -> Option<String> {
     let mut key = prefix.to_owned();
     while let Some(last) = key.pop() {
         if last < char::MAX {
-            // A range of characters knows how to step over the surrogates.
+            // A range of `char` skips the surrogates.
             key.extend((last..=char::MAX).nth(1));
             return Some(key);
         }
@@ -107,23 +107,23 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_rolled_up() {
+    fn keys_with_delimiter_become_common_prefixes() {
         let keys = ["a", "b/1", "b/2/3", "c", "b0"].map(String::from).into();
         assert_eq!(all_pages(&keys, "", Some("/"), 1), [vec!["a", "b0", "c"], vec!["b/"]]);
         assert_eq!(all_pages(&keys, "b/", Some("/"), 1000), [vec!["b/1"], vec!["b/2/"]]);
     }
 
     #[test]
-    fn the_last_characters_have_successors() {
-        assert_eq!(after_all("a/").as_deref(), Some("a0"));
-        assert_eq!(after_all("a\u{d7ff}").as_deref(), Some("a\u{e000}"));
-        assert_eq!(after_all("a\u{10ffff}").as_deref(), Some("b"));
-        assert_eq!(after_all("\u{10ffff}"), None);
+    fn prefix_has_successor_unless_all_chars_are_max() {
+        assert_eq!(after_prefix("a/").as_deref(), Some("a0"));
+        assert_eq!(after_prefix("a\u{d7ff}").as_deref(), Some("a\u{e000}"));
+        assert_eq!(after_prefix("a\u{10ffff}").as_deref(), Some("b"));
+        assert_eq!(after_prefix("\u{10ffff}"), None);
     }
 
     proptest! {
         #[test]
-        fn pages_hold_what_a_simple_scan_finds(
+        fn pages_equal_a_full_scan(
             keys in prop::collection::btree_set("[ab/\u{10ffff}]{1,6}", 0..40),
             prefix in "[ab/]{0,2}",
             delimiter in prop::option::of("/|a/|\u{10ffff}"),

@@ -1,19 +1,20 @@
-//! What is stored, in SQLite: buckets, objects and the chunks they are made of, uploads and their parts.
-//! Only queries live here; each runs in the transaction that it is handed.
+//! SQL queries on the metadata: buckets, objects and their blob files, multipart uploads and their parts.
+//! Each query runs in the caller's transaction.
 
-use super::blobs::Piece;
-use super::checksums::Sum;
-use super::error::Failure;
+use super::blobs::BlobRange;
+use super::checksums::Crc64AndSize;
+use super::error::OperationError;
+use edge::clock::now_ms;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 use s3s::dto::{Metadata, Timestamp};
 use s3s::s3_error;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::ops::Range;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
-/// Creates what isn't there yet. AUTOINCREMENT never hands out an id twice: ids are events' sequence numbers.
-pub fn create(tx: &Connection) -> rusqlite::Result<()> {
+/// Creates missing tables. AUTOINCREMENT never reuses an id: ids are the events' sequence numbers.
+pub fn create_tables(tx: &Connection) -> rusqlite::Result<()> {
     tx.execute_batch(
         "CREATE TABLE IF NOT EXISTS s3_buckets (
             name TEXT PRIMARY KEY, created_ms INTEGER NOT NULL, cors TEXT);
@@ -34,9 +35,9 @@ pub fn create(tx: &Connection) -> rusqlite::Result<()> {
     )
 }
 
-/// The headers that an object keeps and gives back.
+/// The headers that are stored with an object and returned when it is read.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Head {
+pub struct ObjectHeaders {
     pub content_type: Option<String>,
     pub cache_control: Option<String>,
     pub content_disposition: Option<String>,
@@ -50,9 +51,9 @@ pub struct Head {
 pub struct Object {
     pub id: i64,
     pub key: String,
-    pub sum: Sum,
+    pub content: Crc64AndSize,
     pub etag: String,
-    pub head: Head,
+    pub headers: ObjectHeaders,
     pub modified: Timestamp,
 }
 
@@ -60,34 +61,36 @@ pub struct Object {
 pub struct Upload {
     pub id: String,
     pub key: String,
-    /// The checksum algorithm that its creation declared.
-    pub declared: Option<String>,
-    pub head: Head,
+    /// The checksum algorithm given at its creation.
+    pub checksum_algorithm: Option<String>,
+    pub headers: ObjectHeaders,
     pub created: Timestamp,
 }
 
 /// A part's row.
 pub struct Part {
     pub number: u32,
-    pub sum: Sum,
+    pub content: Crc64AndSize,
     pub file: String,
     pub modified: Timestamp,
 }
 
 pub fn buckets(tx: &Transaction<'_>) -> rusqlite::Result<Vec<(String, Timestamp)>> {
     let mut query = tx.prepare_cached("SELECT name, created_ms FROM s3_buckets ORDER BY name")?;
-    query.query_map((), |row| Ok((row.get(0)?, time(row.get(1)?))))?.collect()
+    query.query_map((), |row| Ok((row.get(0)?, timestamp(row.get(1)?))))?.collect()
 }
 
-/// Adds a bucket; `false` if it is there already.
+/// Adds a bucket; returns `false` if it exists already.
 pub fn add_bucket(tx: &Transaction<'_>, name: &str) -> rusqlite::Result<bool> {
-    let added =
-        tx.execute("INSERT OR IGNORE INTO s3_buckets (name, created_ms) VALUES (?1, ?2)", (name, now_ms()))?;
+    let added = tx.execute(
+        "INSERT OR IGNORE INTO s3_buckets (name, created_ms) VALUES (?1, ?2)",
+        (name, now_ms().cast_signed()),
+    )?;
     Ok(added == 1)
 }
 
-/// `NoSuchBucket` unless it is there.
-pub fn require_bucket(tx: &Transaction<'_>, name: &str) -> Result<(), Failure> {
+/// Fails with `NoSuchBucket` if the bucket doesn't exist.
+pub fn require_bucket(tx: &Transaction<'_>, name: &str) -> Result<(), OperationError> {
     let mut query = tx.prepare_cached("SELECT 1 FROM s3_buckets WHERE name = ?1")?;
     if query.exists([name])? {
         return Ok(());
@@ -99,49 +102,59 @@ pub fn set_cors(tx: &Transaction<'_>, bucket: &str, rules: Option<&str>) -> rusq
     tx.execute("UPDATE s3_buckets SET cors = ?2 WHERE name = ?1", (bucket, rules)).map(drop)
 }
 
-/// Each bucket that has CORS rules, with them in JSON.
-pub fn cors(tx: &Transaction<'_>) -> rusqlite::Result<Vec<(String, String)>> {
+/// Returns the names and CORS rules (in JSON) of all buckets that have rules.
+pub fn all_cors(tx: &Transaction<'_>) -> rusqlite::Result<Vec<(String, String)>> {
     let mut query = tx.prepare("SELECT name, cors FROM s3_buckets WHERE cors IS NOT NULL")?;
     query.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
-const OBJECT: &str = "id, key, crc, size, etag, head, modified_ms";
+const OBJECT_COLUMNS: &str = "id, key, crc, size, etag, head, modified_ms";
 
-fn object(row: &Row<'_>) -> rusqlite::Result<Object> {
+fn object_from_row(row: &Row<'_>) -> rusqlite::Result<Object> {
     Ok(Object {
         id: row.get(0)?,
         key: row.get(1)?,
-        sum: sum(row, 2)?,
+        content: content(row, 2)?,
         etag: row.get(4)?,
-        head: head(row, 5)?,
-        modified: time(row.get(6)?),
+        headers: headers(row, 5)?,
+        modified: timestamp(row.get(6)?),
     })
 }
 
 pub fn find_object(tx: &Transaction<'_>, bucket: &str, key: &str) -> rusqlite::Result<Option<Object>> {
-    let sql = format!("SELECT {OBJECT} FROM s3_objects WHERE bucket = ?1 AND key = ?2");
-    tx.prepare_cached(&sql)?.query_row((bucket, key), object).optional()
+    let sql = format!("SELECT {OBJECT_COLUMNS} FROM s3_objects WHERE bucket = ?1 AND key = ?2");
+    tx.prepare_cached(&sql)?.query_row((bucket, key), object_from_row).optional()
 }
 
-/// The first object at or after the key `from`, in the order of bytes.
+/// Returns the first object whose key is `from` or comes after it in byte order.
 pub fn seek_object(tx: &Transaction<'_>, bucket: &str, from: &str) -> rusqlite::Result<Option<Object>> {
-    let sql = format!("SELECT {OBJECT} FROM s3_objects WHERE bucket = ?1 AND key >= ?2 ORDER BY key LIMIT 1");
-    tx.prepare_cached(&sql)?.query_row((bucket, from), object).optional()
+    let sql = format!(
+        "SELECT {OBJECT_COLUMNS} FROM s3_objects WHERE bucket = ?1 AND key >= ?2 ORDER BY key LIMIT 1"
+    );
+    tx.prepare_cached(&sql)?.query_row((bucket, from), object_from_row).optional()
 }
 
-/// Adds an object made of whole files, in order, and returns its row. There must be none of its key.
+/// Adds an object that consists of `files` in order, and returns its row. The key must not exist yet.
 pub fn add_object(
     tx: &Transaction<'_>,
     bucket: &str,
     key: &str,
-    (sum, etag, head): (Sum, String, Head),
+    (content, etag, headers): (Crc64AndSize, String, ObjectHeaders),
     files: &[(String, u64)],
 ) -> rusqlite::Result<Object> {
-    let modified_ms = now_ms();
+    let modified_ms = now_ms().cast_signed();
     tx.prepare_cached(
         "INSERT INTO s3_objects (bucket, key, crc, size, etag, head, modified_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
-    .execute((bucket, key, sum.crc.cast_signed(), sum.size.cast_signed(), &etag, json(&head)?, modified_ms))?;
+    .execute((
+        bucket,
+        key,
+        content.crc.cast_signed(),
+        content.size.cast_signed(),
+        &etag,
+        to_json(&headers)?,
+        modified_ms,
+    ))?;
     let id = tx.last_insert_rowid();
     let mut start = 0;
     let mut insert =
@@ -150,10 +163,10 @@ pub fn add_object(
         insert.execute((id, start, size.cast_signed(), file))?;
         start += size.cast_signed();
     }
-    Ok(Object { id, key: key.to_owned(), sum, etag, head, modified: time(modified_ms) })
+    Ok(Object { id, key: key.to_owned(), content, etag, headers, modified: timestamp(modified_ms) })
 }
 
-/// Removes an object's rows; returns the files that it was made of.
+/// Removes an object's rows; returns its blob files.
 pub fn remove_object(tx: &Transaction<'_>, id: i64) -> rusqlite::Result<Vec<String>> {
     let mut query = tx.prepare_cached("SELECT file FROM s3_chunks WHERE object = ?1")?;
     let files = query.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -161,8 +174,8 @@ pub fn remove_object(tx: &Transaction<'_>, id: i64) -> rusqlite::Result<Vec<Stri
     Ok(files)
 }
 
-/// Where an object's bytes of `range` lie.
-pub fn pieces(tx: &Transaction<'_>, object: i64, range: Range<u64>) -> rusqlite::Result<Vec<Piece>> {
+/// Returns the blob ranges that hold an object's bytes in `range`.
+pub fn blob_ranges(tx: &Transaction<'_>, object: i64, range: Range<u64>) -> rusqlite::Result<Vec<BlobRange>> {
     let mut query = tx.prepare_cached(
         "SELECT start, size, file FROM s3_chunks
          WHERE object = ?1 AND start < ?3 AND start + size > ?2 ORDER BY start",
@@ -171,7 +184,7 @@ pub fn pieces(tx: &Transaction<'_>, object: i64, range: Range<u64>) -> rusqlite:
     let rows = query.query_map((object, range.start.cast_signed(), end), |row| {
         let (start, size) = (row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned());
         let (from, to) = (range.start.max(start), range.end.min(start + size));
-        Ok(Piece { file: row.get(2)?, offset: from - start, size: to - from })
+        Ok(BlobRange { file: row.get(2)?, offset: from - start, size: to - from })
     })?;
     rows.collect()
 }
@@ -181,34 +194,39 @@ pub fn add_upload(
     id: &str,
     bucket: &str,
     key: &str,
-    declared: Option<&str>,
-    head: &Head,
-) -> Result<(), Failure> {
+    checksum_algorithm: Option<&str>,
+    headers: &ObjectHeaders,
+) -> Result<(), OperationError> {
     require_bucket(tx, bucket)?;
     tx.execute(
         "INSERT INTO s3_uploads (id, bucket, key, declared, head, created_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        (id, bucket, key, declared, json(head)?, now_ms()),
+        (id, bucket, key, checksum_algorithm, to_json(headers)?, now_ms().cast_signed()),
     )?;
     Ok(())
 }
 
-const UPLOAD: &str = "id, key, declared, head, created_ms";
+const UPLOAD_COLUMNS: &str = "id, key, declared, head, created_ms";
 
-fn upload(row: &Row<'_>) -> rusqlite::Result<Upload> {
+fn upload_from_row(row: &Row<'_>) -> rusqlite::Result<Upload> {
     Ok(Upload {
         id: row.get(0)?,
         key: row.get(1)?,
-        declared: row.get(2)?,
-        head: head(row, 3)?,
-        created: time(row.get(4)?),
+        checksum_algorithm: row.get(2)?,
+        headers: headers(row, 3)?,
+        created: timestamp(row.get(4)?),
     })
 }
 
-/// `NoSuchBucket` or `NoSuchUpload` unless the upload is open, and is one of this bucket and key.
-pub fn require_upload(tx: &Transaction<'_>, bucket: &str, key: &str, id: &str) -> Result<Upload, Failure> {
+/// Returns an open upload of this bucket and key. Fails with `NoSuchBucket` or `NoSuchUpload`.
+pub fn require_upload(
+    tx: &Transaction<'_>,
+    bucket: &str,
+    key: &str,
+    id: &str,
+) -> Result<Upload, OperationError> {
     require_bucket(tx, bucket)?;
-    let sql = format!("SELECT {UPLOAD} FROM s3_uploads WHERE id = ?1 AND bucket = ?2 AND key = ?3");
-    let found = tx.prepare_cached(&sql)?.query_row((id, bucket, key), upload).optional()?;
+    let sql = format!("SELECT {UPLOAD_COLUMNS} FROM s3_uploads WHERE id = ?1 AND bucket = ?2 AND key = ?3");
+    let found = tx.prepare_cached(&sql)?.query_row((id, bucket, key), upload_from_row).optional()?;
     Ok(found.ok_or_else(|| {
         s3_error!(
             NoSuchUpload,
@@ -217,71 +235,79 @@ pub fn require_upload(tx: &Transaction<'_>, bucket: &str, key: &str, id: &str) -
     })?)
 }
 
-/// Open uploads by key, then id, after the pair `after`.
+/// Returns open uploads ordered by key and id, after the pair `after`.
 pub fn uploads(tx: &Transaction<'_>, bucket: &str, after: (&str, &str)) -> rusqlite::Result<Vec<Upload>> {
     let sql = format!(
-        "SELECT {UPLOAD} FROM s3_uploads WHERE bucket = ?1 AND (key, id) > (?2, ?3) ORDER BY key, id"
+        "SELECT {UPLOAD_COLUMNS} FROM s3_uploads WHERE bucket = ?1 AND (key, id) > (?2, ?3) ORDER BY key, id"
     );
-    tx.prepare_cached(&sql)?.query_map((bucket, after.0, after.1), upload)?.collect()
+    tx.prepare_cached(&sql)?.query_map((bucket, after.0, after.1), upload_from_row)?.collect()
 }
 
-/// Uploads that were created longer than `age` ago.
-pub fn old_uploads(tx: &Transaction<'_>, age: Duration) -> rusqlite::Result<Vec<String>> {
-    let limit = now_ms() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+/// Returns the ids of uploads that are older than `age`.
+pub fn expired_uploads(tx: &Transaction<'_>, age: Duration) -> rusqlite::Result<Vec<String>> {
+    let limit = now_ms().cast_signed() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
     tx.prepare("SELECT id FROM s3_uploads WHERE created_ms < ?1")?
         .query_map([limit], |row| row.get(0))?
         .collect()
 }
 
-/// Removes an upload and the rows of its parts; returns the parts' files.
+/// Removes an upload and its parts; returns the parts' blob files.
 pub fn remove_upload(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<Vec<String>> {
     let files = parts(tx, id, 0, u32::MAX)?.into_iter().map(|part| part.file).collect();
     tx.execute("DELETE FROM s3_uploads WHERE id = ?1", [id])?;
     Ok(files)
 }
 
-/// Adds a part, in place of an earlier one of its number, whose file is returned.
-pub fn put_part(tx: &Transaction<'_>, upload: &str, part: &Part) -> rusqlite::Result<Option<String>> {
+/// Inserts or replaces a part; returns the blob file of the replaced one.
+pub fn set_part(tx: &Transaction<'_>, upload: &str, part: &Part) -> rusqlite::Result<Option<String>> {
     let mut query = tx.prepare_cached("SELECT file FROM s3_parts WHERE upload = ?1 AND number = ?2")?;
-    let earlier = query.query_row((upload, part.number), |row| row.get(0)).optional()?;
+    let replaced = query.query_row((upload, part.number), |row| row.get(0)).optional()?;
     tx.prepare_cached(
         "INSERT OR REPLACE INTO s3_parts (upload, number, crc, size, file, modified_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
     .execute((
         upload,
         part.number,
-        part.sum.crc.cast_signed(),
-        part.sum.size.cast_signed(),
+        part.content.crc.cast_signed(),
+        part.content.size.cast_signed(),
         &part.file,
-        now_ms(),
+        now_ms().cast_signed(),
     ))?;
-    Ok(earlier)
+    Ok(replaced)
 }
 
-/// At most `limit` parts, by number, after the number `after`.
+/// Returns at most `limit` parts ordered by number, with numbers above `after`.
 pub fn parts(tx: &Transaction<'_>, upload: &str, after: u32, limit: u32) -> rusqlite::Result<Vec<Part>> {
     let mut query = tx.prepare_cached(
         "SELECT number, crc, size, file, modified_ms FROM s3_parts
          WHERE upload = ?1 AND number > ?2 ORDER BY number LIMIT ?3",
     )?;
     let rows = query.query_map((upload, after, limit), |row| {
-        Ok(Part { number: row.get(0)?, sum: sum(row, 1)?, file: row.get(3)?, modified: time(row.get(4)?) })
+        Ok(Part {
+            number: row.get(0)?,
+            content: content(row, 1)?,
+            file: row.get(3)?,
+            modified: timestamp(row.get(4)?),
+        })
     })?;
     rows.collect()
 }
 
-/// Every file that a row names.
-pub fn live_files(tx: &Transaction<'_>) -> rusqlite::Result<HashSet<String>> {
+/// Returns all blob files that a row references.
+pub fn referenced_files(tx: &Transaction<'_>) -> rusqlite::Result<HashSet<String>> {
     let mut query = tx.prepare("SELECT file FROM s3_chunks UNION ALL SELECT file FROM s3_parts")?;
     query.query_map((), |row| row.get(0))?.collect()
 }
 
-/// Forgets the parts whose file isn't whole, as the name and size of it tell.
-pub fn keep_parts(tx: &Transaction<'_>, whole: impl Fn(&str, u64) -> bool) -> rusqlite::Result<()> {
+/// Removes the parts for whose file name and size `is_complete` returns `false`.
+pub fn remove_incomplete_parts(
+    tx: &Transaction<'_>,
+    is_complete: impl Fn(&str, u64) -> bool,
+) -> rusqlite::Result<()> {
     let mut query = tx.prepare("SELECT upload, number, file, size FROM s3_parts")?;
     let mut rows = query.query(())?;
     while let Some(row) = rows.next()? {
-        if !whole(&row.get::<_, String>(2)?, row.get::<_, i64>(3)?.unsigned_abs()) {
+        if !is_complete(&row.get::<_, String>(2)?, row.get::<_, i64>(3)?.unsigned_abs()) {
             let part: (String, i64) = (row.get(0)?, row.get(1)?);
             tx.execute("DELETE FROM s3_parts WHERE upload = ?1 AND number = ?2", part)?;
         }
@@ -289,28 +315,25 @@ pub fn keep_parts(tx: &Transaction<'_>, whole: impl Fn(&str, u64) -> bool) -> ru
     Ok(())
 }
 
-/// The time of day, as rows keep it: milliseconds since 1970.
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn time(ms: i64) -> Timestamp {
+fn timestamp(ms: i64) -> Timestamp {
     (UNIX_EPOCH + Duration::from_millis(ms.unsigned_abs())).into()
 }
 
-/// A sum from two neighbouring columns, `crc` and `size`. SQLite's integers are signed: the bits are kept.
-fn sum(row: &Row<'_>, at: usize) -> rusqlite::Result<Sum> {
-    Ok(Sum { crc: row.get::<_, i64>(at)?.cast_unsigned(), size: row.get::<_, i64>(at + 1)?.cast_unsigned() })
-}
-
-fn head(row: &Row<'_>, at: usize) -> rusqlite::Result<Head> {
-    let text: String = row.get(at)?;
-    serde_json::from_str(&text).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, error.into())
+/// Reads the adjacent columns `crc` and `size`. SQLite's integers are signed, so the bits are reinterpreted.
+fn content(row: &Row<'_>, column: usize) -> rusqlite::Result<Crc64AndSize> {
+    Ok(Crc64AndSize {
+        crc: row.get::<_, i64>(column)?.cast_unsigned(),
+        size: row.get::<_, i64>(column + 1)?.cast_unsigned(),
     })
 }
 
-fn json(head: &Head) -> rusqlite::Result<String> {
-    serde_json::to_string(head).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+fn headers(row: &Row<'_>, column: usize) -> rusqlite::Result<ObjectHeaders> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into())
+    })
+}
+
+fn to_json(headers: &ObjectHeaders) -> rusqlite::Result<String> {
+    serde_json::to_string(headers).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }

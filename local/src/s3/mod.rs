@@ -1,20 +1,22 @@
-//! S3 on one machine: an endpoint that S3's own clients can't tell from the real one, as far as this
-//! project uses it. Requests, signatures and XML are the `s3s` crate's; here is what lies behind:
+//! A local S3 endpoint with the operations that this project uses. The `s3s` crate does requests, signatures
+//! and XML; these modules do the rest:
 //!
-//! - `http` → `access` → `operations`: the way in; then `buckets`, `objects`, `multipart`: the operations;
-//! - `metadata`: everything that is known, in SQLite; `blobs`: the bytes, in files;
-//! - `checksums`, `conditions`, `cors`, `listing`, `notification`: what S3 has rules for; pure.
+//! - `http` → `access` → `operations`: HTTP layer, authorization, the operations' trait;
+//! - `buckets`, `objects`, `multipart`: the operations, on the state in `backend`;
+//! - `metadata`: SQL; `blobs`: files;
+//! - `checksums`, `conditions`, `cors`, `listing`, `notification`, `params`: S3's rules, pure.
 //!
-//! An object is an ordered list of chunk files, and the commit of its row makes it: a part becomes a chunk
-//! by changing hands in a transaction, so that completing an upload takes the same time whatever its size,
-//! and its event is in the outbox exactly if the object is there.
+//! An object is an ordered list of blob files, and it exists from the commit of its row. Completing an upload
+//! moves the parts' files to the object in one transaction, so it takes the same time whatever the size. The
+//! event is queued in the same transaction.
 //!
-//! What is acknowledged survives: a killed process always, because bytes are handed to the system before the
-//! row is committed; a power cut too, with one exception. Parts reach the disk at the latest when the upload
-//! is completed: until then a power cut can lose parts that were acknowledged, which the next start notices
-//! and `ListParts` then tells. Waiting for the disk at each part would hold uploads down to its speed.
+//! Acknowledged data survives a killed process, because bytes are written before the row is committed. It also
+//! survives a power cut, except for parts of an open upload: they are flushed to disk when the upload is
+//! completed, because a flush for each part would limit uploads to the speed of the disk. The next start
+//! removes incomplete parts, so that `ListParts` doesn't list them.
 
 mod access;
+mod backend;
 mod blobs;
 mod buckets;
 mod checksums;
@@ -28,16 +30,17 @@ mod multipart;
 mod notification;
 mod objects;
 mod operations;
+mod params;
 
 pub use cors::CorsRule;
-pub use error::OpenError;
+pub use error::S3OpenError;
 
-use self::http::Front;
+use self::http::HttpLayer;
 use crate::db::Db;
 use crate::outbox::Outbox;
 use axum::Router;
-use blobs::Chunks;
-use operations::{Backend, CorsTable};
+use backend::{Backend, CorsTable};
+use blobs::Blobs;
 use s3s::config::StaticConfigProvider;
 use s3s::service::S3ServiceBuilder;
 use s3s::validation::{AwsNameValidation, NameValidation};
@@ -45,106 +48,107 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Uploads that are still open at a start after this time are aborted, as the rule of the bucket on AWS
-/// does (`deploy/template.yaml`).
-const UPLOADS_EXPIRE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// The largest XML body, in bytes: a completion of 10,000 parts with all checksums takes 3 MB.
-const LARGEST_XML: usize = 8 * 1024 * 1024;
+/// Age at which the next start aborts an open upload. On AWS the bucket's lifecycle rule does it
+/// (`deploy/template.yaml`).
+const ABANDONED_UPLOAD_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Maximum XML body, in bytes. A completion of 10,000 parts with all checksums has 3 MB.
+const MAX_XML_SIZE: usize = 8 * 1024 * 1024;
 
-/// What an endpoint is made of.
+/// Configuration of the endpoint.
 pub struct S3Config {
-    /// The folder for the bytes; nothing else may lie in it.
+    /// Folder of the blob files. It must not contain anything else.
     pub root: PathBuf,
     pub db: Db,
-    /// Takes the events of created objects.
+    /// Receives the events of created objects.
     pub outbox: Outbox,
     pub access_key: String,
     pub secret_key: String,
-    /// Told to clients; signatures of any region are accepted.
+    /// Returned to clients. Signatures for any region are accepted.
     pub region: String,
     pub buckets: Vec<BucketConfig>,
 }
 
-/// A bucket that is there from the start.
+/// A bucket that is created at the start.
 pub struct BucketConfig {
     pub name: String,
-    /// Replaces, at each start, the rules that the bucket has.
+    /// Replaces the bucket's rules at each start.
     pub cors: Vec<CorsRule>,
-    /// The creation of objects whose key begins so is announced; with `None`, that of none.
+    /// Key prefix for which `ObjectCreated` events are sent; none are sent with `None`.
     pub notify_prefix: Option<String>,
 }
 
-/// The endpoint; clones share everything.
+/// The endpoint; clones share its state.
 #[derive(Clone)]
 pub struct S3 {
-    front: Front,
+    http: HttpLayer,
 }
 
-/// Opens the endpoint: creates what is missing, and clears away what a crash has left.
+/// Opens the endpoint: creates missing tables, folders and buckets, and removes files that a crash has left.
 ///
-/// Call it when logging is set up: that is where it logs to.
-pub async fn open(config: S3Config) -> Result<S3, OpenError> {
+/// Call it after logging is set up: it keeps the current subscriber.
+pub async fn open(config: S3Config) -> Result<S3, S3OpenError> {
     let S3Config { root, db, outbox, access_key, secret_key, region, buckets } = config;
     if let Some(bucket) =
         buckets.iter().find(|bucket| !AwsNameValidation::new().validate_bucket_name(&bucket.name))
     {
-        return Err(OpenError::BucketName(bucket.name.clone()));
+        return Err(S3OpenError::BucketName(bucket.name.clone()));
     }
     let folder = root.clone();
-    let declared: Vec<_> = buckets.iter().map(|bucket| (bucket.name.clone(), bucket.cors.clone())).collect();
-    let (rules, live) = db
+    let configured: Vec<_> =
+        buckets.iter().map(|bucket| (bucket.name.clone(), bucket.cors.clone())).collect();
+    let (rules, referenced) = db
         .call(move |tx| {
-            metadata::create(tx)?;
-            metadata::keep_parts(tx, |name, size| Chunks::is_whole(&folder, name, size))?;
-            for upload in metadata::old_uploads(tx, UPLOADS_EXPIRE)? {
+            metadata::create_tables(tx)?;
+            metadata::remove_incomplete_parts(tx, |name, size| Blobs::is_complete(&folder, name, size))?;
+            for upload in metadata::expired_uploads(tx, ABANDONED_UPLOAD_TIMEOUT)? {
                 metadata::remove_upload(tx, &upload)?;
             }
-            for (name, rules) in declared {
+            for (name, rules) in configured {
                 metadata::add_bucket(tx, &name)?;
                 let json = serde_json::to_string(&rules)
                     .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
                 metadata::set_cors(tx, &name, (!rules.is_empty()).then_some(json.as_str()))?;
             }
-            Ok::<_, rusqlite::Error>((metadata::cors(tx)?, metadata::live_files(tx)?))
+            Ok::<_, rusqlite::Error>((metadata::all_cors(tx)?, metadata::referenced_files(tx)?))
         })
         .await?;
 
     let folder = root.clone();
-    let chunks = tokio::task::spawn_blocking(move || Chunks::open(&folder, &live))
+    let blobs = tokio::task::spawn_blocking(move || Blobs::open(&folder, &referenced))
         .await
         .unwrap_or_else(|error| Err(std::io::Error::other(error)))
-        .map_err(|source| OpenError::Folder { path: root, source })?;
+        .map_err(|source| S3OpenError::DataDir { path: root, source })?;
     let cors = CorsTable::default();
     for (bucket, json) in rules {
         cors.set(bucket, serde_json::from_str(&json).ok());
     }
     let log = tracing::dispatcher::get_default(tracing::Dispatch::clone);
-    let announced =
+    let notify_prefixes =
         buckets.into_iter().filter_map(|bucket| Some((bucket.name, bucket.notify_prefix?))).collect();
     let backend = Backend {
         db,
-        chunks,
+        blobs,
         outbox,
         region,
         owner: access_key.clone(),
-        announced: Arc::new(announced),
+        notify_prefixes: Arc::new(notify_prefixes),
         cors: cors.clone(),
         log: log.clone(),
     };
 
     let mut limits = s3s::config::S3Config::default();
-    limits.xml_max_body_size = LARGEST_XML;
+    limits.xml_max_body_size = MAX_XML_SIZE;
     let mut builder = S3ServiceBuilder::new(backend);
-    builder.set_auth(access::Key { access: access_key, secret: secret_key.into() });
-    builder.set_access(access::SignedOnly);
+    builder.set_auth(access::AccessKey { id: access_key, secret: secret_key.into() });
+    builder.set_access(access::RequireSignature);
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(limits))));
-    Ok(S3 { front: Front { service: builder.build(), cors, log } })
+    Ok(S3 { http: HttpLayer { service: builder.build(), cors, log } })
 }
 
 impl S3 {
-    /// Path-style S3 at `/`. Signatures cover the request's `Host` and path as they arrive here.
+    /// Returns path-style S3 at `/`. Signatures must cover the `Host` and path that arrive at this router.
     pub fn router(&self) -> Router {
-        Router::new().fallback(self::http::handle).with_state(self.front.clone())
+        Router::new().fallback(self::http::handle).with_state(self.http.clone())
     }
 }
 
@@ -157,7 +161,7 @@ mod tests {
     use std::sync::Mutex;
     use tower::ServiceExt;
 
-    async fn opened(data: &Path) -> (S3, Db) {
+    async fn open_s3(data: &Path) -> (S3, Db) {
         let db = Db::open(&data.join("local.db")).unwrap();
         let outbox = Outbox::open(db.clone()).await.unwrap();
         let bucket = BucketConfig { name: "uploads".into(), cors: Vec::new(), notify_prefix: None };
@@ -174,12 +178,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_upload_left_for_a_week_is_aborted_at_the_next_start() {
+    async fn upload_open_for_a_week_is_aborted_at_start() {
         let data = tempfile::tempdir().unwrap();
-        let (_, db) = opened(data.path()).await;
-        for (id, days) in [("fresh", 6), ("left", 8)] {
+        let (_, db) = open_s3(data.path()).await;
+        for (id, days) in [("fresh", 6), ("abandoned", 8)] {
             std::fs::write(data.path().join("s3/chunks").join(id), "part").unwrap();
-            let made = db.call(move |tx| {
+            let inserted = db.call(move |tx| {
                 tx.execute(
                     "INSERT INTO s3_uploads (id, bucket, key, head, created_ms)
                      VALUES (?1, 'uploads', 'key', '{}', (unixepoch() - ?2 * 86400) * 1000)",
@@ -190,42 +194,42 @@ mod tests {
                     [id],
                 )
             });
-            assert_eq!(made.await, Ok(1));
+            assert_eq!(inserted.await, Ok(1));
         }
-        let (_, db) = opened(data.path()).await;
-        let left = db.call(|tx| metadata::uploads(tx, "uploads", ("", ""))).await.unwrap();
-        assert_eq!(left.iter().map(|upload| upload.id.as_str()).collect::<Vec<_>>(), ["fresh"]);
+        let (_, db) = open_s3(data.path()).await;
+        let uploads = db.call(|tx| metadata::uploads(tx, "uploads", ("", ""))).await.unwrap();
+        assert_eq!(uploads.iter().map(|upload| upload.id.as_str()).collect::<Vec<_>>(), ["fresh"]);
         assert_eq!(std::fs::read_dir(data.path().join("s3/chunks")).unwrap().count(), 1);
     }
 
     #[tokio::test]
-    async fn signatures_never_reach_the_log() {
-        let written = Arc::new(Mutex::new(Vec::new()));
-        let log = Log(written.clone());
+    async fn signature_is_never_logged() {
+        let output = Arc::new(Mutex::new(Vec::new()));
+        let log = LogBuffer(output.clone());
         let subscriber =
             tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || log.clone());
         let _guard = tracing::subscriber::set_default(subscriber.finish());
-        tracing::info!("the log is read");
+        tracing::info!("the log is captured");
 
         let data = tempfile::tempdir().unwrap();
-        let (s3, _) = opened(data.path()).await;
+        let (s3, _) = open_s3(data.path()).await;
         let presigned = "/uploads/key?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=local%2F20260101%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20260101T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=5ec7e7";
         let signed = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=5ec7e7";
         for (path, authorization) in [(presigned, ""), ("/uploads/key", signed)] {
             let request =
                 Request::put(path).header(header::AUTHORIZATION, authorization).body(Body::from("film"));
-            let answer = s3.router().oneshot(request.unwrap()).await.unwrap();
-            assert!(answer.status().is_client_error(), "{}", answer.status());
+            let response = s3.router().oneshot(request.unwrap()).await.unwrap();
+            assert!(response.status().is_client_error(), "{}", response.status());
         }
-        let log = String::from_utf8(written.lock().unwrap().clone()).unwrap();
-        assert!(log.contains("the log is read"));
+        let log = String::from_utf8(output.lock().unwrap().clone()).unwrap();
+        assert!(log.contains("the log is captured"));
         assert!(!log.contains("5ec7e7"), "{log}");
     }
 
     #[derive(Clone)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
+    struct LogBuffer(Arc<Mutex<Vec<u8>>>);
 
-    impl std::io::Write for Log {
+    impl std::io::Write for LogBuffer {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }

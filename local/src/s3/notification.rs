@@ -1,19 +1,19 @@
-//! The notification that S3 sends of an object, and the way it writes keys in it. Pure.
+//! The `ObjectCreated` event notification of S3, and the encoding of keys in it. Pure.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b'/');
 
-/// A key as S3 writes it in events and in listings of `encoding-type=url`: form-encoded, slashes left.
-pub fn form_encoded(key: &str) -> String {
+/// Encodes a key as S3 does in events and in listings of `encoding-type=url`: form-encoded except for slashes.
+pub fn form_encode(key: &str) -> String {
     utf8_percent_encode(key, ENCODED).to_string().replace("%20", "+")
 }
 
-/// What there is to tell of an object that was created.
-pub struct Created<'a> {
+/// The data of one `ObjectCreated` event.
+pub struct CreatedNotification<'a> {
     /// Without the prefix `ObjectCreated:`.
-    pub how: &'a str,
+    pub event_name: &'a str,
     /// RFC 3339, in UTC, with milliseconds.
     pub time: &'a str,
     pub region: &'a str,
@@ -24,19 +24,19 @@ pub struct Created<'a> {
     /// In bytes.
     pub size: u64,
     pub etag: &'a str,
-    /// Grows with each object.
+    /// Increases with each object.
     pub sequence: i64,
 }
 
-impl Created<'_> {
-    /// The notification, with its one record.
-    pub fn notification(&self) -> Value {
+impl CreatedNotification<'_> {
+    /// Returns the message that S3 sends, with one record.
+    pub fn to_json(&self) -> Value {
         json!({ "Records": [{
             "eventVersion": "2.1",
             "eventSource": "aws:s3",
             "awsRegion": self.region,
             "eventTime": self.time,
-            "eventName": format!("ObjectCreated:{}", self.how),
+            "eventName": format!("ObjectCreated:{}", self.event_name),
             "userIdentity": { "principalId": format!("AWS:{}", self.principal) },
             "requestParameters": { "sourceIPAddress": "127.0.0.1" },
             "responseElements": { "x-amz-request-id": self.request_id, "x-amz-id-2": self.request_id },
@@ -49,10 +49,10 @@ impl Created<'_> {
                     "arn": format!("arn:aws:s3:::{}", self.bucket),
                 },
                 "object": {
-                    "key": form_encoded(self.key),
+                    "key": form_encode(self.key),
                     "size": self.size,
                     "eTag": self.etag,
-                    // Of one length, so that comparing as text is comparing as numbers.
+                    // Fixed length, so that text order is numeric order.
                     "sequencer": format!("{:016X}", self.sequence),
                 },
             },
@@ -65,8 +65,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_form_encoded() {
-        assert_eq!(form_encoded("inputs/red flower.jpg"), "inputs/red+flower.jpg");
-        assert_eq!(form_encoded("a+b%2F#\"ü🎬"), "a%2Bb%252F%23%22%C3%BC%F0%9F%8E%AC");
+    fn key_in_event_is_form_encoded() {
+        assert_eq!(form_encode("inputs/red flower.jpg"), "inputs/red+flower.jpg");
+        assert_eq!(form_encode("a+b%2F#\"ü🎬"), "a%2Bb%252F%23%22%C3%BC%F0%9F%8E%AC");
     }
 }

@@ -36,11 +36,11 @@ export class Browser {
 
   /** One request by `XMLHttpRequest`, the only thing in a browser that reports upload progress. Of a `part`, the file's
       bytes are sent by the browser itself, piece by piece, and the engine is told how many are on their way. */
-  async send({ method, url, headers, signed, json, part, start, end }, number) {
+  async send({ method, url, headers, json, part, start, end }, number) {
     const xhr = new XMLHttpRequest();
     this.#begun.set(number, () => xhr.abort());
     xhr.open(method, url);
-    for (const [name, value] of Object.entries(headers ?? JSON.parse(signed))) xhr.setRequestHeader(name, value);
+    for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
     if (part) xhr.upload.onprogress = ({ loaded }) => this.#begun.has(number) && this.run.moved(part, loaded);
     // It comes after success, error, timeout and abort alike.
     const ended = new Promise((resolve) => (xhr.onloadend = resolve));

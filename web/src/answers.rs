@@ -5,8 +5,9 @@
 //! download, so answers are read by hand; the tests below read back each type of `wire`.
 
 use crate::lists::all;
-use uploader_core::types::{Listing, Session, Stored, Ticket};
-use wire::{StoredPart, UploadState, VideoStatus};
+use std::collections::BTreeMap;
+use uploader_core::types::{Listing, OpenedUpload, PresignedPart, StoredFile};
+use wire::{StoredPart, VideoStatus};
 
 /// A JSON value, however it was parsed.
 pub trait Json: Sized {
@@ -30,8 +31,8 @@ pub trait Json: Sized {
     }
     /// The elements of an array.
     fn items(&self) -> Option<Vec<Self>>;
-    /// It as JSON again.
-    fn written(&self) -> String;
+    /// The fields of an object of texts.
+    fn texts(&self) -> Option<BTreeMap<String, String>>;
     /// A time as RFC 3339 writes it, in milliseconds since 1970.
     fn parse_time(text: &str) -> Option<u64>;
     fn time(&self) -> Option<u64> {
@@ -59,33 +60,33 @@ pub struct Glance {
 }
 
 /// [`wire::UploadOpened`].
-pub fn opened(json: &impl Json) -> Option<Session> {
-    Some(Session {
+pub fn opened(json: &impl Json) -> Option<OpenedUpload> {
+    Some(OpenedUpload {
         upload: json.text_at("upload")?,
         video_id: json.text_at("videoId")?,
-        expires_at: json.get("expiresAt").and_then(|end| end.time()),
+        expires_at_ms: json.get("expiresAt").and_then(|end| end.time()),
         part_size: json.count_at("partSize")?,
         part_count: json.count_at("partCount")?.try_into().ok()?,
         checksum: json.text_at("checksum")? == "CRC64NVME",
-        tickets: signed(json)?,
+        parts: signed(json)?,
     })
 }
 
 /// [`wire::SignedParts`].
-pub fn signed(json: &impl Json) -> Option<Vec<Ticket>> {
+pub fn signed(json: &impl Json) -> Option<Vec<PresignedPart>> {
     all(json.items_at("parts")?.iter().map(ticket))
 }
 
-fn ticket<J: Json>(json: &J) -> Option<Ticket> {
+fn ticket<J: Json>(json: &J) -> Option<PresignedPart> {
     let url = json.text_at("url")?;
     // Both by the server's clock, so that ours doesn't matter.
     let ends = json.get("expiresAt")?.time();
     let life_ms = ends.zip(signed_at::<J>(&url)).map(|(end, start)| end.saturating_sub(start));
-    Some(Ticket {
+    Some(PresignedPart {
         part: json.count_at("partNumber")?.try_into().ok()?,
         url,
-        headers: json.get("headers").map_or_else(|| "{}".into(), |headers| headers.written()),
-        life_ms,
+        headers: json.get("headers").and_then(|headers| headers.texts()).unwrap_or_default(),
+        ttl_ms: life_ms,
     })
 }
 
@@ -109,9 +110,9 @@ fn signed_at<J: Json>(url: &str) -> Option<u64> {
 /// [`wire::UploadStatus`].
 pub fn listed(json: &impl Json) -> Option<Listing> {
     let state = match &*json.text_at("state")? {
-        "open" => UploadState::Open,
-        "completed" => UploadState::Completed,
-        "aborted" => UploadState::Aborted,
+        "open" => wire::UploadState::Open,
+        "completed" => wire::UploadState::Completed,
+        "aborted" => wire::UploadState::Aborted,
         _ => return None,
     };
     let parts = all(json.items_at("parts")?.iter().map(stored_part))?;
@@ -128,8 +129,8 @@ fn stored_part(json: &impl Json) -> Option<StoredPart> {
 }
 
 /// [`wire::UploadCompleted`].
-pub fn completed(json: &impl Json) -> Option<Stored> {
-    Some(Stored {
+pub fn completed(json: &impl Json) -> Option<StoredFile> {
+    Some(StoredFile {
         video_id: json.text_at("videoId")?,
         key: json.text_at("key")?,
         size: json.count_at("size")?,
@@ -191,8 +192,9 @@ mod tests {
         fn items(&self) -> Option<Vec<Self>> {
             self.as_array().cloned()
         }
-        fn written(&self) -> String {
-            self.to_string()
+        fn texts(&self) -> Option<BTreeMap<String, String>> {
+            let text = |(name, value): (&String, &Value)| Some((name.clone(), value.text()?));
+            self.as_object()?.iter().map(text).collect()
         }
         fn parse_time(text: &str) -> Option<u64> {
             let seconds = text.strip_prefix("1970-01-01T00:00:")?.strip_suffix('Z')?;
@@ -240,14 +242,14 @@ mod tests {
             };
             let read = opened(&to_value(answer).unwrap()).unwrap();
             assert_eq!((&*read.upload, read.part_size, read.part_count), ("token", 8 << 20, 3));
-            assert_eq!((read.checksum, read.tickets.len()), (checksum, 1));
+            assert_eq!((read.checksum, read.parts.len()), (checksum, 1));
         }
         let answer = SignedParts { parts: vec![part(&[("x-amz-a", "b")])] };
-        let ticket = Ticket {
+        let ticket = PresignedPart {
             part: 7,
             url: "https://store.test/7?X-Amz-Date=19700101T000003Z&X-Amz-Expires=9".into(),
-            headers: r#"{"x-amz-a":"b"}"#.into(),
-            life_ms: Some(2_000),
+            headers: [("x-amz-a".into(), "b".into())].into(),
+            ttl_ms: Some(2_000),
         };
         assert_eq!(signed(&to_value(answer).unwrap()), Some(vec![ticket]));
     }
@@ -264,7 +266,7 @@ mod tests {
             part_count: 2,
             parts: parts.clone(),
         };
-        let listing = Listing { state: UploadState::Open, parts };
+        let listing = Listing { state: wire::UploadState::Open, parts };
         assert_eq!(listed(&to_value(answer).unwrap()), Some(listing));
     }
 
@@ -278,8 +280,13 @@ mod tests {
                 checksum: checksum.clone(),
                 video: video(VideoStatus::Uploaded, None),
             };
-            let stored =
-                Stored { video_id: "v".into(), key: "k".into(), size: 1 << 52, checksum, verified: false };
+            let stored = StoredFile {
+                video_id: "v".into(),
+                key: "k".into(),
+                size: 1 << 52,
+                checksum,
+                verified: false,
+            };
             assert_eq!(completed(&to_value(answer).unwrap()), Some(stored));
         }
     }

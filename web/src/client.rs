@@ -6,7 +6,7 @@ use crate::host::{Answering, Host};
 use crate::status;
 use crate::values::{number, object};
 use js_sys::Array;
-use uploader_core::error::Failure;
+use uploader_core::error::UploadError;
 use wasm_bindgen::JsValue;
 use wire::{CompleteUpload, CompletedPart, OpenUpload};
 
@@ -31,13 +31,13 @@ pub enum Look {
 
 impl Client {
     /// Looks at a video; `seen` is the tag of the last look.
-    pub async fn video(&self, video_id: &str, seen: Option<&str>) -> Result<Look, Failure> {
+    pub async fn video(&self, video_id: &str, seen: Option<&str>) -> Result<Look, UploadError> {
         let answer = self.call("GET", &["/videos/", video_id], JsValue::UNDEFINED, seen).await?;
         if answer.status == 304 {
             return Ok(Look::Same);
         }
         let whole = answer.json();
-        let glance = answers::glance(&whole).ok_or_else(Failure::bad_answer)?;
+        let glance = answers::glance(&whole).ok_or_else(UploadError::bad_answer)?;
         Ok(Look::Video { glance, whole, etag: answer.header("etag") })
     }
 
@@ -53,7 +53,9 @@ impl Client {
                 Some(none) if none.is_null_or_undefined() => None,
                 some => Some(
                     "Bearer ".to_owned()
-                        + &*some.and_then(|token| token.as_string()).ok_or_else(Failure::no_token)?,
+                        + &*some
+                            .and_then(|token| token.as_string())
+                            .ok_or_else(UploadError::token_unavailable)?,
                 ),
             };
             let json = if body.is_undefined() { None } else { Some("application/json") };
@@ -68,7 +70,8 @@ impl Client {
             if answer.is_ok() || answer.status == 304 {
                 return Ok(answer);
             }
-            Err(status::from_edge(answer.status, answers::problem(&answer.json())).after(answer.wish_ms()))
+            Err(status::from_edge(answer.status, answers::problem(&answer.json()))
+                .with_retry_after(answer.wish_ms()))
         })
     }
 }

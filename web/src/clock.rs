@@ -1,12 +1,12 @@
 //! The browser's clocks, on a page and in a worker alike.
 
 use js_sys::{Date, Math};
-use uploader_core::types::Moment;
+use uploader_core::types::Clocks;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// Now, by both clocks, and a number drawn.
-pub fn moment() -> Moment {
-    Moment { now: now(), wall: Date::now() as u64, chance: Math::random() }
+pub fn moment() -> Clocks {
+    Clocks { now_ms: now(), wall_ms: Date::now() as u64, random: Math::random() }
 }
 
 /// Milliseconds of the clock that is never set.

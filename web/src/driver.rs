@@ -15,10 +15,12 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
-use uploader_core::concurrency::{self, Pace};
-use uploader_core::error::{Failure, Kind, codes};
+use uploader_core::concurrency::{self, Concurrency};
+use uploader_core::error::{ErrorKind, UploadError, codes};
 use uploader_core::machine::Machine;
-use uploader_core::types::{Command, Event, Note, Receipt, Saved, Stage, Stored, Task, Ticket};
+use uploader_core::types::{
+    Command, Event, PartReceipt, PersistOp, PresignedPart, SavedUpload, StoredFile, Task, UploadState,
+};
 use wasm_bindgen::JsValue;
 use wire::OpenUpload;
 
@@ -41,9 +43,9 @@ thread_local! {
     static SPEED: Cell<f64> = const { Cell::new(0.0) };
 }
 
-type Working = Pin<Box<dyn Future<Output = Result<Event, Failure>>>>;
+type Working = Pin<Box<dyn Future<Output = Result<Event, UploadError>>>>;
 /// Looking at the file before sending it, or at the video after that.
-type Looking = Pin<Box<dyn Future<Output = Result<JsValue, Failure>>>>;
+type Looking = Pin<Box<dyn Future<Output = Result<JsValue, UploadError>>>>;
 
 /// One upload from the first look at the file to the video's being ready.
 pub struct Driver {
@@ -87,7 +89,7 @@ impl Driver {
         }
     }
 
-    async fn run_to_end(&mut self) -> Result<(), Failure> {
+    async fn run_to_end(&mut self) -> Result<(), UploadError> {
         let mut early = Vec::new();
         let stored = match self.prepare(&mut early).await? {
             Claim::Stored(stored) => stored,
@@ -103,13 +105,13 @@ impl Driver {
         let watching = crate::watching::watch(self.client.clone(), stored.video_id);
         let video = self.unless_canceled(Box::pin(watching), &mut Vec::new()).await;
         // Whatever came of it: it is known now, and needs no remembering.
-        self.host.write(&Note::Over);
+        self.host.write(&PersistOp::Clear);
         self.host.ready(&video?);
         Ok(())
     }
 
     /// Looks at the file and takes it for this upload; what comes in meanwhile is for later.
-    async fn prepare(&mut self, early: &mut Vec<Event>) -> Result<Claim, Failure> {
+    async fn prepare(&mut self, early: &mut Vec<Event>) -> Result<Claim, UploadError> {
         let (file, host, any_file) = (self.file.clone(), self.host.clone(), self.settings.any_file);
         let mime = Rc::new(Cell::new(None));
         let seen = mime.clone();
@@ -121,22 +123,26 @@ impl Driver {
                         host.media(&media);
                     }
                     None if any_file => {}
-                    None => return Err(Failure::not_a_video()),
+                    None => return Err(UploadError::not_a_video()),
                 }
             }
             let claim = host.ask("claim", file.fingerprint().await?.into());
             // Fails only if another tab has canceled it meanwhile.
-            claim.await.ok_or_else(Failure::canceled)
+            claim.await.ok_or_else(UploadError::canceled)
         };
         let found = self.unless_canceled(Box::pin(looking), early).await?;
         self.mime = mime.get();
         Ok(host::read(&found).unwrap_or(Claim::Nothing))
     }
 
-    async fn send(&mut self, saved: Option<Saved>, early: Vec<Event>) -> Result<Stored, Failure> {
-        let pace = Pace::new(self.settings.at_once);
+    async fn send(
+        &mut self,
+        saved: Option<SavedUpload>,
+        early: Vec<Event>,
+    ) -> Result<StoredFile, UploadError> {
+        let pace = Concurrency::new(self.settings.at_once);
         let mut machine = Machine::new(self.file.size(), self.settings.checks, pace, saved);
-        let mut stage = machine.stage();
+        let mut stage = machine.state();
         for event in early {
             machine.handle(event, moment());
         }
@@ -144,19 +150,19 @@ impl Driver {
             while let Some(command) = machine.poll(moment()) {
                 if let Command::Finish(outcome) = command {
                     self.flights.clear();
-                    SPEED.set(machine.speed());
+                    SPEED.set(machine.concurrency().bytes_per_ms());
                     return outcome;
                 }
                 self.obey(command, &machine);
             }
-            let was = std::mem::replace(&mut stage, machine.stage());
+            let was = std::mem::replace(&mut stage, machine.state());
             if was != stage {
                 self.tell_stage(stage);
             }
-            if let Some(report) = machine.report(clock::now()) {
+            if let Some(report) = machine.progress(clock::now()) {
                 self.host.progress(report);
             }
-            self.set_timer(machine.wakeup());
+            self.set_timer(machine.wakeup_ms());
             if let Some(event) = self.next().await {
                 if let Event::Opened(session) = &event {
                     self.upload = session.upload.clone();
@@ -226,14 +232,16 @@ impl Driver {
             }
             Command::Hash(part) => {
                 let (file, range) = (self.file.clone(), range(part));
-                let hashed = async move { Ok(Event::Hashed { part, crc: file.crc(range).await? }) };
+                let hashed = async move { Ok(Event::Hashed { part, crc64: file.crc(range).await? }) };
                 self.fly(Task::Hash(part), Box::pin(hashed));
             }
             Command::Put(ticket) => self.put(range(ticket.part), ticket),
-            Command::CutOff(task) => self.flights.cut_off(task),
+            Command::Drop(task) => self.flights.cut_off(task),
             Command::DropAll => self.flights.clear(),
-            Command::Keep(note) => self.host.write(&note),
-            Command::Tell { task, tries, ms, why } => self.host.retry(task, tries, ms, &why),
+            Command::Persist(note) => self.host.write(&note),
+            Command::NotifyRetry { task, attempt, delay_ms, error } => {
+                self.host.retry(task, attempt, delay_ms, &error);
+            }
             // Ends the loop above.
             Command::Finish(_) => {}
         }
@@ -249,16 +257,19 @@ impl Driver {
         read: fn(&JsValue) -> Option<Event>,
     ) {
         let call = self.client.call(method, path, body, None);
-        let asked = async move { read(&call.await?.json()).ok_or_else(Failure::bad_answer) };
+        let asked = async move { read(&call.await?.json()).ok_or_else(UploadError::bad_answer) };
         self.fly(task, Box::pin(asked));
     }
 
-    fn put(&mut self, range: Range<u64>, ticket: Ticket) {
+    fn put(&mut self, range: Range<u64>, ticket: PresignedPart) {
         let (file, part, start) = (self.file.clone(), ticket.part, range.start);
+        let headers: Vec<_> =
+            ticket.headers.iter().map(|(name, value)| (name.as_str(), value.into())).collect();
+        let headers = object(&headers);
         let sending = self.host.send(object(&[
             ("method", "PUT".into()),
             ("url", ticket.url.into()),
-            ("signed", ticket.headers.into()),
+            ("headers", headers),
             ("part", part.into()),
             ("start", number(range.start)),
             ("end", number(range.end)),
@@ -266,36 +277,41 @@ impl Driver {
         let landed = async move {
             let answer = match sending.await {
                 // A browser calls it a failure of the network, too, when it can't read what it is to send.
-                Err(failure) if failure.kind == Kind::Network => {
+                Err(failure) if failure.kind == ErrorKind::Network => {
                     file.probe(start).await?;
                     return Err(failure);
                 }
                 other => other?,
             };
             if !answer.is_ok() {
-                return Err(status::from_store(answer.status, &answer.text()).after(answer.wish_ms()));
+                return Err(
+                    status::from_store(answer.status, &answer.text()).with_retry_after(answer.wish_ms())
+                );
             }
-            let receipt =
-                Receipt { etag: answer.header("etag"), checksum: answer.header("x-amz-checksum-crc64nvme") };
-            Ok(Event::Landed { part, receipt, multiplexed: answer.multiplexed() })
+            let receipt = PartReceipt {
+                etag: answer.header("etag"),
+                checksum: answer.header("x-amz-checksum-crc64nvme"),
+            };
+            Ok(Event::Uploaded { part, receipt, multiplexed: answer.multiplexed() })
         };
         self.fly(Task::Put(part), Box::pin(landed));
     }
 
     fn fly(&mut self, task: Task, work: Working) {
-        self.flights
-            .push(task, async move { work.await.unwrap_or_else(|failure| Event::Failed { task, failure }) });
+        self.flights.push(task, async move {
+            work.await.unwrap_or_else(|failure| Event::Failed { task, error: failure })
+        });
     }
 
-    fn tell_stage(&self, stage: Stage) {
+    fn tell_stage(&self, stage: UploadState) {
         self.host.state(match stage {
-            Stage::Starting => "starting",
-            Stage::Uploading => "uploading",
-            Stage::Paused => "paused",
-            Stage::Waiting => "waiting",
-            Stage::Finishing => "finishing",
+            UploadState::Starting => "starting",
+            UploadState::Uploading => "uploading",
+            UploadState::Paused => "paused",
+            UploadState::Waiting => "waiting",
+            UploadState::Finishing => "finishing",
             // Told at the end, with its outcome.
-            Stage::Over => return,
+            UploadState::Ended => return,
         });
     }
 
@@ -318,11 +334,11 @@ impl Driver {
         &mut self,
         mut work: Looking,
         early: &mut Vec<Event>,
-    ) -> Result<JsValue, Failure> {
+    ) -> Result<JsValue, UploadError> {
         poll_fn(|context| {
             while let Some(event) = self.inbox.take() {
                 if matches!(event, Event::Canceled) {
-                    return Poll::Ready(Err(Failure::canceled()));
+                    return Poll::Ready(Err(UploadError::canceled()));
                 }
                 early.push(event);
             }

@@ -48,7 +48,7 @@ impl Run {
 
     /// So many bytes of a part were handed to the network.
     pub fn moved(&self, part: u32, bytes: f64) {
-        self.put(Event::Moved { part, bytes: bytes as u64 });
+        self.put(Event::Progress { part, bytes: bytes as u64 });
     }
 
     /// Stops the upload and aborts it in the storage; after its end, stops watching the conversion.

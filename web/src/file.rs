@@ -7,9 +7,9 @@ use crate::values::{number, object};
 use js_sys::Uint8Array;
 use std::ops::Range;
 use std::pin::Pin;
-use uploader_core::container::{Look, Media};
+use uploader_core::container::{Media, Probe};
 use uploader_core::crc64::{self, Crc64};
-use uploader_core::error::Failure;
+use uploader_core::error::UploadError;
 use wasm_bindgen::{JsCast, JsValue};
 
 /// Taken into this memory at a time, in bytes: stays in the processor's cache.
@@ -52,22 +52,22 @@ impl File {
     }
 
     /// Fails if the file isn't the one any more that was picked.
-    pub async fn probe(&self, start: u64) -> Result<(), Failure> {
+    pub async fn probe(&self, start: u64) -> Result<(), UploadError> {
         self.read(start..start + 1).await.map(drop)
     }
 
     /// What the file is, from a few small ranges; nothing if it is no video of a known kind.
-    pub async fn look(&self) -> Result<Option<Media>, Failure> {
-        let mut look = Look::new(self.size());
-        while let Some(range) = look.wants() {
-            look.take(&self.read(range).await?.to_vec());
+    pub async fn look(&self) -> Result<Option<Media>, UploadError> {
+        let mut probe = Probe::new(self.size());
+        while let Some(range) = probe.next_range() {
+            probe.feed(&self.read(range).await?.to_vec());
         }
-        Ok(look.media())
+        Ok(probe.media())
     }
 
     /// What tells this file from others, without reading all of it: size, time of the last change, and a
     /// checksum of samples from its beginning to its end.
-    pub async fn fingerprint(&self) -> Result<String, Failure> {
+    pub async fn fingerprint(&self) -> Result<String, UploadError> {
         let (size, mut hash) = (self.size(), Hash::default());
         let step = size.saturating_sub(SAMPLE) / SAMPLES;
         let sample = |at: u64| self.read(step * at..(step * at + SAMPLE).min(size));
@@ -86,7 +86,7 @@ impl File {
     }
 
     /// CRC64NVME of a range.
-    pub async fn crc(&self, range: Range<u64>) -> Result<u64, Failure> {
+    pub async fn crc(&self, range: Range<u64>) -> Result<u64, UploadError> {
         let mut hash = Hash::default();
         let bytes = range.end - range.start;
         // A browser forgets what nobody holds, even while it is read: so they are held here.
@@ -99,15 +99,15 @@ impl File {
             hash.take(&piece);
         }
         // A file that was cut short gives fewer bytes, without an error.
-        if hash.bytes == bytes { Ok(hash.crc.value()) } else { Err(Failure::unreadable()) }
+        if hash.bytes == bytes { Ok(hash.crc.value()) } else { Err(UploadError::file_unreadable()) }
     }
 }
 
-type Reading = Pin<Box<dyn Future<Output = Result<Uint8Array, Failure>>>>;
+type Reading = Pin<Box<dyn Future<Output = Result<Uint8Array, UploadError>>>>;
 
 fn reading(host: &Host, what: &str, about: JsValue) -> Reading {
     let asked = host.ask(what, about);
-    Box::pin(async move { asked.await.map(JsCast::unchecked_into).ok_or_else(Failure::unreadable) })
+    Box::pin(async move { asked.await.map(JsCast::unchecked_into).ok_or_else(UploadError::file_unreadable) })
 }
 
 fn about(range: Range<u64>) -> JsValue {

@@ -10,9 +10,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use uploader_core::container::Media;
 use uploader_core::crc64;
-use uploader_core::error::Failure;
-use uploader_core::progress::Report;
-use uploader_core::types::{Note, Saved, SavedPart, Stored, Task};
+use uploader_core::error::UploadError;
+use uploader_core::progress::ProgressReport;
+use uploader_core::types::{PersistOp, SavedPart, SavedUpload, StoredFile, Task};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -94,7 +94,7 @@ pub struct Answer {
 }
 
 /// A request under way. Boxed, so that all who wait for one share one piece of code.
-pub type Answering = Pin<Box<dyn Future<Output = Result<Answer, Failure>>>>;
+pub type Answering = Pin<Box<dyn Future<Output = Result<Answer, UploadError>>>>;
 
 impl Answer {
     pub fn is_ok(&self) -> bool {
@@ -132,10 +132,10 @@ pub enum Claim {
     /// It is under way.
     Open {
         upload: String,
-        saved: Saved,
+        saved: SavedUpload,
     },
     /// It is stored, and perhaps still being converted.
-    Stored(Stored),
+    Stored(StoredFile),
 }
 
 impl Host {
@@ -173,36 +173,36 @@ impl Host {
         let asked = self.ask("send", request);
         Box::pin(async move {
             // Fails before sending for a URL or header that isn't one, and after it for JSON that isn't any.
-            let whole = asked.await.ok_or_else(Failure::bad_answer)?;
+            let whole = asked.await.ok_or_else(UploadError::bad_answer)?;
             match whole.count_at("status") {
                 Some(status @ 1..) => Ok(Answer { status: status as u16, whole }),
-                _ => Err(Failure::network()),
+                _ => Err(UploadError::network()),
             }
         })
     }
 
-    pub fn write(&self, note: &Note) {
+    pub fn write(&self, note: &PersistOp) {
         let note = match note {
-            Note::Opened { upload, video_id, part_size, checksum, expires_at } => object(&[
+            PersistOp::Opened { upload, video_id, part_size, checksum, expires_at_ms } => object(&[
                 ("upload", upload.as_str().into()),
                 ("videoId", video_id.as_str().into()),
                 ("partSize", number(*part_size)),
                 ("checksum", (*checksum).into()),
-                ("expiresAt", expires_at.map(number).into()),
+                ("expiresAt", expires_at_ms.map(number).into()),
             ]),
-            Note::Part(SavedPart { part, etag, crc }) => object(&[
+            PersistOp::Part(SavedPart { part, etag, crc64: crc }) => object(&[
                 ("part", (*part).into()),
                 ("etag", etag.as_deref().into()),
                 ("crc", crc.map(crc64::to_base64).into()),
             ]),
-            Note::Canceled => object(&[("canceled", true.into())]),
-            Note::Over => object(&[("over", true.into())]),
+            PersistOp::Canceled => object(&[("canceled", true.into())]),
+            PersistOp::Clear => object(&[("over", true.into())]),
         };
         self.surroundings.keep(&note);
     }
 
     /// The file is stored; to be kept until the video is ready.
-    pub fn write_stored(&self, stored: &Stored) {
+    pub fn write_stored(&self, stored: &StoredFile) {
         self.surroundings.keep(&object(&[("stored", stored_object(stored))]));
     }
 
@@ -220,13 +220,13 @@ impl Host {
                 ("width", media.width.into()),
                 ("height", media.height.into()),
                 ("rotation", media.rotation.into()),
-                ("videoCodec", media.video.as_deref().into()),
-                ("audioCodec", media.audio.as_deref().into()),
+                ("videoCodec", media.video_codec.as_deref().into()),
+                ("audioCodec", media.audio_codec.as_deref().into()),
             ],
         );
     }
 
-    pub fn progress(&self, report: Report) {
+    pub fn progress(&self, report: ProgressReport) {
         self.say(
             "progress",
             &[
@@ -238,7 +238,7 @@ impl Host {
         );
     }
 
-    pub fn retry(&self, task: Task, attempt: u32, in_ms: u32, why: &Failure) {
+    pub fn retry(&self, task: Task, attempt: u32, in_ms: u32, why: &UploadError) {
         let part = match task {
             Task::Put(part) | Task::Hash(part) => Some(part),
             Task::Open | Task::Sign | Task::List | Task::Complete | Task::Abort => None,
@@ -254,7 +254,7 @@ impl Host {
         );
     }
 
-    pub fn uploaded(&self, stored: &Stored) {
+    pub fn uploaded(&self, stored: &StoredFile) {
         self.say("uploaded", &[("stored", stored_object(stored))]);
     }
 
@@ -267,8 +267,8 @@ impl Host {
     }
 
     /// The end, if it isn't a happy one.
-    pub fn failed(&self, failure: &Failure) {
-        self.say("failed", &[("code", (&*failure.code).into()), ("message", (&*failure.sentence).into())]);
+    pub fn failed(&self, failure: &UploadError) {
+        self.say("failed", &[("code", (&*failure.code).into()), ("message", (&*failure.message).into())]);
     }
 
     fn say(&self, kind: &str, fields: &[(&str, JsValue)]) {
@@ -278,7 +278,7 @@ impl Host {
     }
 }
 
-fn stored_object(stored: &Stored) -> JsValue {
+fn stored_object(stored: &StoredFile) -> JsValue {
     object(&[
         ("videoId", stored.video_id.as_str().into()),
         ("key", stored.key.as_str().into()),
@@ -292,16 +292,16 @@ fn stored_object(stored: &Stored) -> JsValue {
 pub fn read(found: &JsValue) -> Option<Claim> {
     if let Some(stored) = found.get("stored") {
         let verified = stored.get("verified")?.truth()?;
-        return Some(Claim::Stored(Stored { verified, ..crate::answers::completed(&stored)? }));
+        return Some(Claim::Stored(StoredFile { verified, ..crate::answers::completed(&stored)? }));
     }
     let part = |part: &JsValue| {
         Some(SavedPart {
             part: part.count_at("part")?.try_into().ok()?,
             etag: part.text_at("etag"),
-            crc: part.text_at("crc").and_then(|crc| crc64::from_base64(&crc)),
+            crc64: part.text_at("crc").and_then(|crc| crc64::from_base64(&crc)),
         })
     };
-    let saved = Saved {
+    let saved = SavedUpload {
         part_size: found.count_at("partSize")?,
         checksum: found.get("checksum")?.truth()?,
         parts: list_of(found.items_at("parts")?.iter().filter_map(part)),

@@ -2,7 +2,8 @@
 
 use crate::answers::Json;
 use crate::lists::list_of;
-use js_sys::Date;
+use js_sys::{Array, Date, Object};
+use std::collections::BTreeMap;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -23,9 +24,6 @@ extern "C" {
 
     #[wasm_bindgen(method, structural, indexing_getter)]
     fn item(this: &Fields, place: u32) -> JsValue;
-
-    #[wasm_bindgen(js_namespace = JSON)]
-    fn stringify(value: &JsValue) -> String;
 }
 
 /// A plain object of those fields that have a value.
@@ -79,8 +77,12 @@ impl Json for JsValue {
         Some(list_of((0..count).map(|place| items.item(place))))
     }
 
-    fn written(&self) -> String {
-        stringify(self)
+    fn texts(&self) -> Option<BTreeMap<String, String>> {
+        let text = |pair: JsValue| {
+            let pair = Array::from(&pair);
+            Some((pair.get(0).as_string()?, pair.get(1).as_string()?))
+        };
+        Object::entries(self.unchecked_ref()).iter().map(text).collect()
     }
 
     fn parse_time(text: &str) -> Option<u64> {

@@ -2,13 +2,13 @@
 
 use crate::client::{Client, Look};
 use js_sys::Math;
-use uploader_core::error::{Failure, Kind, codes};
+use uploader_core::error::{ErrorKind, UploadError, codes};
 use uploader_core::{poll_interval, retry};
 use wasm_bindgen::JsValue;
 use wire::VideoStatus;
 
 /// Waits for the end; answers the whole `Video`.
-pub async fn watch(client: Client, video_id: String) -> Result<JsValue, Failure> {
+pub async fn watch(client: Client, video_id: String) -> Result<JsValue, UploadError> {
     let host = client.host.clone();
     let (mut wait, mut failures, mut percent, mut seen) = (0, 0, None, None);
     loop {
@@ -25,10 +25,10 @@ pub async fn watch(client: Client, video_id: String) -> Result<JsValue, Failure>
                     VideoStatus::Failed => {
                         let told = glance.error.filter(|m| !m.is_empty());
                         let sentence = told.unwrap_or_else(|| "The video can't be converted.".into());
-                        return Err(Failure::last(codes::CONVERSION_FAILED, sentence));
+                        return Err(UploadError::permanent(codes::CONVERSION_FAILED, sentence));
                     }
                     VideoStatus::Canceled => {
-                        return Err(Failure::last(
+                        return Err(UploadError::permanent(
                             codes::CONVERSION_CANCELED,
                             "The conversion was canceled.",
                         ));
@@ -44,11 +44,16 @@ pub async fn watch(client: Client, video_id: String) -> Result<JsValue, Failure>
                     VideoStatus::Uploading | VideoStatus::Uploaded | VideoStatus::Converting => {}
                 }
             }
-            Err(failure) if failure.kind == Kind::Final => return Err(failure),
+            Err(failure) if failure.kind == ErrorKind::Permanent => return Err(failure),
             // The video is safe; a look that fails is only late.
             Err(failure) => {
                 failures += 1;
-                wait = wait.max(retry::wait_ms(failure.kind, failures, failure.wish_ms, Math::random()));
+                wait = wait.max(retry::backoff_ms(
+                    failure.kind,
+                    failures,
+                    failure.retry_after_ms,
+                    Math::random(),
+                ));
             }
         }
         host.sleep(wait).await;

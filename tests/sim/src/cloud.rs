@@ -3,9 +3,9 @@
 
 use crate::dice::mix;
 use uploader_core::crc64;
-use uploader_core::error::{Failure, Kind, codes};
-use uploader_core::types::{Event, Listing, Session, Stored};
-use uploader_core::types::{Receipt, Ticket};
+use uploader_core::error::{ErrorKind, UploadError, codes};
+use uploader_core::types::{Event, Listing, OpenedUpload, StoredFile};
+use uploader_core::types::{PartReceipt, PresignedPart};
 use wire::{CompleteUpload, ErrorCode, MIN_PART_SIZE, PartPlan, StoredPart, UploadState};
 
 /// Unfinished uploads are thrown away after so many milliseconds.
@@ -13,7 +13,7 @@ pub const UPLOAD_LIFE_MS: u64 = 7 * 24 * 3_600_000;
 /// As many parts come signed with the opening.
 const FIRST_WINDOW: u32 = 16;
 
-pub type Reply = Result<Event, Failure>;
+pub type Reply = Result<Event, UploadError>;
 
 /// What kind of store this is.
 #[derive(Clone, Debug)]
@@ -104,14 +104,14 @@ impl Cloud {
             state: State::Open,
             opened_at: t,
         });
-        Ok(Event::Opened(Session {
+        Ok(Event::Opened(OpenedUpload {
             upload: format!("u{upload}"),
             video_id: key.to_string(),
             part_size: plan.part_size(),
             part_count: plan.part_count(),
             checksum: self.habits.checks,
-            expires_at: Some(t + UPLOAD_LIFE_MS),
-            tickets: (1..=plan.part_count().min(FIRST_WINDOW))
+            expires_at_ms: Some(t + UPLOAD_LIFE_MS),
+            parts: (1..=plan.part_count().min(FIRST_WINDOW))
                 .map(|part| self.ticket(upload, part, t))
                 .collect(),
         }))
@@ -161,7 +161,7 @@ impl Cloud {
             self.objects.remove(place);
             return Err(edge(409, ErrorCode::ChecksumMismatch));
         }
-        Ok(Event::Completed(Stored {
+        Ok(Event::Completed(StoredFile {
             video_id: object.key.to_string(),
             key: object.key.to_string(),
             size: object.size,
@@ -181,7 +181,13 @@ impl Cloud {
     }
 
     /// One `PUT` that has arrived whole; `begun` is when it began, as the signature is judged by that.
-    pub fn put(&mut self, signed: Signed, crc: u64, len: u64, begun: u64) -> Result<Receipt, Failure> {
+    pub fn put(
+        &mut self,
+        signed: Signed,
+        crc: u64,
+        len: u64,
+        begun: u64,
+    ) -> Result<PartReceipt, UploadError> {
         if begun >= signed.expires {
             self.late += 1;
             return Err(store("AccessDenied"));
@@ -198,7 +204,7 @@ impl Cloud {
             *place = Some(part);
         }
         let checksum = self.habits.checks.then(|| crc64::to_base64(crc));
-        Ok(Receipt { etag: Some(etag(part)), checksum })
+        Ok(PartReceipt { etag: Some(etag(part)), checksum })
     }
 
     /// What a signed URL says.
@@ -231,7 +237,7 @@ impl Cloud {
         }
     }
 
-    fn make_object(&mut self, index: usize, body: &CompleteUpload) -> Result<usize, Failure> {
+    fn make_object(&mut self, index: usize, body: &CompleteUpload) -> Result<usize, UploadError> {
         let upload = &self.uploads[index];
         let mut parts = Vec::with_capacity(body.parts.len());
         for (theirs, ours) in body.parts.iter().zip(&upload.parts) {
@@ -270,16 +276,16 @@ impl Cloud {
         (!differs).then_some(place)
     }
 
-    fn ticket(&self, upload: usize, part: u32, t: u64) -> Ticket {
-        Ticket {
+    fn ticket(&self, upload: usize, part: u32, t: u64) -> PresignedPart {
+        PresignedPart {
             part,
             url: format!("{upload}/{part}/{}", t + self.habits.url_life_ms),
-            headers: String::new(),
-            life_ms: self.habits.tells_life.then_some(self.habits.url_life_ms),
+            headers: Default::default(),
+            ttl_ms: self.habits.tells_life.then_some(self.habits.url_life_ms),
         }
     }
 
-    fn session(&mut self, token: &str, t: u64) -> Result<usize, Failure> {
+    fn session(&mut self, token: &str, t: u64) -> Result<usize, UploadError> {
         let index = self.index(token).ok_or_else(|| edge(404, ErrorCode::BadUpload))?;
         self.expire(index, t);
         if t >= self.uploads[index].opened_at + UPLOAD_LIFE_MS {
@@ -306,27 +312,29 @@ fn etag(part: Part) -> String {
 }
 
 /// A failure as the edge words it.
-pub fn edge(status: u16, code: ErrorCode) -> Failure {
+pub fn edge(status: u16, code: ErrorCode) -> UploadError {
     let kind = match code {
-        ErrorCode::Unauthorized => Kind::Expired,
-        ErrorCode::Throttled => Kind::Throttled,
-        ErrorCode::UploadGone | ErrorCode::UploadExpired | ErrorCode::BadUpload => Kind::Gone,
-        ErrorCode::PartsMismatch => Kind::Damaged,
-        _ if status >= 500 || code.retryable() => Kind::Server,
-        _ => Kind::Final,
+        ErrorCode::Unauthorized => ErrorKind::Expired,
+        ErrorCode::Throttled => ErrorKind::Throttled,
+        ErrorCode::UploadGone | ErrorCode::UploadExpired | ErrorCode::BadUpload => ErrorKind::UploadGone,
+        ErrorCode::PartsMismatch => ErrorKind::ChecksumMismatch,
+        _ if status >= 500 || code.retryable() => ErrorKind::Server,
+        _ => ErrorKind::Permanent,
     };
-    Failure::new(kind, code.as_str(), code.title())
+    UploadError::new(kind, code.as_str(), code.title())
 }
 
 /// A failure of the storage under that code of S3's.
-pub fn store(code: &str) -> Failure {
+pub fn store(code: &str) -> UploadError {
     match code {
-        "NoSuchUpload" => Failure::gone(),
-        "RequestTimeout" => Failure::network(),
-        "RequestTimeTooSkewed" => Failure::new(Kind::Clock, codes::CLOCKS_DIFFER, code.to_owned()),
-        "AccessDenied" => Failure::new(Kind::Expired, codes::STORAGE_REFUSED, code.to_owned()),
-        "SlowDown" => Failure::new(Kind::Throttled, codes::THROTTLED, code.to_owned()),
-        "InsufficientStorage" => Failure::new(Kind::NoSpace, codes::NO_SPACE, code.to_owned()),
-        _ => Failure::storage_unavailable(),
+        "NoSuchUpload" => UploadError::upload_gone(),
+        "RequestTimeout" => UploadError::network(),
+        "RequestTimeTooSkewed" => {
+            UploadError::new(ErrorKind::ClockSkew, codes::CLOCKS_DIFFER, code.to_owned())
+        }
+        "AccessDenied" => UploadError::new(ErrorKind::Expired, codes::STORAGE_REFUSED, code.to_owned()),
+        "SlowDown" => UploadError::new(ErrorKind::Throttled, codes::THROTTLED, code.to_owned()),
+        "InsufficientStorage" => UploadError::new(ErrorKind::StorageFull, codes::NO_SPACE, code.to_owned()),
+        _ => UploadError::storage_unavailable(),
     }
 }

@@ -1,43 +1,43 @@
 //! What a world drives: the machine, or a broken one that shows whether the judge is awake.
 
-use uploader_core::concurrency::Pace;
+use uploader_core::concurrency::Concurrency;
 use uploader_core::machine::Machine;
-use uploader_core::progress::Report;
-use uploader_core::types::{Command, Event, Moment, Saved};
+use uploader_core::progress::ProgressReport;
+use uploader_core::types::{Clocks, Command, Event, SavedUpload};
 use wire::PartPlan;
 
 /// A machine as its driver sees it.
 pub trait Engine {
-    fn poll(&mut self, at: Moment) -> Option<Command>;
-    fn handle(&mut self, event: Event, at: Moment);
+    fn poll(&mut self, at: Clocks) -> Option<Command>;
+    fn handle(&mut self, event: Event, at: Clocks);
     fn wakeup(&self) -> Option<u64>;
-    fn report(&mut self, now: u64) -> Option<Report>;
+    fn report(&mut self, now: u64) -> Option<ProgressReport>;
     fn plan(&self) -> Option<PartPlan>;
     fn at_once(&self) -> usize;
     fn most_at_once(&self) -> usize;
 }
 
 impl Engine for Machine {
-    fn poll(&mut self, at: Moment) -> Option<Command> {
+    fn poll(&mut self, at: Clocks) -> Option<Command> {
         Machine::poll(self, at)
     }
-    fn handle(&mut self, event: Event, at: Moment) {
+    fn handle(&mut self, event: Event, at: Clocks) {
         Machine::handle(self, event, at);
     }
     fn wakeup(&self) -> Option<u64> {
-        Machine::wakeup(self)
+        Machine::wakeup_ms(self)
     }
-    fn report(&mut self, now: u64) -> Option<Report> {
-        Machine::report(self, now)
+    fn report(&mut self, now: u64) -> Option<ProgressReport> {
+        Machine::progress(self, now)
     }
     fn plan(&self) -> Option<PartPlan> {
         Machine::plan(self)
     }
     fn at_once(&self) -> usize {
-        Machine::at_once(self)
+        self.concurrency().limit()
     }
     fn most_at_once(&self) -> usize {
-        Machine::most_at_once(self)
+        self.concurrency().max()
     }
 }
 
@@ -46,12 +46,12 @@ pub struct Recipe {
     pub size: u64,
     pub checks: bool,
     pub at_once: Option<u32>,
-    pub saved: Option<Saved>,
+    pub saved: Option<SavedUpload>,
 }
 
 impl Recipe {
     pub fn machine(self) -> Machine {
-        Machine::new(self.size, self.checks, Pace::new(self.at_once), self.saved)
+        Machine::new(self.size, self.checks, Concurrency::new(self.at_once), self.saved)
     }
 }
 

@@ -3,9 +3,9 @@
 
 use std::fmt;
 use uploader_core::crc64;
-use uploader_core::error::{Failure, Kind, codes};
-use uploader_core::progress::Report;
-use uploader_core::types::{Command, Event, Note, Task};
+use uploader_core::error::{ErrorKind, UploadError, codes};
+use uploader_core::progress::ProgressReport;
+use uploader_core::types::{Command, Event, PersistOp, Task};
 use wire::{PartPlan, StoredPart, UploadState};
 
 /// What can be broken.
@@ -93,7 +93,7 @@ impl Judge {
                 let may = self.may.get_mut(part as usize).map(|may| std::mem::replace(may, false));
                 hold(self.lenient || may == Some(true), Rule::SentOnce, || format!("part {part} again"))
             }
-            Command::CutOff(Task::Put(part)) => {
+            Command::Drop(Task::Put(part)) => {
                 self.allow(*part);
                 Ok(())
             }
@@ -103,7 +103,7 @@ impl Judge {
                 }
                 Ok(())
             }
-            Command::Keep(Note::Part(saved)) => {
+            Command::Persist(PersistOp::Part(saved)) => {
                 if let Some(noted) = self.noted.get_mut(saved.part as usize) {
                     *noted = true;
                 }
@@ -129,7 +129,7 @@ impl Judge {
                     UploadState::Aborted => {}
                 }
             }
-            Event::Landed { part, receipt, .. } => {
+            Event::Uploaded { part, receipt, .. } => {
                 let checksum = receipt.checksum.as_ref();
                 if self.checks && checksum.is_some_and(|theirs| *theirs != crc64::to_base64(truth(*part))) {
                     self.allow(*part);
@@ -176,7 +176,7 @@ impl Judge {
         }
     }
 
-    pub fn progress(&mut self, report: Report) -> Verdict {
+    pub fn progress(&mut self, report: ProgressReport) -> Verdict {
         let before = std::mem::replace(&mut self.reported, report.sent);
         hold(report.sent >= before && report.sent <= report.total, Rule::ProgressForward, || {
             format!("{before}, then {} of {}", report.sent, report.total)
@@ -185,16 +185,19 @@ impl Judge {
 }
 
 /// Whether a failure may pass, so that a later page load goes on.
-pub fn passes(failure: &Failure) -> bool {
+pub fn passes(failure: &UploadError) -> bool {
     match failure.kind {
-        Kind::Network
-        | Kind::Stalled
-        | Kind::Throttled
-        | Kind::Server
-        | Kind::Expired
-        | Kind::Clock
-        | Kind::NoSpace => true,
-        Kind::Damaged | Kind::Changed | Kind::Gone | Kind::Final => false,
+        ErrorKind::Network
+        | ErrorKind::Stalled
+        | ErrorKind::Throttled
+        | ErrorKind::Server
+        | ErrorKind::Expired
+        | ErrorKind::ClockSkew
+        | ErrorKind::StorageFull => true,
+        ErrorKind::ChecksumMismatch
+        | ErrorKind::FileChanged
+        | ErrorKind::UploadGone
+        | ErrorKind::Permanent => false,
     }
 }
 
@@ -211,7 +214,7 @@ pub struct Causes {
 }
 
 impl Causes {
-    pub fn explain(&self, failure: &Failure) -> bool {
+    pub fn explain(&self, failure: &UploadError) -> bool {
         match &*failure.code {
             codes::CANCELED => self.canceled,
             codes::FILE_CHANGED => self.changed,

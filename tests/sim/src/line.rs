@@ -4,7 +4,7 @@ use crate::cloud::{Signed, edge, store};
 use crate::dice::Dice;
 use crate::weather::Odds;
 use std::collections::VecDeque;
-use uploader_core::error::Failure;
+use uploader_core::error::UploadError;
 use uploader_core::types::{Command, Task};
 use wire::ErrorCode;
 
@@ -19,7 +19,7 @@ pub enum Fate {
     Unheard {
         silent: bool,
     },
-    Refused(Failure),
+    Refused(UploadError),
     /// The store says that there is no such upload.
     Denied,
     Flipped,
@@ -46,7 +46,7 @@ impl Fate {
         let refused = |code| Self::Refused(store(code));
         if dice.hits(odds.slow_down) {
             let failure = store("SlowDown");
-            return Self::Refused(failure.after(odds.wish_ms));
+            return Self::Refused(failure.with_retry_after(odds.wish_ms));
         }
         if dice.hits(odds.store_error) {
             return match dice.below(3) {
@@ -70,12 +70,12 @@ impl Fate {
             return Self::Refused(edge(502, codes[dice.below(3) as usize]));
         }
         if dice.hits(odds.edge_throttle) {
-            return Self::Refused(edge(429, ErrorCode::Throttled).after(dice.below(5_000) as u32));
+            return Self::Refused(edge(429, ErrorCode::Throttled).with_retry_after(dice.below(5_000) as u32));
         }
         if dice.hits(odds.edge_expired) {
             return Self::Refused(edge(401, ErrorCode::Unauthorized));
         }
-        if dice.hits(odds.edge_garbage) { Self::Refused(Failure::bad_answer()) } else { Self::Fine }
+        if dice.hits(odds.edge_garbage) { Self::Refused(UploadError::bad_answer()) } else { Self::Fine }
     }
 }
 

@@ -4,9 +4,9 @@ use crate::engine::{Engine, Make, Recipe};
 use crate::judge::Rule;
 use std::collections::VecDeque;
 use uploader_core::machine::Machine;
-use uploader_core::progress::Report;
-use uploader_core::types::{Command, Event, Moment, Note, SavedPart, Stored, Task};
-use uploader_core::types::{Receipt, Ticket};
+use uploader_core::progress::ProgressReport;
+use uploader_core::types::{Clocks, Command, Event, PersistOp, SavedPart, StoredFile, Task};
+use uploader_core::types::{PartReceipt, PresignedPart};
 use wire::{CompleteUpload, PartPlan};
 
 /// A name, its maker, and the rule that it breaks.
@@ -62,7 +62,7 @@ struct Broken {
     fault: Fault,
     /// To be said next.
     extra: VecDeque<Command>,
-    last: Option<Ticket>,
+    last: Option<PresignedPart>,
     reports: u64,
     /// The whole's checksum, as it was said last.
     whole: Option<String>,
@@ -100,14 +100,14 @@ impl Broken {
                 self.extra.push_back(command.clone());
             }
             (Fault::Careless, Command::Abort) => {
-                self.extra.push_back(Command::Keep(Note::Over));
+                self.extra.push_back(Command::Persist(PersistOp::Clear));
                 return None;
             }
             (Fault::Hasty, Command::Complete(_)) => {
                 let size = self.machine.plan().map_or(0, |plan| plan.size());
                 let (video_id, key) = (String::new(), String::new());
                 self.over = true;
-                return Some(Command::Finish(Ok(Stored {
+                return Some(Command::Finish(Ok(StoredFile {
                     video_id,
                     key,
                     size,
@@ -121,7 +121,9 @@ impl Broken {
                 return Some(Command::Complete(CompleteUpload { checksum: None, ..body.clone() }));
             }
             (Fault::Chatty, Command::Finish(_)) => self.extra.push_back(Command::List),
-            (Fault::Forgetful, Command::Keep(Note::Opened { .. } | Note::Part(_))) => return None,
+            (Fault::Forgetful, Command::Persist(PersistOp::Opened { .. } | PersistOp::Part(_))) => {
+                return None;
+            }
             (Fault::Restless, Command::Put(ticket)) => self.last = Some(ticket.clone()),
             _ => {}
         }
@@ -130,7 +132,7 @@ impl Broken {
 }
 
 impl Engine for Broken {
-    fn poll(&mut self, at: Moment) -> Option<Command> {
+    fn poll(&mut self, at: Clocks) -> Option<Command> {
         if let Some(command) = self.extra.pop_front() {
             return Some(command);
         }
@@ -146,10 +148,10 @@ impl Engine for Broken {
         None
     }
 
-    fn handle(&mut self, event: Event, at: Moment) {
+    fn handle(&mut self, event: Event, at: Clocks) {
         let event = match (self.fault, event) {
-            (Fault::Gullible, Event::Landed { part, receipt, multiplexed }) => {
-                Event::Landed { part, receipt: Receipt { checksum: None, ..receipt }, multiplexed }
+            (Fault::Gullible, Event::Uploaded { part, receipt, multiplexed }) => {
+                Event::Uploaded { part, receipt: PartReceipt { checksum: None, ..receipt }, multiplexed }
             }
             (Fault::Gullible, Event::Listed(mut listing)) if !self.resumes => {
                 listing.parts.iter_mut().for_each(|part| part.checksum = None);
@@ -157,24 +159,24 @@ impl Engine for Broken {
             }
             // What the storage says of the whole is taken for what the parts said.
             (Fault::Gullible, Event::Completed(stored)) if stored.checksum.is_some() => {
-                Event::Completed(Stored { checksum: self.whole.clone(), ..stored })
+                Event::Completed(StoredFile { checksum: self.whole.clone(), ..stored })
             }
-            (Fault::Trusting, Event::Hashed { part, crc }) => {
+            (Fault::Trusting, Event::Hashed { part, crc64: crc }) => {
                 let known = self.saved.iter().find(|saved| saved.part == part);
-                Event::Hashed { part, crc: known.and_then(|saved| saved.crc).unwrap_or(crc) }
+                Event::Hashed { part, crc64: known.and_then(|saved| saved.crc64).unwrap_or(crc) }
             }
-            (Fault::Stale, Event::Signed(tickets)) => {
-                Event::Signed(tickets.into_iter().map(|ticket| Ticket { life_ms: None, ..ticket }).collect())
-            }
+            (Fault::Stale, Event::Signed(tickets)) => Event::Signed(
+                tickets.into_iter().map(|ticket| PresignedPart { ttl_ms: None, ..ticket }).collect(),
+            ),
             (Fault::Stale, Event::Opened(mut session)) => {
-                session.tickets.iter_mut().for_each(|ticket| ticket.life_ms = None);
+                session.parts.iter_mut().for_each(|ticket| ticket.ttl_ms = None);
                 Event::Opened(session)
             }
             (Fault::Restless, Event::Paused(true)) => {
                 self.extra.extend(self.last.take().map(Command::Put));
                 Event::Paused(true)
             }
-            (Fault::Timid, Event::Failed { task: Task::Put(_), failure }) => {
+            (Fault::Timid, Event::Failed { task: Task::Put(_), error: failure }) => {
                 self.extra.push_back(Command::Finish(Err(failure)));
                 self.over = true;
                 return;
@@ -189,18 +191,18 @@ impl Engine for Broken {
     fn wakeup(&self) -> Option<u64> {
         match self.fault {
             Fault::Sleepy => None,
-            Fault::Sleepless => self.machine.wakeup().map(|_| 0),
+            Fault::Sleepless => self.machine.wakeup_ms().map(|_| 0),
             _ if self.over => None,
-            _ => self.machine.wakeup(),
+            _ => self.machine.wakeup_ms(),
         }
     }
 
-    fn report(&mut self, now: u64) -> Option<Report> {
-        let report = self.machine.report(now)?;
+    fn report(&mut self, now: u64) -> Option<ProgressReport> {
+        let report = self.machine.progress(now)?;
         self.reports += 1;
         let sent =
             if self.fault == Fault::Modest && self.reports == 3 { report.sent / 2 } else { report.sent };
-        Some(Report { sent, ..report })
+        Some(ProgressReport { sent, ..report })
     }
 
     fn plan(&self) -> Option<PartPlan> {
@@ -208,10 +210,10 @@ impl Engine for Broken {
     }
 
     fn at_once(&self) -> usize {
-        if self.fault == Fault::Greedy { ALLOWED } else { self.machine.at_once() }
+        if self.fault == Fault::Greedy { ALLOWED } else { self.machine.concurrency().limit() }
     }
 
     fn most_at_once(&self) -> usize {
-        if self.fault == Fault::Greedy { ALLOWED } else { self.machine.most_at_once() }
+        if self.fault == Fault::Greedy { ALLOWED } else { self.machine.concurrency().max() }
     }
 }

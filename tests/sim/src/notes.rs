@@ -1,6 +1,6 @@
 //! What a page writes down for a later load of it; a killed tab loses the last lines.
 
-use uploader_core::types::{Note, Saved};
+use uploader_core::types::{PersistOp, SavedUpload};
 
 /// What is older than this, in milliseconds, is truly written.
 const SETTLED_MS: u64 = 5_000;
@@ -8,15 +8,15 @@ const SETTLED_MS: u64 = 5_000;
 #[derive(Debug, Default)]
 pub struct Notes {
     /// With the time when each was written.
-    log: Vec<(u64, Note)>,
+    log: Vec<(u64, PersistOp)>,
     token: String,
 }
 
 impl Notes {
-    pub fn write(&mut self, note: Note, t: u64) {
+    pub fn write(&mut self, note: PersistOp, t: u64) {
         match &note {
-            Note::Opened { upload, .. } => self.token.clone_from(upload),
-            Note::Part(_) | Note::Canceled | Note::Over => {}
+            PersistOp::Opened { upload, .. } => self.token.clone_from(upload),
+            PersistOp::Part(_) | PersistOp::Canceled | PersistOp::Clear => {}
         }
         self.log.push((t, note));
     }
@@ -32,14 +32,14 @@ impl Notes {
         for _ in 0..lines {
             self.log.pop_if(|(at, _)| *at + SETTLED_MS > t);
         }
-        self.token = self
-            .log
-            .iter()
-            .rev()
-            .find_map(
-                |(_, note)| if let Note::Opened { upload, .. } = note { Some(upload.clone()) } else { None },
-            )
-            .unwrap_or_default();
+        self.token =
+            self.log
+                .iter()
+                .rev()
+                .find_map(|(_, note)| {
+                    if let PersistOp::Opened { upload, .. } = note { Some(upload.clone()) } else { None }
+                })
+                .unwrap_or_default();
     }
 
     /// The upload that they are about.
@@ -48,20 +48,24 @@ impl Notes {
     }
 
     /// What the next page load reads.
-    pub fn saved(&self) -> Option<Saved> {
-        let mut saved: Option<Saved> = None;
+    pub fn saved(&self) -> Option<SavedUpload> {
+        let mut saved: Option<SavedUpload> = None;
         for (_, note) in &self.log {
             match note {
-                Note::Opened { part_size, checksum, .. } => {
-                    saved = Some(Saved { part_size: *part_size, checksum: *checksum, ..Saved::default() });
+                PersistOp::Opened { part_size, checksum, .. } => {
+                    saved = Some(SavedUpload {
+                        part_size: *part_size,
+                        checksum: *checksum,
+                        ..SavedUpload::default()
+                    });
                 }
-                Note::Over => saved = None,
-                Note::Canceled => {
+                PersistOp::Clear => saved = None,
+                PersistOp::Canceled => {
                     if let Some(saved) = &mut saved {
                         saved.canceled = true;
                     }
                 }
-                Note::Part(part) => {
+                PersistOp::Part(part) => {
                     if let Some(saved) = &mut saved {
                         saved.parts.push(part.clone());
                     }

@@ -14,8 +14,8 @@ use crate::line::{Fate, Line};
 use crate::notes::Notes;
 use crate::weather::{Deed, Weather};
 use std::collections::BinaryHeap;
-use uploader_core::error::Failure;
-use uploader_core::types::{Command, Event, Moment, Stored, Task};
+use uploader_core::error::UploadError;
+use uploader_core::types::{Clocks, Command, Event, StoredFile, Task};
 
 /// 1970 is so long ago, in milliseconds.
 const EPOCH_MS: u64 = 1_700_000_000_000;
@@ -35,7 +35,7 @@ const MOST_AT_ONE_MOMENT: u32 = 30_000;
 /// How a run has ended well.
 #[derive(Debug)]
 pub struct Run {
-    pub outcome: Result<Stored, Failure>,
+    pub outcome: Result<StoredFile, UploadError>,
     /// Virtual milliseconds.
     pub took_ms: u64,
     pub steps: u64,
@@ -99,7 +99,7 @@ struct Page {
     engine: Box<dyn Engine>,
     wake: Option<u64>,
     token: String,
-    finished: Option<Result<Stored, Failure>>,
+    finished: Option<Result<StoredFile, UploadError>>,
     /// The upload was open in this load.
     opened: bool,
     canceled: bool,
@@ -202,13 +202,13 @@ impl World {
         self.heap.push(Due { at: self.t + ms, order: self.order, what });
     }
 
-    fn moment(&mut self) -> Moment {
+    fn moment(&mut self) -> Clocks {
         let wall = (EPOCH_MS + self.t).saturating_add_signed(self.wall_offset);
-        Moment { now: self.t.wrapping_sub(self.lag), wall, chance: self.dice.unit() }
+        Clocks { now_ms: self.t.wrapping_sub(self.lag), wall_ms: wall, random: self.dice.unit() }
     }
 
     /// Lets the engine speak until it has nothing more to say; its page's outcome, if that is final.
-    fn turn(&mut self) -> Result<Option<Result<Stored, Failure>>, Violation> {
+    fn turn(&mut self) -> Result<Option<Result<StoredFile, UploadError>>, Violation> {
         if self.page.is_none() || self.t < self.asleep_until {
             return Ok(None);
         }
@@ -225,7 +225,7 @@ impl World {
             self.obey(command)?;
         }
         self.look_at_progress()?;
-        let now = self.moment().now;
+        let now = self.moment().now_ms;
         let late = self.dice.below(self.weather.timer_lag) * u64::from(self.dice.hits(300));
         let lag = self.lag;
         let Some(page) = &mut self.page else { return Ok(None) };
@@ -244,7 +244,7 @@ impl World {
     }
 
     fn look_at_progress(&mut self) -> Verdict {
-        let now = self.moment().now;
+        let now = self.moment().now_ms;
         if let Some(page) = &mut self.page
             && let Some(report) = page.engine.report(now)
         {
@@ -256,12 +256,12 @@ impl World {
     /// A page load is over; is it the end?
     fn page_ended(
         &mut self,
-        outcome: Result<Stored, Failure>,
-    ) -> Result<Option<Result<Stored, Failure>>, Violation> {
+        outcome: Result<StoredFile, UploadError>,
+    ) -> Result<Option<Result<StoredFile, UploadError>>, Violation> {
         let opened = self.page.as_ref().is_some_and(|page| page.opened);
         // News that comes after the end is none.
         for event in
-            [Event::Online(true), Event::Canceled, Event::Aborted, Event::Moved { part: 1, bytes: 1 }]
+            [Event::Online(true), Event::Canceled, Event::Aborted, Event::Progress { part: 1, bytes: 1 }]
         {
             self.tell(event)?;
             let at = self.moment();
@@ -309,7 +309,7 @@ impl World {
     }
 
     /// The last look at everything.
-    fn ended(&mut self, outcome: Result<Stored, Failure>) -> Result<Run, Violation> {
+    fn ended(&mut self, outcome: Result<StoredFile, UploadError>) -> Result<Run, Violation> {
         let calm = self.weather.calm_at.max(self.loaded_at);
         let longest = PROMPT_TIMES * self.weather.ideal_ms() + PROMPT_MS;
         hold(self.t < calm + longest, Rule::Prompt, || {
@@ -341,7 +341,7 @@ impl World {
         })
     }
 
-    fn look_at_object(&self, stored: &Stored) -> Verdict {
+    fn look_at_object(&self, stored: &StoredFile) -> Verdict {
         let Some(object) = self.cloud.object(&stored.key) else {
             return hold(false, Rule::OwnBytes, || "nothing is stored".into());
         };

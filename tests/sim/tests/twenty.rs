@@ -12,11 +12,11 @@ use sim::engine::shipped;
 use sim::line::Fate;
 use sim::weather::{Deed, Weather};
 use sim::world::{Run, World};
-use uploader_core::concurrency::Pace;
-use uploader_core::error::{Failure, codes};
+use uploader_core::concurrency::Concurrency;
+use uploader_core::error::{UploadError, codes};
 use uploader_core::machine::Machine;
-use uploader_core::types::Ticket;
-use uploader_core::types::{Command, Event, Moment, Session, Task};
+use uploader_core::types::PresignedPart;
+use uploader_core::types::{Clocks, Command, Event, OpenedUpload, Task};
 use wire::{ErrorCode, PartPlan};
 
 const SECOND: u64 = 1_000;
@@ -182,7 +182,7 @@ fn uppy_4589_a_passing_failure_of_the_signer_is_outlived() {
         for code in [ErrorCode::StorageUnavailable; 5] {
             world.forced.push((task, Fate::Refused(edge(502, code))));
         }
-        world.forced.push((task, Fate::Refused(Failure::bad_answer())));
+        world.forced.push((task, Fate::Refused(UploadError::bad_answer())));
         let run = run(&mut world);
         stored(&run);
         assert_eq!((run.puts, run.loads, run.faults), (40, 1, 6));
@@ -247,30 +247,30 @@ fn audius_9888_progress_does_not_jump_back_on_a_repetition() {
     (weather.odds.reset, weather.odds.store_error) = (200, 200);
     stored(&run(&mut world(weather)));
 
-    let mut machine = Machine::new(9, true, Pace::new(None), None);
-    let at = |now| Moment { now, wall: now, chance: 0.0 };
-    let ticket = Ticket { part: 1, url: "u".into(), headers: String::new(), life_ms: None };
+    let mut machine = Machine::new(9, true, Concurrency::new(None), None);
+    let at = |now| Clocks { now_ms: now, wall_ms: now, random: 0.0 };
+    let ticket = PresignedPart { part: 1, url: "u".into(), headers: Default::default(), ttl_ms: None };
     assert_eq!(machine.poll(at(0)), Some(Command::Open));
-    let session = Session {
+    let session = OpenedUpload {
         upload: "t".into(),
         video_id: "v".into(),
         part_size: 8 * 1_048_576,
         part_count: 1,
         checksum: true,
-        expires_at: None,
-        tickets: vec![ticket],
+        expires_at_ms: None,
+        parts: vec![ticket],
     };
     machine.handle(Event::Opened(session), at(0));
     while machine.poll(at(0)).is_some() {}
     let mut sent = Vec::new();
     for (now, bytes) in [(1_000, 4), (2_000, 8)] {
-        machine.handle(Event::Moved { part: 1, bytes }, at(now));
-        sent.extend(machine.report(now).map(|report| report.sent));
+        machine.handle(Event::Progress { part: 1, bytes }, at(now));
+        sent.extend(machine.progress(now).map(|report| report.sent));
     }
-    machine.handle(Event::Failed { task: Task::Put(1), failure: Failure::network() }, at(3_000));
-    sent.extend(machine.report(3_000).map(|report| report.sent));
+    machine.handle(Event::Failed { task: Task::Put(1), error: UploadError::network() }, at(3_000));
+    sent.extend(machine.progress(3_000).map(|report| report.sent));
     while machine.poll(at(4_000)).is_some() {}
-    machine.handle(Event::Moved { part: 1, bytes: 2 }, at(4_000));
-    sent.extend(machine.report(4_000).map(|report| report.sent));
+    machine.handle(Event::Progress { part: 1, bytes: 2 }, at(4_000));
+    sent.extend(machine.progress(4_000).map(|report| report.sent));
     assert_eq!(sent, [4, 8, 8, 8]);
 }

@@ -1,271 +1,282 @@
-//! How much at once: parts in flight, how far ahead to sign, how large a part to ask for, how long a silence
-//! is normal. Pure: measured bytes and times in, numbers out.
+//! Adaptive concurrency: how many parts are uploaded at once, how many are presigned ahead, which part size to
+//! request, and after how long without progress a part counts as stalled. Measured bytes and times go in.
 
+use crate::timeout::MAX_STALL_TIMEOUT_MS;
 use wire::{MAX_PART_SIZE, MAX_PARTS_PER_CALL, MIB};
 
-/// What a browser opens to one host over HTTP/1.1, the only one S3 speaks.
-pub const CONNECTIONS: usize = 6;
-/// The same where one connection carries many requests.
-const STREAMS: usize = 16;
-/// To begin with on a short way, where a few fill it; a long one wants all from the start.
-const FEW: usize = 3;
-/// A way is long if opening took longer than this, in milliseconds.
-const LONG_WAY_MS: u64 = 60;
+/// Connections that a browser opens to one host over HTTP/1.1, the only version that S3 speaks.
+pub const BROWSER_CONNECTIONS: usize = 6;
+/// Highest limit where one connection carries many requests.
+const MAX_STREAMS: usize = 16;
+/// First limit on a short round trip, where few parts fill the network; on a long one it is the maximum.
+const INITIAL_LIMIT: usize = 3;
+/// A round trip is long if opening the upload took at least this, in milliseconds.
+const LONG_ROUND_TRIP_MS: u64 = 60;
 
-/// Goodput is measured over at least this long, in milliseconds …
-const SPAN_MS: u64 = 600;
-/// … and, where it is slow, until so much has moved: less is mere chance.
-const SPAN_BYTES: u64 = 2 * MIB;
-const LONGEST_SPAN_MS: u64 = 10_000;
-/// A first guess of the speed takes this long, in milliseconds.
-const FIRST_SPAN_MS: u64 = 100;
-/// After a change, what moves in so many milliseconds still belongs to what was before.
-const SETTLE_MS: u64 = 250;
-/// One more must bring this much to stay …
-const GAIN: f64 = 1.05;
-/// … and one less may cost this much.
-const COST: f64 = 0.98;
-/// Spans between two trials: few at first, ever more while nothing comes of them.
-const FIRST_REST: u32 = 2;
-const LONGEST_REST: u32 = 64;
-/// Losses within this many milliseconds are one.
-const ONE_LOSS_MS: u64 = 2_000;
+/// A sample of the throughput lasts at least this, in milliseconds …
+const MIN_SAMPLE_MS: u64 = 600;
+/// … and, on a slow network, until this many bytes have moved: fewer are noise …
+const MIN_SAMPLE_BYTES: u64 = 2 * MIB;
+/// … but no longer than this, in milliseconds.
+const MAX_SAMPLE_MS: u64 = 10_000;
+/// The first estimate of the speed takes at least this, in milliseconds.
+const MIN_FIRST_SAMPLE_MS: u64 = 100;
+/// Progress within this after a change of the limit still belongs to the old limit, in milliseconds.
+const SETTLE_DELAY_MS: u64 = 250;
+/// A higher limit stays if the throughput is at least this many times the one before …
+const MIN_GAIN: f64 = 1.05;
+/// … and a lower one if it is at least this many times the one before.
+const MAX_COST: f64 = 0.98;
+/// Samples between two trials: from few …
+const MIN_REST_SAMPLES: u32 = 2;
+/// … to many, while trials fail.
+const MAX_REST_SAMPLES: u32 = 64;
+/// Losses within this count as one, in milliseconds.
+const LOSS_INTERVAL_MS: u64 = 2_000;
 
-/// What the network and the kernel may hold of one request without telling, in bytes.
-const BUFFERED: u64 = 4 * MIB;
-/// A silence is normal for this long, in milliseconds, besides the time that the buffers need.
-const SILENCE_MS: u64 = 15_000;
-/// As long as no speed is known …
-const FIRST_SILENCE_MS: u64 = 60_000;
-/// … and however slow it is.
-const LONGEST_SILENCE_MS: u64 = 300_000;
+/// What network and kernel may buffer of one request after the browser has reported it as sent, in bytes.
+const BUFFERED_BYTES: u64 = 4 * MIB;
+/// Stall timeout besides the time that the buffers take to drain, in milliseconds.
+const MIN_STALL_TIMEOUT_MS: u64 = 15_000;
+/// Stall timeout while the speed is unknown, in milliseconds.
+const INITIAL_STALL_TIMEOUT_MS: u64 = 60_000;
 
-/// Files are cut into about this many parts, two for each connection, as far as the bounds below allow …
-const PARTS_WANTED: u64 = 2 * CONNECTIONS as u64;
-/// … or, on a line known to be fast, into one for each connection: every further one waits for its answers.
-const FAST_PARTS_WANTED: u64 = CONNECTIONS as u64;
-/// Bytes a millisecond from which on a line is fast: a lost part of the largest size is made up for in seconds.
-const FAST: f64 = 12_500.0;
-/// Smaller parts spend more on requests, each with its preflight, than they save when one is sent again.
-const SMALLEST_WISH: u64 = 8 * MIB;
-/// Larger parts gain nothing, and each one lost costs that much.
-const LARGEST_WISH: u64 = 32 * MIB;
-const LARGEST_FAST_WISH: u64 = 64 * MIB;
+/// Files are cut into about this many parts, two for each connection, as far as the limits below allow …
+const PARTS: u64 = 2 * BROWSER_CONNECTIONS as u64;
+/// … or, on a fast network, into one for each connection: every further part waits for its responses.
+const FAST_PARTS: u64 = BROWSER_CONNECTIONS as u64;
+/// A network is fast from this many bytes a millisecond on: it makes up for a lost part of the largest size within
+/// seconds.
+const FAST_BYTES_PER_MS: f64 = 12_500.0;
+/// Smaller parts spend more on requests, each with its preflight, than they save when one is repeated.
+const MIN_REQUESTED_PART_SIZE: u64 = 8 * MIB;
+/// Larger parts gain nothing, and each lost one costs that much.
+const MAX_REQUESTED_PART_SIZE: u64 = 32 * MIB;
+/// The same on a fast network.
+const MAX_FAST_PART_SIZE: u64 = 64 * MIB;
 
-/// The number of parts in flight, in search of the best one.
+/// How many parts are uploaded at once; searches for the limit with the highest throughput.
 #[derive(Debug)]
-pub struct Pace {
-    /// A number that was asked for isn't changed.
+pub struct Concurrency {
+    /// The caller gave a number: it never changes.
     fixed: bool,
-    most: usize,
-    at_once: usize,
-    span: Span,
+    max: usize,
+    limit: usize,
+    sample: Sample,
     trial: Trial,
-    rest: u32,
-    lost_at: Option<u64>,
-    /// Bytes a millisecond over the last span; 0 before there was one.
-    speed: f64,
-    /// Of late, a part had so many bytes and so many milliseconds in which nothing of it moved.
-    part: f64,
-    idle: f64,
+    rest_samples: u32,
+    lost_ms: Option<u64>,
+    /// Bytes a millisecond over the last sample; 0 before there was one.
+    bytes_per_ms: f64,
+    /// Moving average (weight 1/8) of a part's size, in bytes.
+    part_bytes: f64,
+    /// Moving average (weight 1/8) of the time in which a part showed no progress, in milliseconds.
+    part_idle_ms: f64,
 }
 
 #[derive(Debug, Default)]
-struct Span {
-    since: Option<u64>,
+struct Sample {
+    since_ms: Option<u64>,
     bytes: u64,
-    /// Those of which it is known how many milliseconds they took, added up over all parts.
-    timed: u64,
-    ms: u64,
-    /// All the while as many were in flight as may be: else the number isn't what limits.
+    /// The bytes whose transfer time is known.
+    timed_bytes: u64,
+    /// That time, added up over all parts, in milliseconds.
+    timed_ms: u64,
+    /// As many parts as allowed were active all the time; otherwise the limit isn't what limits.
     full: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Trial {
-    /// Another number is tried; what was before it.
-    On { before: usize, speed: f64 },
-    /// So many spans until the next one, upwards or down.
-    Resting { left: u32, up: bool },
+    /// Another limit is being tried; these were the ones before.
+    Running { limit: usize, bytes_per_ms: f64 },
+    /// No trial for `samples` more samples; then one upwards or downwards.
+    Resting { samples: u32, up: bool },
 }
 
-impl Pace {
-    /// `at_once` parts in flight, or as many as turn out best.
-    pub fn new(at_once: Option<u32>) -> Self {
-        let fixed = at_once.map(|n| (n as usize).clamp(1, MAX_PARTS_PER_CALL));
+impl Concurrency {
+    /// A fixed number of parts, clamped to 1–100, or with `None` an adaptive one.
+    pub fn new(fixed: Option<u32>) -> Self {
+        let fixed = fixed.map(|n| (n as usize).clamp(1, MAX_PARTS_PER_CALL));
         Self {
             fixed: fixed.is_some(),
-            most: fixed.unwrap_or(CONNECTIONS),
-            at_once: fixed.unwrap_or(FEW),
-            span: Span::default(),
-            trial: Trial::Resting { left: 0, up: true },
-            rest: FIRST_REST,
-            lost_at: None,
-            speed: 0.0,
-            part: 0.0,
-            idle: 0.0,
+            max: fixed.unwrap_or(BROWSER_CONNECTIONS),
+            limit: fixed.unwrap_or(INITIAL_LIMIT),
+            sample: Sample::default(),
+            trial: Trial::Resting { samples: 0, up: true },
+            rest_samples: MIN_REST_SAMPLES,
+            lost_ms: None,
+            bytes_per_ms: 0.0,
+            part_bytes: 0.0,
+            part_idle_ms: 0.0,
         }
     }
 
-    /// The most parts in flight now.
-    pub fn at_once(&self) -> usize {
-        self.at_once
+    /// How many parts may be active now.
+    pub fn limit(&self) -> usize {
+        self.limit
     }
 
-    /// The most there can be.
-    pub fn most(&self) -> usize {
-        self.most
+    /// The highest value that [`Concurrency::limit`] can take.
+    pub fn max(&self) -> usize {
+        self.max
     }
 
-    /// How many parts to hold signed URLs for, so that signing never delays sending: more for a quick
-    /// line would only let the last ones expire in the queue.
-    pub fn signed_ahead(&self) -> usize {
-        (self.at_once * 4).min(MAX_PARTS_PER_CALL)
+    /// How many parts to hold presigned URLs for. Enough that signing never delays uploading; more would only let
+    /// the last ones expire in the queue.
+    pub fn presign_target(&self) -> usize {
+        (self.limit * 4).min(MAX_PARTS_PER_CALL)
     }
 
-    /// Below this many unused signed URLs it is time for more.
-    pub fn sign_below(&self) -> usize {
-        self.at_once * 2
+    /// More parts are presigned once fewer than this many unused URLs are left.
+    pub fn presign_threshold(&self) -> usize {
+        self.limit * 2
     }
 
-    /// Bytes a millisecond; 0 before anything is known.
-    pub fn speed(&self) -> f64 {
-        self.speed
+    /// Speed over the last sample, in bytes a millisecond; 0 while unknown.
+    pub fn bytes_per_ms(&self) -> f64 {
+        self.bytes_per_ms
     }
 
-    /// How long a part in flight may be silent, in milliseconds.
-    pub fn silence_ms(&self) -> u64 {
-        if self.speed <= 0.0 {
-            return FIRST_SILENCE_MS;
+    /// How long a part in flight may show no progress, in milliseconds: 15 s and the time that buffers take to
+    /// drain.
+    pub fn stall_timeout_ms(&self) -> u64 {
+        if self.bytes_per_ms <= 0.0 {
+            return INITIAL_STALL_TIMEOUT_MS;
         }
-        let drained = BUFFERED as f64 * self.at_once as f64 / self.speed;
-        (SILENCE_MS + drained as u64).min(LONGEST_SILENCE_MS)
+        let drain_ms = BUFFERED_BYTES as f64 * self.limit as f64 / self.bytes_per_ms;
+        (MIN_STALL_TIMEOUT_MS + drain_ms as u64).min(MAX_STALL_TIMEOUT_MS)
     }
 
-    /// How long the first call took, in milliseconds.
-    pub fn opened_in(&mut self, ms: u64) {
-        if ms >= LONG_WAY_MS && !self.fixed {
-            self.at_once = self.most;
+    /// Records how long the first request took, in milliseconds.
+    pub fn record_round_trip(&mut self, ms: u64) {
+        if ms >= LONG_ROUND_TRIP_MS && !self.fixed {
+            self.limit = self.max;
         }
     }
 
-    /// The way to the storage carries many requests on one connection.
-    pub fn multiplexed(&mut self) {
+    /// Records that one connection to the storage carries many requests (HTTP/2 or HTTP/3).
+    pub fn set_multiplexed(&mut self) {
         if !self.fixed {
-            self.most = STREAMS;
+            self.max = MAX_STREAMS;
         }
     }
 
-    /// `bytes` more of a part were handed to the network, with `busy` parts in flight; they took so many
-    /// milliseconds, or 0 if that isn't known.
-    pub fn moved(&mut self, bytes: u64, took_ms: u64, busy: usize, now: u64) {
-        let span = &mut self.span;
-        let since = *span.since.get_or_insert(now);
-        if now < since {
-            return; // Settling.
+    /// Records that a part has handed `bytes` more to the network, with `active` parts at once. They took
+    /// `took_ms` milliseconds; 0 if that is unknown.
+    pub fn record_progress(&mut self, bytes: u64, took_ms: u64, active: usize, now_ms: u64) {
+        let sample = &mut self.sample;
+        let since_ms = *sample.since_ms.get_or_insert(now_ms);
+        if now_ms < since_ms {
+            return; // Within the settle delay.
         }
-        if span.bytes == 0 {
-            span.full = true;
+        if sample.bytes == 0 {
+            sample.full = true;
         }
-        span.full &= busy >= self.at_once;
-        span.bytes += bytes;
+        sample.full &= active >= self.limit;
+        sample.bytes += bytes;
         if took_ms > 0 {
-            (span.timed, span.ms) = (span.timed + bytes, span.ms + took_ms);
+            sample.timed_bytes += bytes;
+            sample.timed_ms += took_ms;
         }
-        let ms = now - since;
-        if ms >= 2 * LONGEST_SPAN_MS && self.speed > 0.0 {
-            // Nothing moved for most of it: that tells of a break, not of the line.
-            *span = Span { since: Some(now), ..Span::default() };
+        let ms = now_ms - since_ms;
+        if ms >= 2 * MAX_SAMPLE_MS && self.bytes_per_ms > 0.0 {
+            // Most of it was an outage, which says nothing about the speed.
+            *sample = Sample { since_ms: Some(now_ms), ..Sample::default() };
             return;
         }
-        if self.speed <= 0.0 && ms >= FIRST_SPAN_MS && span.bytes >= SPAN_BYTES {
-            // A first guess, so that a silence doesn't last as long as on a line of which nothing is known.
-            self.speed = span.bytes as f64 / ms as f64;
+        if self.bytes_per_ms <= 0.0 && ms >= MIN_FIRST_SAMPLE_MS && sample.bytes >= MIN_SAMPLE_BYTES {
+            // An early estimate, so that the stall timeout for an unknown speed ends soon.
+            self.bytes_per_ms = sample.bytes as f64 / ms as f64;
         }
-        if (ms >= SPAN_MS && span.bytes >= SPAN_BYTES) || ms >= LONGEST_SPAN_MS {
-            let span = std::mem::replace(span, Span { since: Some(now), ..Span::default() });
-            self.speed = span.bytes as f64 / ms as f64;
-            if span.full && !self.fixed {
-                self.weigh(self.goodput(&span), now);
+        if (ms >= MIN_SAMPLE_MS && sample.bytes >= MIN_SAMPLE_BYTES) || ms >= MAX_SAMPLE_MS {
+            let next = Sample { since_ms: Some(now_ms), ..Sample::default() };
+            let sample = std::mem::replace(sample, next);
+            self.bytes_per_ms = sample.bytes as f64 / ms as f64;
+            if sample.full && !self.fixed {
+                self.adjust(self.throughput(&sample), now_ms);
             }
         }
     }
 
-    /// What this number at once brings in the long run. Parts that began together end together, so the bytes of
-    /// a short span tell more of when that was than of the line.
-    fn goodput(&self, span: &Span) -> f64 {
-        if span.timed == 0 || self.part <= 0.0 {
-            return self.speed;
+    /// The throughput that this limit brings in the long run. Parts that start together end together, so the
+    /// bytes of a short sample depend more on when that was than on the network.
+    fn throughput(&self, sample: &Sample) -> f64 {
+        if sample.timed_bytes == 0 || self.part_bytes <= 0.0 {
+            return self.bytes_per_ms;
         }
-        let moving = self.part * span.ms as f64 / span.timed as f64;
-        self.at_once as f64 * self.part / (moving + self.idle)
+        let transfer_ms = self.part_bytes * sample.timed_ms as f64 / sample.timed_bytes as f64;
+        self.limit as f64 * self.part_bytes / (transfer_ms + self.part_idle_ms)
     }
 
-    /// A part of so many bytes has landed; for so many milliseconds nothing of it moved.
-    pub fn landed(&mut self, bytes: u64, idle_ms: u64) {
-        let (bytes, idle) = (bytes as f64, idle_ms as f64);
-        if self.part > 0.0 {
-            self.part += (bytes - self.part) / 8.0;
-            self.idle += (idle - self.idle) / 8.0;
+    /// Records that a part of `bytes` was uploaded, which showed no progress for `idle_ms` in all.
+    pub fn record_uploaded(&mut self, bytes: u64, idle_ms: u64) {
+        let (bytes, idle_ms) = (bytes as f64, idle_ms as f64);
+        if self.part_bytes > 0.0 {
+            self.part_bytes += (bytes - self.part_bytes) / 8.0;
+            self.part_idle_ms += (idle_ms - self.part_idle_ms) / 8.0;
         } else {
-            (self.part, self.idle) = (bytes, idle);
+            (self.part_bytes, self.part_idle_ms) = (bytes, idle_ms);
         }
     }
 
-    fn weigh(&mut self, speed: f64, now: u64) {
+    fn adjust(&mut self, bytes_per_ms: f64, now_ms: u64) {
         let up = match self.trial {
-            Trial::Resting { left: 0, up } => up,
-            Trial::Resting { left, up } => {
-                self.trial = Trial::Resting { left: left - 1, up };
+            Trial::Resting { samples: 0, up } => up,
+            Trial::Resting { samples, up } => {
+                self.trial = Trial::Resting { samples: samples - 1, up };
                 return;
             }
-            Trial::On { before, speed: was } => {
-                let up = self.at_once > before;
-                if speed < was * if up { GAIN } else { COST } {
-                    self.turn_to(before, now);
-                    self.trial = Trial::Resting { left: self.rest, up: !up };
-                    self.rest = (self.rest * 2).min(LONGEST_REST);
+            Trial::Running { limit, bytes_per_ms: before } => {
+                let up = self.limit > limit;
+                if bytes_per_ms < before * if up { MIN_GAIN } else { MAX_COST } {
+                    self.set_limit(limit, now_ms);
+                    self.trial = Trial::Resting { samples: self.rest_samples, up: !up };
+                    self.rest_samples = (self.rest_samples * 2).min(MAX_REST_SAMPLES);
                     return;
                 }
-                self.rest = FIRST_REST;
+                self.rest_samples = MIN_REST_SAMPLES;
                 up
             }
         };
-        let next = if up { self.at_once + self.at_once.div_ceil(3) } else { self.at_once * 2 / 3 };
-        let next = next.clamp(1, self.most);
-        if next == self.at_once {
-            // At the end of the scale: the other way next time, which most likely costs.
-            self.rest = (self.rest * 2).min(LONGEST_REST);
-            self.trial = Trial::Resting { left: self.rest, up: !up };
+        let next = if up { self.limit + self.limit.div_ceil(3) } else { self.limit * 2 / 3 };
+        let next = next.clamp(1, self.max);
+        if next == self.limit {
+            // The range ends here: the other direction next time, and later, as it most likely costs throughput.
+            self.rest_samples = (self.rest_samples * 2).min(MAX_REST_SAMPLES);
+            self.trial = Trial::Resting { samples: self.rest_samples, up: !up };
         } else {
-            self.trial = Trial::On { before: self.at_once, speed };
-            self.turn_to(next, now);
+            self.trial = Trial::Running { limit: self.limit, bytes_per_ms };
+            self.set_limit(next, now_ms);
         }
     }
 
-    fn turn_to(&mut self, at_once: usize, now: u64) {
-        self.at_once = at_once;
-        self.span = Span { since: Some(now + SETTLE_MS), ..Span::default() };
+    fn set_limit(&mut self, limit: usize, now_ms: u64) {
+        self.limit = limit;
+        self.sample = Sample { since_ms: Some(now_ms + SETTLE_DELAY_MS), ..Sample::default() };
     }
 
-    /// A request was lost, or refused as one too many.
-    pub fn lost(&mut self, now: u64) {
-        if self.fixed || self.lost_at.is_some_and(|then| now < then + ONE_LOSS_MS) {
+    /// Records that a request was lost or refused as one too many: halves the limit.
+    pub fn record_loss(&mut self, now_ms: u64) {
+        if self.fixed || self.lost_ms.is_some_and(|lost_ms| now_ms < lost_ms + LOSS_INTERVAL_MS) {
             return;
         }
-        self.lost_at = Some(now);
-        self.rest = FIRST_REST;
-        self.trial = Trial::Resting { left: self.rest, up: true };
-        self.turn_to((self.at_once / 2).max(1), now);
+        self.lost_ms = Some(now_ms);
+        self.rest_samples = MIN_REST_SAMPLES;
+        self.trial = Trial::Resting { samples: self.rest_samples, up: true };
+        self.set_limit((self.limit / 2).max(1), now_ms);
     }
 }
 
-/// The part size to ask for, in bytes, for a file of `size` bytes; `speed` is that of an earlier upload, in
-/// bytes a millisecond, 0 if nothing is known.
-pub fn part_size(size: u64, speed: f64) -> u64 {
-    let (wanted, largest) =
-        if speed >= FAST { (FAST_PARTS_WANTED, LARGEST_FAST_WISH) } else { (PARTS_WANTED, LARGEST_WISH) };
-    let even = (size / wanted).clamp(SMALLEST_WISH, largest);
+/// The part size to request for a file of `size` bytes, in bytes. `bytes_per_ms` is the speed of an earlier
+/// upload, 0 if unknown.
+pub fn part_size(size: u64, bytes_per_ms: f64) -> u64 {
+    let (parts, max) = if bytes_per_ms >= FAST_BYTES_PER_MS {
+        (FAST_PARTS, MAX_FAST_PART_SIZE)
+    } else {
+        (PARTS, MAX_REQUESTED_PART_SIZE)
+    };
+    let even = (size / parts).clamp(MIN_REQUESTED_PART_SIZE, max);
     even.next_multiple_of(MIB).min(MAX_PART_SIZE)
 }
 
@@ -274,121 +285,121 @@ mod tests {
     use super::*;
     use wire::PartPlan;
 
-    /// A line whose goodput depends on how many share it, in bytes a millisecond; where it ends after a
+    /// A line whose throughput depends on how many share it, in bytes a millisecond; where it ends after a
     /// minute, and where it has been.
-    fn settles(mut pace: Pace, goodput: impl Fn(usize) -> f64) -> (usize, Vec<usize>) {
-        let mut been = vec![pace.at_once()];
+    fn settles(mut concurrency: Concurrency, throughput: impl Fn(usize) -> f64) -> (usize, Vec<usize>) {
+        let mut been = vec![concurrency.limit()];
         for now in (0..60_000).step_by(20) {
-            pace.moved(
-                (goodput(pace.at_once()) * 20.0) as u64,
-                20 * pace.at_once() as u64,
-                pace.at_once(),
+            concurrency.record_progress(
+                (throughput(concurrency.limit()) * 20.0) as u64,
+                20 * concurrency.limit() as u64,
+                concurrency.limit(),
                 now,
             );
-            if been.last() != Some(&pace.at_once()) {
-                been.push(pace.at_once());
+            if been.last() != Some(&concurrency.limit()) {
+                been.push(concurrency.limit());
             }
         }
-        (pace.at_once(), been)
+        (concurrency.limit(), been)
     }
 
     #[test]
-    fn grows_while_goodput_grows() {
+    fn grows_while_throughput_grows() {
         let each_brings_more = |n: usize| n as f64 * 1_000.0;
-        let (end, been) = settles(Pace::new(None), each_brings_more);
+        let (end, been) = settles(Concurrency::new(None), each_brings_more);
         assert_eq!((end, &been[..3]), (6, &[3, 4, 6][..]));
         assert!(been.len() <= 9, "fewer are tried ever more seldom: {been:?}");
-        let mut wide = Pace::new(None);
-        wide.multiplexed();
+        let mut wide = Concurrency::new(None);
+        wide.set_multiplexed();
         assert_eq!(settles(wide, each_brings_more).1[..6], [3, 4, 6, 8, 11, 15]);
     }
 
     #[test]
     fn stays_with_few_where_more_bring_nothing() {
-        let (end, been) = settles(Pace::new(None), |_| 5_000.0);
+        let (end, been) = settles(Concurrency::new(None), |_| 5_000.0);
         assert!(end <= 2, "one fills the line: {been:?}");
-        let (end, been) = settles(Pace::new(None), |n| n.min(4) as f64 * 500.0);
+        let (end, been) = settles(Concurrency::new(None), |n| n.min(4) as f64 * 500.0);
         assert!((3..=4).contains(&end), "{been:?}");
     }
 
     #[test]
     fn a_long_way_starts_with_all() {
-        let mut pace = Pace::new(None);
-        pace.opened_in(100);
-        assert_eq!(pace.at_once(), 6);
+        let mut concurrency = Concurrency::new(None);
+        concurrency.record_round_trip(100);
+        assert_eq!(concurrency.limit(), 6);
     }
 
     #[test]
     fn halves_on_loss_once_for_a_burst() {
-        let mut pace = Pace::new(None);
-        pace.opened_in(100);
+        let mut concurrency = Concurrency::new(None);
+        concurrency.record_round_trip(100);
         for now in [0, 10, 1_999] {
-            pace.lost(now);
+            concurrency.record_loss(now);
         }
-        assert_eq!(pace.at_once(), 3);
-        pace.lost(2_000);
-        pace.lost(9_000);
-        assert_eq!(pace.at_once(), 1);
+        assert_eq!(concurrency.limit(), 3);
+        concurrency.record_loss(2_000);
+        concurrency.record_loss(9_000);
+        assert_eq!(concurrency.limit(), 1);
     }
 
     #[test]
     fn a_loss_is_made_good_within_seconds() {
-        let mut pace = Pace::new(None);
-        pace.opened_in(100);
+        let mut concurrency = Concurrency::new(None);
+        concurrency.record_round_trip(100);
         for now in (0..600_000).step_by(20) {
-            pace.moved(pace.at_once() as u64 * 20_000, 0, pace.at_once(), now);
+            concurrency.record_progress(concurrency.limit() as u64 * 20_000, 0, concurrency.limit(), now);
         }
         for now in [600_000, 603_000] {
-            pace.lost(now);
+            concurrency.record_loss(now);
         }
         for now in (603_000..612_000).step_by(20) {
-            pace.moved(pace.at_once() as u64 * 20_000, 0, pace.at_once(), now);
+            concurrency.record_progress(concurrency.limit() as u64 * 20_000, 0, concurrency.limit(), now);
         }
-        assert!(pace.at_once() >= 3, "{}", pace.at_once());
+        assert!(concurrency.limit() >= 3, "{}", concurrency.limit());
     }
 
     #[test]
     fn a_break_is_no_slow_line() {
-        let mut pace = Pace::new(Some(4));
+        let mut concurrency = Concurrency::new(Some(4));
         for now in (0..20_000).step_by(20) {
-            pace.moved(200_000, 0, 4, now);
+            concurrency.record_progress(200_000, 0, 4, now);
         }
-        let before = pace.silence_ms();
+        let before = concurrency.stall_timeout_ms();
         for now in (9_000_000..9_010_000).step_by(20) {
-            pace.moved(200_000, 0, 4, now);
-            assert_eq!(pace.silence_ms(), before);
+            concurrency.record_progress(200_000, 0, 4, now);
+            assert_eq!(concurrency.stall_timeout_ms(), before);
         }
     }
 
     #[test]
     fn a_number_asked_for_is_kept() {
-        let mut pace = Pace::new(Some(2));
-        pace.opened_in(1_000);
-        pace.multiplexed();
-        pace.lost(0);
-        assert_eq!(settles(pace, |n| n as f64 * 1_000.0), (2, vec![2]));
-        assert_eq!(Pace::new(Some(0)).at_once(), 1);
+        let mut concurrency = Concurrency::new(Some(2));
+        concurrency.record_round_trip(1_000);
+        concurrency.set_multiplexed();
+        concurrency.record_loss(0);
+        assert_eq!(settles(concurrency, |n| n as f64 * 1_000.0), (2, vec![2]));
+        assert_eq!(Concurrency::new(Some(0)).limit(), 1);
     }
 
     #[test]
     fn what_is_not_full_tells_nothing() {
-        let mut pace = Pace::new(None);
+        let mut concurrency = Concurrency::new(None);
         for now in (0..60_000).step_by(20) {
-            pace.moved(1 << 20, 0, 2, now);
+            concurrency.record_progress(1 << 20, 0, 2, now);
         }
-        assert_eq!(pace.at_once(), 3);
+        assert_eq!(concurrency.limit(), 3);
     }
 
     #[test]
     fn silence_is_judged_by_the_speed() {
         let silence = |bytes_per_ms: f64| {
-            let mut pace = Pace::new(Some(4));
+            let mut concurrency = Concurrency::new(Some(4));
             for now in (0..20_000).step_by(20) {
-                pace.moved((bytes_per_ms * 20.0) as u64, 0, 4, now);
+                concurrency.record_progress((bytes_per_ms * 20.0) as u64, 0, 4, now);
             }
-            pace.silence_ms()
+            concurrency.stall_timeout_ms()
         };
-        assert_eq!(Pace::new(None).silence_ms(), 60_000);
+        assert_eq!(Concurrency::new(None).stall_timeout_ms(), 60_000);
         assert!(silence(100_000.0) < 15_300);
         let slow = silence(100.0);
         assert!((150_000..200_000).contains(&slow), "buffers of 16 MiB take that long at 100 kB/s: {slow}");
@@ -399,7 +410,7 @@ mod tests {
     fn part_sizes_follow_the_file() {
         let sizes = [1, 128 * MIB, 256 * MIB, 300 * MIB, 1 << 40].map(|size| part_size(size, 0.0));
         assert_eq!(sizes, [8 * MIB, 11 * MIB, 22 * MIB, 25 * MIB, 32 * MIB]);
-        let fast = [1, 128 * MIB, 256 * MIB, 1 << 40].map(|size| part_size(size, FAST));
+        let fast = [1, 128 * MIB, 256 * MIB, 1 << 40].map(|size| part_size(size, FAST_BYTES_PER_MS));
         assert_eq!(fast, [8 * MIB, 22 * MIB, 43 * MIB, 64 * MIB]);
         for size in sizes {
             assert!(PartPlan::new(1, Some(size)).is_ok());
@@ -408,11 +419,11 @@ mod tests {
 
     #[test]
     fn a_window_outlasts_the_flights() {
-        for at_once in [None, Some(0), Some(1), Some(6), Some(64)] {
-            let pace = Pace::new(at_once);
-            assert!(pace.at_once() >= 1);
-            assert!(pace.sign_below() > pace.at_once());
-            assert!(pace.signed_ahead() > pace.sign_below());
+        for fixed in [None, Some(0), Some(1), Some(6), Some(64)] {
+            let concurrency = Concurrency::new(fixed);
+            assert!(concurrency.limit() >= 1);
+            assert!(concurrency.presign_threshold() > concurrency.limit());
+            assert!(concurrency.presign_target() > concurrency.presign_threshold());
         }
     }
 }

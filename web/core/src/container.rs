@@ -1,9 +1,9 @@
-//! A look before a byte is spent: from a few small ranges of a file, tells whether it is a video and which.
-//! Pure: who reads the ranges is the caller's affair.
+//! A container probe: finds out from a few small ranges of a file whether it is a video, and of which kind. Does no
+//! I/O: the caller reads the ranges.
 //!
-//! The readers below are plain code over what has been read so far. Where one comes to a byte that is still
-//! missing it stops; that range is asked for, and the reader runs again from the start. So none of them keeps
-//! a state, and whatever a file claims, the limits are those of [`cursor`]: 64 reads of 32 KiB.
+//! A reader is plain code over the ranges read so far. At a byte that is missing it stops; the range around that byte
+//! is requested, and the reader runs again from the start. So no reader keeps a state, and whatever a file contains,
+//! the limits are those of [`cursor`]: 64 ranges of 32 KiB.
 
 mod asf;
 mod avi;
@@ -17,122 +17,128 @@ mod real;
 mod tests;
 mod ts;
 
-use cursor::{Cursor, Seen, tag};
+use cursor::{Cursor, RangeCache, tag};
 use std::ops::Range;
 
-/// Reads as little of a file as tells what it is. Ask `wants`, read that range, give it to `take`; until
-/// `None`.
-pub struct Look {
-    seen: Seen,
+/// A container probe: reads as little of a file as shows what it is.
+///
+/// Read the range that [`Probe::next_range`] returns and pass its bytes to [`Probe::feed`], until it returns `None`;
+/// then ask [`Probe::media`].
+pub struct Probe {
+    cache: RangeCache,
     next: Option<Range<u64>>,
 }
 
-/// What is known of a video; `None` is unknown, not zero.
+/// What a probe has found; `None` is unknown, not zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Media {
-    /// The true type, whatever the file's name says.
+    /// The MIME type by content, whatever the file's name says.
     pub mime: &'static str,
+    /// Duration in milliseconds.
     pub duration_ms: Option<u64>,
-    /// As displayed: after rotation.
+    /// Width in pixels as displayed: after rotation.
     pub width: Option<u32>,
+    /// Height in pixels as displayed: after rotation.
     pub height: Option<u32>,
-    /// Degrees clockwise, as stored: 0, 90, 180 or 270.
+    /// Rotation as stored, in degrees clockwise: 0, 90, 180 or 270.
     pub rotation: u16,
-    /// Of the first video track, in the container's own words: `avc1`, `V_VP9`. Printable ASCII.
-    pub video: Option<Box<str>>,
-    pub audio: Option<Box<str>>,
-    /// Of any kind; 0 where the list couldn't be read.
+    /// Codec of the first video track in the container's notation (`avc1`, `V_VP9`); printable ASCII.
+    pub video_codec: Option<String>,
+    /// Codec of the first audio track in the container's notation; printable ASCII.
+    pub audio_codec: Option<String>,
+    /// Number of tracks of any kind; 0 if the list of tracks couldn't be read.
     pub tracks: u32,
-    /// MP4 and its kin only: metadata come before media data.
+    /// For MP4 and related containers: whether the metadata precede the media data.
     pub moov_first: Option<bool>,
 }
 
-/// A [`Media`] in the making: 0 is unknown, and an empty type is no video's.
+/// Collects what a reader finds: 0 is unknown, and an empty type means that the file is no video.
 #[derive(Default)]
-struct Draft<'a> {
+struct MediaBuilder<'a> {
     mime: &'static str,
     duration_ms: u64,
     width: u32,
     height: u32,
     rotation: u16,
-    video: &'a [u8],
-    audio: &'a [u8],
+    video_codec: &'a [u8],
+    audio_codec: &'a [u8],
     tracks: u32,
     moov_first: Option<bool>,
     /// There is a video track.
-    pictures: bool,
-    /// The list of tracks has been read to its end, so that none of video means none.
-    settled: bool,
+    has_video: bool,
+    /// The list of tracks was read to its end: if no video track was found, there is none.
+    tracks_complete: bool,
 }
 
-impl<'a> Draft<'a> {
-    /// Answers whether it is the first.
-    fn video(&mut self, codec: &'a [u8]) -> bool {
-        let first = !self.pictures;
-        if first {
-            self.pictures = true;
-            self.video = codec;
+impl<'a> MediaBuilder<'a> {
+    /// Records a video track; returns whether it is the first.
+    fn add_video(&mut self, codec: &'a [u8]) -> bool {
+        let is_first = !self.has_video;
+        if is_first {
+            self.has_video = true;
+            self.video_codec = codec;
         }
-        first
+        is_first
     }
 
-    fn audio(&mut self, codec: &'a [u8]) {
-        if self.audio.is_empty() {
-            self.audio = codec;
+    /// Records an audio track.
+    fn add_audio(&mut self, codec: &'a [u8]) {
+        if self.audio_codec.is_empty() {
+            self.audio_codec = codec;
         }
     }
 }
 
-impl Look {
-    /// At a file of `size` bytes.
+impl Probe {
+    /// A probe of a file of `size` bytes.
     pub fn new(size: u64) -> Self {
-        let mut look = Self { seen: Seen::new(size), next: None };
-        look.go_on();
-        look
+        let mut probe = Self { cache: RangeCache::new(size), next: None };
+        probe.run();
+        probe
     }
 
-    /// The range to read next: not empty, within the file, at most 32 KiB.
-    pub fn wants(&self) -> Option<Range<u64>> {
+    /// The range to read next: within the file, 1 byte to 32 KiB; `None` once enough was read.
+    pub fn next_range(&self) -> Option<Range<u64>> {
         self.next.clone()
     }
 
-    /// The bytes of the wanted range; what is missing at its end counts as unreadable.
-    pub fn take(&mut self, bytes: &[u8]) {
+    /// Takes the bytes of [`Probe::next_range`]; if they are fewer, the rest counts as unreadable.
+    pub fn feed(&mut self, bytes: &[u8]) {
         if let Some(range) = self.next.take() {
-            self.seen.add(range, bytes);
-            self.go_on();
+            self.cache.add(range, bytes);
+            self.run();
         }
     }
 
-    /// What the file is, as far as it has been read; `None`: no video.
+    /// What the file is, as far as it was read; `None` if it is no video of a known kind.
     pub fn media(self) -> Option<Media> {
-        let draft = tell(&self.seen);
-        (!draft.mime.is_empty()).then(|| Media {
-            mime: draft.mime,
-            duration_ms: Some(draft.duration_ms).filter(|ms| (1..LONGEST).contains(ms)),
-            width: Some(draft.width).filter(|pixels| *pixels > 0),
-            height: Some(draft.height).filter(|pixels| *pixels > 0),
-            rotation: draft.rotation,
-            video: printable(draft.video),
-            audio: printable(draft.audio),
-            tracks: draft.tracks,
-            moov_first: draft.moov_first,
+        let builder = read(&self.cache);
+        (!builder.mime.is_empty()).then(|| Media {
+            mime: builder.mime,
+            duration_ms: Some(builder.duration_ms).filter(|ms| (1..MAX_DURATION_MS).contains(ms)),
+            width: Some(builder.width).filter(|pixels| *pixels > 0),
+            height: Some(builder.height).filter(|pixels| *pixels > 0),
+            rotation: builder.rotation,
+            video_codec: printable(builder.video_codec),
+            audio_codec: printable(builder.audio_codec),
+            tracks: builder.tracks,
+            moov_first: builder.moov_first,
         })
     }
 
-    fn go_on(&mut self) {
-        tell(&self.seen);
-        self.next = self.seen.missing();
+    fn run(&mut self) {
+        read(&self.cache);
+        self.next = self.cache.missing();
     }
 }
 
-/// In milliseconds, some 300 years: what claims more knows nothing.
-const LONGEST: u64 = 10_000_000_000_000;
+/// Some 300 years; a longer duration counts as unknown.
+const MAX_DURATION_MS: u64 = 10_000_000_000_000;
 
-type Reader = for<'a> fn(&mut Cursor<'a>, &mut Draft<'a>);
+type Reader = for<'a> fn(&mut Cursor<'a>, &mut MediaBuilder<'a>);
 
-/// What the first four bytes say; a reader may take the type back.
-const KINDS: [(u32, &str, Reader); 9] = [
+/// Containers by the first four bytes. A reader may clear the type again.
+const CONTAINERS: [(u32, &str, Reader); 9] = [
     (0x1A45_DFA3, "video/x-matroska", matroska::read),
     (tag(b"RIFF"), "video/x-msvideo", avi::read),
     (tag(b"FLV\x01"), "video/x-flv", flv::read),
@@ -140,48 +146,47 @@ const KINDS: [(u32, &str, Reader); 9] = [
     (tag(b"OggS"), "video/ogg", ogg::read),
     (0x3026_B275, "video/x-ms-wmv", asf::read),
     // A pack of an MPEG program stream, or MPEG video without one.
-    (0x0000_01BA, "video/mpeg", nothing),
-    (0x0000_01B3, "video/mpeg", nothing),
-    // How each key of SMPTE begins; only MXF files begin with one.
-    (0x060E_2B34, "application/mxf", nothing),
+    (0x0000_01BA, "video/mpeg", no_reader),
+    (0x0000_01B3, "video/mpeg", no_reader),
+    // The prefix of every SMPTE key; only MXF files start with one.
+    (0x060E_2B34, "application/mxf", no_reader),
 ];
 
-/// The type says it all.
-fn nothing(_: &mut Cursor, _: &mut Draft) {}
+/// For containers of which only the type is known.
+fn no_reader(_: &mut Cursor, _: &mut MediaBuilder) {}
 
-fn tell(seen: &Seen) -> Draft<'_> {
-    let mut file = seen.all();
-    let mut draft = Draft::default();
+fn read(cache: &RangeCache) -> MediaBuilder<'_> {
+    let mut file = cache.start();
+    let mut builder = MediaBuilder::default();
     let first = file.clone().be32();
-    if let Some((_, mime, read)) = KINDS.iter().find(|(mark, ..)| *mark == first) {
-        draft.mime = mime;
-        read(&mut file, &mut draft);
+    if let Some((_, mime, read)) = CONTAINERS.iter().find(|(mark, ..)| *mark == first) {
+        builder.mime = mime;
+        read(&mut file, &mut builder);
     } else {
-        mp4::read(&mut file, &mut draft);
-        if draft.mime.is_empty() {
-            ts::read(&mut file, &mut draft);
+        mp4::read(&mut file, &mut builder);
+        if builder.mime.is_empty() {
+            ts::read(&mut file, &mut builder);
         }
     }
-    if draft.settled && !draft.pictures {
-        draft.mime = "";
+    if builder.tracks_complete && !builder.has_video {
+        builder.mime = "";
     }
-    draft
+    builder
 }
 
-/// The name that a table has for a code; empty if none.
-fn named(table: &'static [[u8; 5]], code: u8) -> &'static [u8] {
-    table.iter().find(|[first, ..]| *first == code).map_or(b"", |[_, name @ ..]| name)
+/// The codec that a table has for a number; empty if none.
+fn codec(table: &'static [[u8; 5]], number: u8) -> &'static [u8] {
+    table.iter().find(|[first, ..]| *first == number).map_or(b"", |[_, codec @ ..]| codec)
 }
 
-fn printable(name: &[u8]) -> Option<Box<str>> {
-    // `from_utf8` would bring a table along.
-    let name: String =
-        name.iter().filter(|byte| matches!(byte, b' '..=b'~')).map(|byte| char::from(*byte)).collect();
-    (!name.is_empty()).then(|| name.into())
+fn printable(codec: &[u8]) -> Option<String> {
+    let is_printable = |byte: &&u8| matches!(byte, b' '..=b'~');
+    let codec: String = codec.iter().filter(is_printable).map(|byte| char::from(*byte)).collect();
+    (!codec.is_empty()).then_some(codec)
 }
 
-/// `units`, of which a second has `per_second`, in milliseconds.
+/// A duration in units of 1/`per_second` s, in milliseconds.
 fn milliseconds(units: u64, per_second: u64) -> u64 {
-    // By zero: no number, of which `as` makes 0, or endless, which is no length either.
+    // A division by zero makes NaN or infinity, which `as` makes 0 or a duration above the maximum.
     (units as f64 * 1000.0 / per_second as f64) as u64
 }

@@ -1,59 +1,51 @@
-//! What can go wrong, told apart once: a kind that retrying looks at, a stable code for programs and a
-//! sentence for people. Pure. A URL, a token or a header never enters a sentence.
+//! Upload errors: a kind for the retry logic, a stable code for programs and a sentence for people. A URL, a
+//! token or a header must never enter a message.
 
 use std::borrow::Cow;
 
-/// What retrying looks at.
+/// The class of an error; all that the retry logic looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// No answer: offline, reset, or an answer that CORS hides.
+pub enum ErrorKind {
+    /// No response: offline, connection reset, or a response that CORS hides.
     Network,
-    /// Silent for too long.
+    /// No progress for longer than the timeout.
     Stalled,
-    /// Asked to slow down.
+    /// The server asks for fewer requests.
     Throttled,
-    /// A failure on the other side that may pass.
+    /// A server error that may pass.
     Server,
-    /// A signature or token has run out; a fresh one may do.
+    /// A signature or token has expired; a new one may help.
     Expired,
-    /// The signer's clock and the storage's differ; a fresh signature may do.
-    Clock,
-    /// Other bytes arrived than were sent.
-    Damaged,
-    /// The other side has no room left; that may change.
-    NoSpace,
-    /// The file isn't the one it was.
-    Changed,
-    /// The upload no longer exists on the other side.
-    Gone,
-    /// Trying again would change nothing.
-    Final,
+    /// The signer's clock and the storage's differ; a new signature may help.
+    ClockSkew,
+    /// The storage has other bytes than the file.
+    ChecksumMismatch,
+    /// The storage is full; that may pass.
+    StorageFull,
+    /// The file has changed since it was picked.
+    FileChanged,
+    /// The upload no longer exists on the server.
+    UploadGone,
+    /// A retry would change nothing.
+    Permanent,
 }
 
-/// One thing that went wrong. Boxed, as it is handed on by everything that can fail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure(Box<Details>);
-
-impl std::ops::Deref for Failure {
-    type Target = Details;
-
-    fn deref(&self) -> &Details {
-        &self.0
-    }
-}
-
-/// What there is to say of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Details {
-    pub kind: Kind,
-    /// An [`ErrorCode`](wire::ErrorCode)'s word, or one of [`codes`].
+/// An upload error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message} ({code})")]
+pub struct UploadError {
+    /// What the retry logic looks at.
+    pub kind: ErrorKind,
+    /// An [`ErrorCode`](wire::ErrorCode) as text, or one of [`codes`].
     pub code: Cow<'static, str>,
-    pub sentence: Cow<'static, str>,
-    /// How long the other side asks to be left alone, in milliseconds.
-    pub wish_ms: u32,
+    /// A sentence for people.
+    pub message: Cow<'static, str>,
+    /// The server's `Retry-After`, in milliseconds; 0 if it sent none.
+    pub retry_after_ms: u32,
 }
 
-/// Codes that only this side knows; the edge's are in [`wire::ErrorCode`].
+/// Codes of errors that arise in the browser; the edge's are in [`wire::ErrorCode`].
+#[allow(missing_docs, reason = "the sentences beside their uses describe them")]
 pub mod codes {
     pub const CANCELED: &str = "canceled";
     pub const NETWORK: &str = "network";
@@ -79,92 +71,90 @@ pub mod codes {
     pub const INTERNAL: &str = "internal";
 }
 
-impl Failure {
-    /// One that no further try would mend.
-    pub fn last(code: &'static str, sentence: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Kind::Final, code, sentence)
+impl UploadError {
+    /// An error of any kind, with the server's code and sentence or with ours.
+    pub fn new(
+        kind: ErrorKind,
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { kind, code: code.into(), message: message.into(), retry_after_ms: 0 }
     }
 
+    /// An error that a retry can't change.
+    pub fn permanent(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Permanent, code, message)
+    }
+
+    /// The page canceled the upload.
     pub fn canceled() -> Self {
-        Self::last(codes::CANCELED, "The upload was canceled.")
+        Self::permanent(codes::CANCELED, "The upload was canceled.")
     }
 
-    /// There was no answer that a script may see.
+    /// There is no response that a script may read.
     pub fn network() -> Self {
-        Self::new(Kind::Network, codes::NETWORK, "The connection failed, or the server's CORS rules hide it.")
+        let message = "The connection failed, or the server's CORS rules hide it.";
+        Self::new(ErrorKind::Network, codes::NETWORK, message)
     }
 
-    /// Nothing has moved for too long; the connection may be dead without knowing it.
+    /// No progress for longer than the timeout; the connection may be dead without an error.
     pub fn stalled() -> Self {
-        Self::new(Kind::Stalled, codes::STALLED, "The connection has stalled.")
+        Self::new(ErrorKind::Stalled, codes::STALLED, "The connection has stalled.")
     }
 
-    /// The upload is no more, neither open nor completed.
-    pub fn gone() -> Self {
-        Self::new(Kind::Gone, codes::UPLOAD_GONE, "The upload no longer exists.")
+    /// The upload is neither open nor completed.
+    pub fn upload_gone() -> Self {
+        Self::new(ErrorKind::UploadGone, codes::UPLOAD_GONE, "The upload no longer exists.")
     }
 
-    /// The file was written to while it was sent.
-    pub fn changed() -> Self {
-        Self::new(Kind::Changed, codes::FILE_CHANGED, "The file has changed while it was being sent.")
+    /// The file was written to during the upload.
+    pub fn file_changed() -> Self {
+        let message = "The file has changed while it was being sent.";
+        Self::new(ErrorKind::FileChanged, codes::FILE_CHANGED, message)
     }
 
-    /// The look into the container found none that is known.
+    /// The file can't be read.
+    pub fn file_unreadable() -> Self {
+        let message = "The file can't be read; it may have been changed, moved or removed.";
+        Self::permanent(codes::FILE_UNREADABLE, message)
+    }
+
+    /// The container probe found no known kind of video.
     pub fn not_a_video() -> Self {
-        Self::last(codes::NOT_A_VIDEO, "The file isn't a video of a known kind.")
+        Self::permanent(codes::NOT_A_VIDEO, "The file isn't a video of a known kind.")
     }
 
-    /// The page gave no token. It may next time: its own sign-in can have a bad moment.
-    pub fn no_token() -> Self {
-        let sentence = "The page's `token` function failed to give a token.";
-        Self::new(Kind::Expired, codes::TOKEN_UNAVAILABLE, sentence)
+    /// The page's `token` function failed. It may succeed next time.
+    pub fn token_unavailable() -> Self {
+        let message = "The page's `token` function failed to give a token.";
+        Self::new(ErrorKind::Expired, codes::TOKEN_UNAVAILABLE, message)
     }
 
-    /// An answer that makes no sense; the next may.
+    /// The response can't be read. The next one may.
     pub fn bad_answer() -> Self {
-        Self::new(Kind::Server, codes::BAD_ANSWER, "The server's answer can't be read.")
+        Self::new(ErrorKind::Server, codes::BAD_ANSWER, "The server's answer can't be read.")
     }
 
     /// The stored bytes have another checksum than the file's.
-    pub fn damaged() -> Self {
-        Self::new(Kind::Damaged, codes::CHECKSUM_MISMATCH, "The stored bytes aren't those of the file.")
+    pub fn checksum_mismatch() -> Self {
+        let message = "The stored bytes aren't those of the file.";
+        Self::new(ErrorKind::ChecksumMismatch, codes::CHECKSUM_MISMATCH, message)
     }
 
-    /// Nothing is under way and nothing has ended: a fault of this program.
-    pub fn stuck() -> Self {
-        Self::last(codes::INTERNAL, "The uploader has stopped by a fault of its own.")
-    }
-
-    pub fn unreadable() -> Self {
-        Self::last(
-            codes::FILE_UNREADABLE,
-            "The file can't be read; it may have been changed, moved or removed.",
-        )
-    }
-
-    /// The storage can't be reached or fails in passing.
+    /// The storage fails, or can't be reached, for now.
     pub fn storage_unavailable() -> Self {
-        Self::new(Kind::Server, codes::STORAGE_UNAVAILABLE, "The storage has a passing failure.")
+        Self::new(ErrorKind::Server, codes::STORAGE_UNAVAILABLE, "The storage has a passing failure.")
     }
 
-    /// The same, with a wait that the other side asked for, in milliseconds.
-    pub fn after(mut self, wish_ms: u32) -> Self {
-        self.0.wish_ms = wish_ms;
+    /// The same error with the server's `Retry-After`, in milliseconds.
+    pub fn with_retry_after(mut self, retry_after_ms: u32) -> Self {
+        self.retry_after_ms = retry_after_ms;
         self
     }
 
-    /// Any one of that kind.
+    /// Any error of that kind.
     #[cfg(test)]
-    pub(crate) fn of_kind(kind: Kind) -> Self {
+    pub(crate) fn of_kind(kind: ErrorKind) -> Self {
         Self::new(kind, codes::STORAGE_UNAVAILABLE, "")
-    }
-
-    /// With the other side's code and sentence, or ones of ours.
-    pub fn new(
-        kind: Kind,
-        code: impl Into<Cow<'static, str>>,
-        sentence: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        Self(Box::new(Details { kind, code: code.into(), sentence: sentence.into(), wish_ms: 0 }))
     }
 }

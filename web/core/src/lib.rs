@@ -1,13 +1,18 @@
 //! Decides how a file is uploaded to S3 in parts. Pure: no clock, network or browser of its own.
+//!
+//! [`machine::Machine`] takes events and returns commands; a driver executes them. [`container::Probe`] finds out what
+//! kind of video a file is, and [`poll_interval`] how often to ask for its conversion.
+
+#![warn(missing_docs)]
 
 pub mod concurrency;
 pub mod container;
 pub mod crc64;
 pub mod error;
 pub mod machine;
-pub mod parts;
+mod parts;
 pub mod poll_interval;
 pub mod progress;
 pub mod retry;
-pub mod timeout;
+mod timeout;
 pub mod types;

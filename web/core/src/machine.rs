@@ -1,303 +1,288 @@
-//! Decides what an upload does next. Pure: no clock, chance, network or JS of its own.
+//! Decides what an upload does next. Pure: time and randomness are passed in.
 //!
-//! Call [`Machine::poll`] until `None`, obey each command, report back with [`Machine::handle`]; poll again
-//! at [`Machine::wakeup`] if nothing happens before. After [`Command::Finish`] it is over.
+//! Call [`Machine::poll`] until it returns `None`, execute each command, and report its outcome with
+//! [`Machine::handle`]. Poll again after each event, and at [`Machine::wakeup_ms`] if nothing happens before. After
+//! [`Command::Finish`] the upload has ended.
 
 mod on_failure;
 mod on_success;
 mod request_state;
 
-use crate::concurrency::Pace;
-use crate::error::Failure;
+use crate::concurrency::Concurrency;
+use crate::crc64;
+use crate::error::UploadError;
 use crate::parts::Parts;
-use crate::progress::{Progress, Report};
-use crate::retry::Budget;
-use crate::timeout::{COMPLETION_MS, PATIENCE_MS};
-use crate::types::{Command, Event, Moment, Saved, Stage, Task};
-use request_state::Call;
+use crate::progress::{Progress, ProgressReport};
+use crate::retry::RetryBudget;
+use crate::timeout::REQUEST_TIMEOUT_MS;
+use crate::types::{Clocks, Command, Event, SavedUpload, Task, UploadState};
+use request_state::RequestState;
 use wire::{CompleteUpload, PartPlan};
 
-/// The wall clock running ahead of the other by this much, in milliseconds, tells of a sleep.
-const SLEPT_MS: u64 = 20_000;
-/// Offline, the network is tried once in so many milliseconds all the same: browsers can be wrong about it.
-const OFFLINE_TRY_MS: u64 = 15_000;
-
-/// So many parts may turn out wrong by the storage's list, besides two for each part of the upload.
-const FORGIVEN_WRONG: usize = 8;
+/// While the browser reports that it is offline, one request is tried at this interval, in milliseconds: the
+/// browser can be wrong.
+const OFFLINE_RETRY_INTERVAL_MS: u64 = 15_000;
 
 /// One upload.
 #[derive(Debug)]
 pub struct Machine {
     size: u64,
-    checks: bool,
-    /// The storage computes CRC64NVME.
-    store_checks: bool,
-    pace: Pace,
-    budget: Budget,
+    /// The `checksum` option: compare checksums where the storage has them.
+    checksum: bool,
+    /// Whether the storage computes CRC64NVME.
+    storage_checksum: bool,
+    concurrency: Concurrency,
+    budget: RetryBudget,
     progress: Progress,
     phase: Phase,
-    /// Decided and not yet fetched.
+    /// Decided and not yet returned by [`Machine::poll`].
     commands: Vec<Command>,
-    /// So long nothing new is begun, as the browser says that it is offline.
-    offline_until: Option<u64>,
-    /// The browser says so still. An answer that was on its way already doesn't make it wrong; the next failure
-    /// decides.
+    /// Nothing is started until then: the browser is offline.
+    offline_until_ms: Option<u64>,
+    /// The browser reports that it is offline. Responses that still arrive don't end that; the next failure decides.
     offline: bool,
     paused: bool,
-    /// How far the wall clock is ahead of the other.
-    ahead: Option<u64>,
-    /// When connections last became doubtful, by a sleep or a change of network.
-    doubted: Option<u64>,
-    /// How often it has begun anew because the upload was gone.
+    /// By how much the wall clock was ahead of the monotonic clock.
+    clock_lead_ms: Option<u64>,
+    /// When a sleep or a network change last made connections suspect.
+    suspect_since_ms: Option<u64>,
+    /// How many times a new upload was opened in place of one that was gone.
     restarts: u32,
-    /// How many parts the storage's list told not to be as they were sent.
-    wrong: usize,
+    /// How many parts differed in the storage's listings.
+    mismatched_parts: usize,
 }
 
 #[derive(Debug)]
 enum Phase {
     Opening {
-        call: Call,
+        request: RequestState,
     },
-    /// Canceled while opening; the answer is waited for, as it names the upload to abort.
-    Leaving {
-        call: Call,
+    /// Canceled while opening: the response names the upload to abort.
+    CancelingOpen {
+        request: RequestState,
     },
-    /// Asks what the storage has of what an earlier page load, or this one, has sent.
+    /// Asks what the storage has of an upload that an earlier page load has begun.
     Resuming {
-        saved: Saved,
-        call: Call,
+        saved: SavedUpload,
+        request: RequestState,
     },
-    /// Beside the parts, one call for URLs and the hashing of one part may be under way.
-    Sending {
+    /// Uploads parts. One signing request and one hash may be in flight besides.
+    Uploading {
         parts: Parts,
-        sign: Call,
+        sign: RequestState,
         hashing: Option<u32>,
     },
-    /// Asks what the storage has, because its answers are hidden or don't fit.
-    Listing {
+    /// Asks what the storage has of this upload, because its responses are hidden or contradict each other.
+    CheckingStatus {
         parts: Parts,
-        call: Call,
+        request: RequestState,
     },
     Completing {
         parts: Parts,
-        call: Call,
+        request: RequestState,
     },
     Aborting {
-        because: Failure,
-        call: Call,
+        error: UploadError,
+        request: RequestState,
     },
-    Over,
+    Ended,
 }
 
 impl Machine {
-    /// For a file of `size` bytes; with `checks`, CRC64NVME is compared wherever the storage has it. `saved`
-    /// is what an earlier page load has written down about the same file.
-    pub fn new(size: u64, checks: bool, pace: Pace, saved: Option<Saved>) -> Self {
-        let call = Call::due(PATIENCE_MS);
-        let store_checks = saved.as_ref().is_some_and(|saved| saved.checksum);
-        let budget = if saved.is_some() { Budget::begun() } else { Budget::default() };
+    /// An upload of a file of `size` bytes.
+    ///
+    /// With `checksum`, CRC64NVME is computed of each part and compared wherever the storage has it. `saved` is what
+    /// an earlier page load has persisted about the same file.
+    pub fn new(size: u64, checksum: bool, concurrency: Concurrency, saved: Option<SavedUpload>) -> Self {
+        let request = RequestState::due(REQUEST_TIMEOUT_MS);
+        let storage_checksum = saved.as_ref().is_some_and(|saved| saved.checksum);
+        let budget = if saved.is_some() { RetryBudget::for_open_upload() } else { RetryBudget::default() };
         let phase = match saved {
-            Some(saved) if saved.canceled => Phase::Aborting { because: Failure::canceled(), call },
-            Some(saved) => Phase::Resuming { saved, call },
-            None => Phase::Opening { call },
+            Some(saved) if saved.canceled => Phase::Aborting { error: UploadError::canceled(), request },
+            Some(saved) => Phase::Resuming { saved, request },
+            None => Phase::Opening { request },
         };
         Self {
             size,
-            checks,
-            store_checks,
-            pace,
+            checksum,
+            storage_checksum,
+            concurrency,
             budget,
             progress: Progress::new(size),
             phase,
             commands: Vec::new(),
-            offline_until: None,
+            offline_until_ms: None,
             offline: false,
             paused: false,
-            ahead: None,
-            doubted: None,
+            clock_lead_ms: None,
+            suspect_since_ms: None,
             restarts: 0,
-            wrong: 0,
+            mismatched_parts: 0,
         }
     }
 
-    /// The next command; `None` until something happens or it is time to wake up.
-    pub fn poll(&mut self, at: Moment) -> Option<Command> {
-        self.look_at_clocks(at);
-        self.end_silences(at);
-        if self.commands.is_empty() { self.begin(at) } else { Some(self.commands.remove(0)) }
+    /// The next command; `None` until an event happens or it is [`Machine::wakeup_ms`].
+    pub fn poll(&mut self, clocks: Clocks) -> Option<Command> {
+        self.detect_sleep(clocks);
+        self.time_out_stalled(clocks);
+        if self.commands.is_empty() { self.start_next(clocks) } else { Some(self.commands.remove(0)) }
     }
 
-    fn begin(&mut self, at: Moment) -> Option<Command> {
-        if let Phase::Sending { parts, hashing, .. } = &mut self.phase
+    fn start_next(&mut self, clocks: Clocks) -> Option<Command> {
+        if let Phase::Uploading { parts, hashing, .. } = &mut self.phase
             && hashing.is_none()
             && let Some(part) = parts.next_to_hash()
         {
             *hashing = Some(part);
             return Some(Command::Hash(part));
         }
-        let idle = self.is_idle(at.now);
+        let is_blocked = self.is_blocked(clocks.now_ms);
         match &mut self.phase {
-            // A person who cancels waits for no network.
-            Phase::Aborting { call, .. } => call.take(at).then_some(Command::Abort),
-            _ if idle => None,
-            Phase::Sending { parts, sign, .. } => {
-                parts.requeue(at.now);
-                if parts.busy() < self.pace.at_once()
-                    && !parts.queue_is_full()
-                    && let Some(ticket) = parts.take(at)
+            // An abort isn't held back, as a person waits for it.
+            Phase::Aborting { request, .. } => request.start(clocks).then_some(Command::Abort),
+            _ if is_blocked => None,
+            Phase::Uploading { parts, sign, .. } => {
+                parts.requeue_due(clocks.now_ms);
+                if parts.active() < self.concurrency.limit()
+                    && !parts.browser_queue_is_full()
+                    && let Some(presigned) = parts.start_next(clocks)
                 {
-                    return Some(Command::Put(ticket));
+                    return Some(Command::Put(presigned));
                 }
-                let unsigned = parts.unsigned(self.pace.sign_below(), self.pace.signed_ahead(), at);
+                let (threshold, target) =
+                    (self.concurrency.presign_threshold(), self.concurrency.presign_target());
+                let unsigned = parts.unsigned(threshold, target, clocks);
                 if unsigned.is_empty() {
-                    sign.rest(at.now);
+                    sign.make_idle(clocks.now_ms);
                     return None;
                 }
-                sign.want();
-                sign.take(at).then_some(Command::Sign(unsigned))
+                sign.make_due();
+                sign.start(clocks).then_some(Command::Sign(unsigned))
             }
-            Phase::Opening { call } => call.take(at).then_some(Command::Open),
-            Phase::Resuming { call, .. } | Phase::Listing { call, .. } => {
-                call.take(at).then_some(Command::List)
+            Phase::Opening { request } => request.start(clocks).then_some(Command::Open),
+            Phase::Resuming { request, .. } | Phase::CheckingStatus { request, .. } => {
+                request.start(clocks).then_some(Command::List)
             }
-            Phase::Completing { parts, call } => call.take(at).then(|| {
-                let checksum = parts.checksum().map(crate::crc64::to_base64);
-                Command::Complete(CompleteUpload { parts: parts.completed(), checksum })
+            Phase::Completing { parts, request } => request.start(clocks).then(|| {
+                let checksum = parts.file_crc64().map(crc64::to_base64);
+                Command::Complete(CompleteUpload { parts: parts.completed_parts(), checksum })
             }),
-            Phase::Leaving { .. } | Phase::Over => None,
+            Phase::CancelingOpen { .. } | Phase::Ended => None,
         }
     }
 
-    /// Whether nothing new may be begun. Offline, one thing now and then may.
-    fn is_idle(&mut self, now: u64) -> bool {
-        match &mut self.offline_until {
+    /// Whether nothing may be started: paused, or offline and it isn't time for the next try.
+    fn is_blocked(&mut self, now_ms: u64) -> bool {
+        match &mut self.offline_until_ms {
             _ if self.paused => true,
-            Some(until) if now < *until => true,
-            Some(until) => {
-                *until = now + OFFLINE_TRY_MS;
+            Some(until_ms) if now_ms < *until_ms => true,
+            Some(until_ms) => {
+                *until_ms = now_ms + OFFLINE_RETRY_INTERVAL_MS;
                 false
             }
             None => false,
         }
     }
 
-    /// Takes note of what happened.
-    pub fn handle(&mut self, event: Event, at: Moment) {
-        self.look_at_clocks(at);
+    /// Takes an event. Stale responses, to what is no longer in flight, are ignored.
+    pub fn handle(&mut self, event: Event, clocks: Clocks) {
+        self.detect_sleep(clocks);
         match event {
-            Event::Opened(session) => self.opened(session, at),
-            Event::Signed(tickets) => self.signed(tickets, at),
-            Event::Hashed { part, crc } => {
-                if let Phase::Sending { hashing, .. } = &mut self.phase
-                    && *hashing == Some(part)
-                {
-                    *hashing = None;
-                }
-                self.judged(part, at, |parts| parts.hashed(part, crc));
-            }
-            Event::Moved { part, bytes } => self.moved(part, bytes, at.now),
-            Event::Landed { part, receipt, multiplexed } => {
+            Event::Opened(opened) => self.on_opened(opened, clocks),
+            Event::Signed(parts) => self.on_signed(parts, clocks),
+            Event::Hashed { part, crc64 } => self.on_hashed(part, crc64, clocks),
+            Event::Progress { part, bytes } => self.on_progress(part, bytes, clocks.now_ms),
+            Event::Uploaded { part, receipt, multiplexed } => {
                 if multiplexed {
-                    self.pace.multiplexed();
+                    self.concurrency.set_multiplexed();
                 }
-                self.moved(part, u64::MAX, at.now);
-                if let Phase::Sending { parts, .. } = &self.phase
-                    && let Some(idle_ms) = parts.idle_ms(part, at.now)
-                {
-                    self.pace.landed(parts.plan().len(part), idle_ms);
-                }
-                self.judged(part, at, |parts| parts.landed(part, receipt));
+                self.on_uploaded(part, receipt, clocks);
             }
-            Event::Listed(listing) => self.listed(listing, at),
-            Event::Completed(stored) => self.completed(stored),
-            Event::Aborted => self.aborted(),
-            Event::Failed { task: Task::Put(part), .. } if !self.is_under_way(part) => {}
-            Event::Failed { task, failure } => self.failed(task, failure, at),
-            Event::Online(online) => self.online(online, at),
+            Event::Listed(listing) => self.on_listed(listing, clocks),
+            Event::Completed(stored) => self.on_completed(stored),
+            Event::Aborted => self.on_aborted(),
+            Event::Failed { task: Task::Put(part), .. } if !self.is_active(part) => {}
+            Event::Failed { task, error } => self.on_failed(task, error, clocks),
+            Event::Online(online) => self.on_online(online, clocks),
             Event::Paused(paused) => self.paused = paused,
-            Event::Canceled => self.canceled(),
+            Event::Canceled => self.on_canceled(),
         }
     }
 
-    /// When to poll though nothing happens; on the clock that is never set.
-    pub fn wakeup(&self) -> Option<u64> {
-        let (ends, waits) = match &self.phase {
-            Phase::Sending { parts, sign, .. } => {
-                let ends = parts.first_end(self.pace.silence_ms(), self.doubted);
-                let waits = earlier(parts.waits(), sign.waits());
-                (earlier(ends, sign.ends(self.doubted)), waits)
+    /// When to poll although nothing happens, in milliseconds of the monotonic clock; `None` for never.
+    pub fn wakeup_ms(&self) -> Option<u64> {
+        let (deadline_ms, retry_ms) = match &self.phase {
+            Phase::Uploading { parts, sign, .. } => {
+                let stall_timeout_ms = self.concurrency.stall_timeout_ms();
+                let deadline_ms = parts.first_deadline_ms(stall_timeout_ms, self.suspect_since_ms);
+                (
+                    earlier(deadline_ms, sign.deadline_ms(self.suspect_since_ms)),
+                    earlier(parts.next_retry_ms(), sign.retry_at_ms()),
+                )
             }
-            Phase::Opening { call }
-            | Phase::Leaving { call }
-            | Phase::Resuming { call, .. }
-            | Phase::Listing { call, .. }
-            | Phase::Completing { call, .. }
-            | Phase::Aborting { call, .. } => (call.ends(self.doubted), call.waits()),
-            Phase::Over => return None,
+            Phase::Opening { request }
+            | Phase::CancelingOpen { request }
+            | Phase::Resuming { request, .. }
+            | Phase::CheckingStatus { request, .. }
+            | Phase::Completing { request, .. }
+            | Phase::Aborting { request, .. } => {
+                (request.deadline_ms(self.suspect_since_ms), request.retry_at_ms())
+            }
+            Phase::Ended => return None,
         };
-        let waits = match self.offline_until {
-            _ if matches!(self.phase, Phase::Aborting { .. }) => waits,
-            // Nothing that waits is begun before somebody says so.
+        let retry_ms = match self.offline_until_ms {
+            _ if matches!(self.phase, Phase::Aborting { .. }) => retry_ms,
+            // Nothing is retried before the page resumes.
             _ if self.paused => None,
-            Some(until) => Some(until),
-            None => waits,
+            Some(until_ms) => Some(until_ms),
+            None => retry_ms,
         };
-        earlier(ends, waits)
+        earlier(deadline_ms, retry_ms)
     }
 
-    pub fn stage(&self) -> Stage {
+    /// The upload's state, for people.
+    pub fn state(&self) -> UploadState {
         match &self.phase {
-            Phase::Aborting { .. } | Phase::Leaving { .. } | Phase::Over => Stage::Over,
-            _ if self.paused => Stage::Paused,
-            _ if self.offline_until.is_some() => Stage::Waiting,
-            Phase::Opening { .. } | Phase::Resuming { .. } => Stage::Starting,
-            Phase::Sending { .. } => Stage::Uploading,
-            Phase::Listing { parts, .. } if !parts.all_stored() => Stage::Uploading,
-            Phase::Listing { .. } | Phase::Completing { .. } => Stage::Finishing,
+            Phase::Aborting { .. } | Phase::CancelingOpen { .. } | Phase::Ended => UploadState::Ended,
+            _ if self.paused => UploadState::Paused,
+            _ if self.offline_until_ms.is_some() => UploadState::Waiting,
+            Phase::Opening { .. } | Phase::Resuming { .. } => UploadState::Starting,
+            Phase::Uploading { .. } => UploadState::Uploading,
+            Phase::CheckingStatus { parts, .. } if !parts.all_stored() => UploadState::Uploading,
+            Phase::CheckingStatus { .. } | Phase::Completing { .. } => UploadState::Finishing,
         }
     }
 
-    /// How far it is, if that is worth telling now.
-    pub fn report(&mut self, now: u64) -> Option<Report> {
-        self.progress.report(now)
+    /// The progress, if a report is due at `now_ms` of the monotonic clock.
+    pub fn progress(&mut self, now_ms: u64) -> Option<ProgressReport> {
+        self.progress.report(now_ms)
     }
 
-    /// How the file is cut; absent before the upload is open and after its end.
+    /// How the file is cut; `None` before the upload is open and after its end.
     pub fn plan(&self) -> Option<PartPlan> {
         match &self.phase {
-            Phase::Sending { parts, .. } | Phase::Listing { parts, .. } | Phase::Completing { parts, .. } => {
-                Some(parts.plan())
-            }
+            Phase::Uploading { parts, .. }
+            | Phase::CheckingStatus { parts, .. }
+            | Phase::Completing { parts, .. } => Some(parts.plan()),
             Phase::Opening { .. }
-            | Phase::Leaving { .. }
+            | Phase::CancelingOpen { .. }
             | Phase::Resuming { .. }
             | Phase::Aborting { .. }
-            | Phase::Over => None,
+            | Phase::Ended => None,
         }
     }
 
-    /// How fast it went of late, in bytes a millisecond.
-    pub fn speed(&self) -> f64 {
-        self.pace.speed()
-    }
-
-    /// How many parts may be in flight now.
-    pub fn at_once(&self) -> usize {
-        self.pace.at_once()
-    }
-
-    /// The most parts that may be in flight.
-    pub fn most_at_once(&self) -> usize {
-        self.pace.most()
+    /// The limit on parts in flight, and the speed.
+    pub fn concurrency(&self) -> &Concurrency {
+        &self.concurrency
     }
 }
 
-/// The earlier of two times, either of which may never come.
-fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        _ => one.or(other),
+/// The earlier of two times; `None` is never.
+fn earlier(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        _ => a.or(b),
     }
 }
 

@@ -1,344 +1,358 @@
-//! The parts of one upload and where each stands: which to send next, which need a signed URL, which has
-//! stalled, and whether what is stored is what was sent. Pure.
+//! The parts of one upload and the state of each: which to upload next, which need a presigned URL, which has
+//! stalled, and whether what is stored is what the file has.
 
 mod part_state;
 mod resume;
 
-pub use part_state::Verdict;
+pub use part_state::PartOutcome;
 
-use crate::concurrency::CONNECTIONS;
-use crate::timeout::patience_ends;
-use crate::types::{Moment, Receipt, Ticket};
-use part_state::{Slot, State};
+use crate::concurrency::BROWSER_CONNECTIONS;
+use crate::timeout::{self, FIRST_PROGRESS_TIMEOUT_MS, MAX_STALL_TIMEOUT_MS, QUEUED_TIMEOUT_MS};
+use crate::types::{Clocks, PartReceipt, PresignedPart};
+use part_state::{Part, PartState};
 use wire::PartPlan;
 
-/// A part may take so long, in milliseconds, until it begins to move …
-const START_MS: u64 = 60_000;
-/// … unless there are more than a browser has connections for. Then some wait in its own queue, and only if
-/// nothing at all has moved for so long, in milliseconds, is something wrong.
-const QUEUED_MS: u64 = 120_000;
-/// However slow the line is and often a part has stalled, a silence this long, in milliseconds, is one.
-const LONGEST_SILENCE_MS: u64 = 300_000;
 /// All parts of one upload.
 #[derive(Debug)]
 pub struct Parts {
     plan: PartPlan,
     hashing: bool,
-    slots: Vec<Slot>,
-    /// At most ten thousand, so moving all of them costs nothing.
+    parts: Vec<Part>,
+    /// Pending, the next one first. At most 10,000, so that inserting at the front is cheap enough.
     queue: Vec<u32>,
-    /// Failed, and not yet back in the queue.
-    waiting: Vec<u32>,
-    flying: Vec<u32>,
-    /// Sent before they were hashed, the one being hashed first: one at a time, as reading two places of a
-    /// file at once is slower than one after the other.
+    /// In backoff.
+    backing_off: Vec<u32>,
+    in_flight: Vec<u32>,
+    /// Started before they were hashed, the one being hashed first. One at a time: reading two places of a file
+    /// at once is slower than one after the other.
     unhashed: Vec<u32>,
-    /// Stored by an earlier page load, and to be compared with the file.
-    claimed: Vec<u32>,
-    landed: usize,
+    /// Stored by an earlier page load, to be hashed and compared.
+    unverified: Vec<u32>,
+    uploaded: usize,
     stored: u32,
-    /// When anything last moved.
-    moved_at: u64,
+    /// When any part last showed progress.
+    progress_ms: u64,
 }
 
 impl Parts {
-    /// All still to be sent; with `hashing`, none counts before its own CRC is known.
+    /// All pending. With `hashing`, no part counts as stored before its CRC in the file is known.
     pub fn new(plan: PartPlan, hashing: bool) -> Self {
         Self {
             plan,
             hashing,
-            slots: (0..plan.part_count()).map(|_| Slot::default()).collect(),
+            parts: (0..plan.part_count()).map(|_| Part::default()).collect(),
             queue: (1..=plan.part_count()).collect(),
-            waiting: Vec::new(),
-            flying: Vec::new(),
+            backing_off: Vec::new(),
+            in_flight: Vec::new(),
             unhashed: Vec::new(),
-            claimed: Vec::new(),
-            landed: 0,
+            unverified: Vec::new(),
+            uploaded: 0,
             stored: 0,
-            moved_at: 0,
+            progress_ms: 0,
         }
     }
 
+    /// How the file is cut.
     pub fn plan(&self) -> PartPlan {
         self.plan
     }
 
-    /// In flight, or landed and not yet compared: each holds a place among those at once.
-    pub fn busy(&self) -> usize {
-        self.flying.len() + self.landed
+    /// How many count against the concurrency limit: in flight, or uploaded and not yet compared.
+    pub fn active(&self) -> usize {
+        self.in_flight.len() + self.uploaded
     }
 
-    /// Whether enough have been handed to the browser that it hasn't begun to send: their URLs grow old there.
-    pub fn queue_is_full(&self) -> bool {
-        let slots = self.flying.iter().filter_map(|part| self.slots.get(index(*part)?));
-        slots.filter(|slot| matches!(slot.state, State::Flying { moved_at: None, .. })).count() >= CONNECTIONS
+    /// Whether as many requests wait in the browser's own queue as it opens connections: more would only let
+    /// their URLs expire there.
+    pub fn browser_queue_is_full(&self) -> bool {
+        let parts = self.in_flight.iter().filter_map(|part| self.parts.get(index(*part)?));
+        let is_waiting = |part: &&Part| matches!(part.state, PartState::InFlight { progress_ms: None, .. });
+        parts.filter(is_waiting).count() >= BROWSER_CONNECTIONS
     }
 
+    /// Whether every part is stored.
     pub fn all_stored(&self) -> bool {
         self.stored == self.plan.part_count()
     }
 
-    /// Takes the next part that can be sent.
-    pub fn take(&mut self, at: Moment) -> Option<Ticket> {
-        let near = self.queue.iter().take(wire::MAX_PARTS_PER_CALL);
-        let place = near.copied().position(|part| self.ticket(part, at).is_some())?;
-        let part = self.queue.remove(place);
-        let ticket = self.ticket(part, at)?.clone();
+    /// Starts the next part that has a valid URL.
+    pub fn start_next(&mut self, clocks: Clocks) -> Option<PresignedPart> {
+        let mut next = self.queue.iter().take(wire::MAX_PARTS_PER_CALL).copied();
+        let position = next.position(|part| self.valid_url(part, clocks).is_some())?;
+        let number = self.queue.remove(position);
+        let presigned = self.valid_url(number, clocks)?.clone();
         let hashing = self.hashing;
-        let slot = self.slot(part)?;
-        slot.state = State::Flying { begun_at: at.now, moved_at: None, bytes: 0, moving_ms: 0 };
-        if slot.crc.is_none() && hashing && !self.unhashed.contains(&part) {
-            self.unhashed.push(part);
+        let part = self.part(number)?;
+        part.state =
+            PartState::InFlight { started_ms: clocks.now_ms, progress_ms: None, bytes: 0, transfer_ms: 0 };
+        if part.crc64.is_none() && hashing && !self.unhashed.contains(&number) {
+            self.unhashed.push(number);
         }
-        self.flying.push(part);
-        self.moved_at = self.moved_at.max(at.now);
-        Some(ticket)
+        self.in_flight.push(number);
+        self.progress_ms = self.progress_ms.max(clocks.now_ms);
+        Some(presigned)
     }
 
-    /// The part to hash now; the same one until it is.
+    /// The part to hash now; the same one until [`Parts::hashed`].
     pub fn next_to_hash(&self) -> Option<u32> {
-        self.unhashed.first().or(self.claimed.first()).copied()
+        self.unhashed.first().or(self.unverified.first()).copied()
     }
 
-    /// The parts to get signed: none while the first `enough` of the queue have a URL that lasts, else those
-    /// of the first `ahead` that lack one.
-    pub fn unsigned(&self, enough: usize, ahead: usize, at: Moment) -> Vec<u32> {
-        let lacks = |part: &&u32| self.ticket(**part, at).is_none();
-        if !self.queue.iter().take(enough).any(|part| lacks(&part)) {
+    /// The parts to presign: none while each of the first `threshold` in the queue has a valid URL, else those of
+    /// the first `target` without one.
+    pub fn unsigned(&self, threshold: usize, target: usize, clocks: Clocks) -> Vec<u32> {
+        let is_unsigned = |part: &&u32| self.valid_url(**part, clocks).is_none();
+        if !self.queue.iter().take(threshold).any(|part| is_unsigned(&part)) {
             return Vec::new();
         }
-        self.queue.iter().take(ahead).filter(lacks).copied().collect()
+        self.queue.iter().take(target).filter(is_unsigned).copied().collect()
     }
 
-    /// Keeps signed URLs that were asked for at `asked`; says whether any of them is of use.
-    pub fn signed(&mut self, tickets: Vec<Ticket>, asked: Moment, at: Moment) -> bool {
-        let mut useful = false;
-        for mut ticket in tickets {
-            // A life of nothing is none that was told.
-            ticket.life_ms = ticket.life_ms.filter(|life| *life > 0);
-            if let Some(slot) = self.slot(ticket.part) {
-                let lacked =
-                    matches!(slot.state, State::Todo | State::Waiting { .. }) && slot.ticket(at).is_none();
-                slot.ticket = Some((ticket, asked));
-                useful |= lacked && slot.ticket(at).is_some();
+    /// Keeps presigned URLs that were requested at `requested`; returns whether any of them is of use.
+    pub fn add_presigned(
+        &mut self,
+        presigned: Vec<PresignedPart>,
+        requested: Clocks,
+        clocks: Clocks,
+    ) -> bool {
+        let mut is_useful = false;
+        for mut presigned in presigned {
+            // A lifetime of 0 means that none was given.
+            presigned.ttl_ms = presigned.ttl_ms.filter(|ttl_ms| *ttl_ms > 0);
+            if let Some(part) = self.part(presigned.part) {
+                let was_unsigned = matches!(part.state, PartState::Pending | PartState::Backoff { .. })
+                    && part.valid_url(clocks).is_none();
+                part.presigned = Some((presigned, requested));
+                is_useful |= was_unsigned && part.valid_url(clocks).is_some();
             }
         }
-        useful
+        is_useful
     }
 
-    /// Forgets the URL of a part that was refused, and all others that are by now as old as it was when it was
-    /// used.
-    pub fn unsign(&mut self, part: u32, now: u64) {
-        let Some(slot) = self.slot(part) else { return };
-        let begun = if let State::Flying { begun_at, .. } = slot.state { begun_at } else { now };
-        let Some((_, born)) = slot.ticket.take() else { return };
-        let age = begun.saturating_sub(born.now);
-        for slot in &mut self.slots {
-            if slot.ticket.as_ref().is_some_and(|(_, other)| now.saturating_sub(other.now) >= age) {
-                slot.ticket = None;
+    /// Discards the URL of a part that was refused, and every URL that is by now as old as that one was when its
+    /// request started.
+    pub fn discard_url(&mut self, number: u32, now_ms: u64) {
+        let Some(part) = self.part(number) else { return };
+        let started_ms =
+            if let PartState::InFlight { started_ms, .. } = part.state { started_ms } else { now_ms };
+        let Some((_, requested)) = part.presigned.take() else { return };
+        let age_ms = started_ms.saturating_sub(requested.now_ms);
+        for part in &mut self.parts {
+            let is_as_old =
+                |(_, requested): &(PresignedPart, Clocks)| now_ms.saturating_sub(requested.now_ms) >= age_ms;
+            if part.presigned.as_ref().is_some_and(is_as_old) {
+                part.presigned = None;
             }
         }
     }
 
-    /// A part has handed so many bytes to the network; how many of them are new, and how many milliseconds
-    /// they took, if that is known.
-    pub fn moved(&mut self, part: u32, now_moved: u64, now: u64) -> (u64, u64) {
-        let Some(Slot { state: State::Flying { moved_at, bytes, moving_ms, .. }, .. }) = self.slot(part)
+    /// Records that a part's request has handed `total_bytes` to the network; returns how many of them are new,
+    /// and the milliseconds since the previous progress, 0 if there was none.
+    pub fn record_progress(&mut self, number: u32, total_bytes: u64, now_ms: u64) -> (u64, u64) {
+        let Some(Part { state: PartState::InFlight { progress_ms, bytes, transfer_ms, .. }, .. }) =
+            self.part(number)
         else {
             return (0, 0);
         };
-        let new = now_moved.saturating_sub(*bytes);
-        let ms = if new > 0 { moved_at.map_or(0, |before| now.saturating_sub(before)) } else { 0 };
-        (*bytes, *moved_at, *moving_ms) = (now_moved.max(*bytes), Some(now), *moving_ms + ms);
-        self.moved_at = self.moved_at.max(now);
-        (new, ms)
+        let new_bytes = total_bytes.saturating_sub(*bytes);
+        let took_ms =
+            if new_bytes > 0 { progress_ms.map_or(0, |last_ms| now_ms.saturating_sub(last_ms)) } else { 0 };
+        (*bytes, *progress_ms, *transfer_ms) =
+            (total_bytes.max(*bytes), Some(now_ms), *transfer_ms + took_ms);
+        self.progress_ms = self.progress_ms.max(now_ms);
+        (new_bytes, took_ms)
     }
 
-    /// How long a part in flight has not been moving so far, in milliseconds.
-    pub fn idle_ms(&self, part: u32, now: u64) -> Option<u64> {
-        match self.slots.get(index(part)?)?.state {
-            State::Flying { begun_at, moving_ms, .. } => Some(now.saturating_sub(begun_at + moving_ms)),
+    /// For how long a part in flight has shown no progress in all, in milliseconds.
+    pub fn idle_ms(&self, number: u32, now_ms: u64) -> Option<u64> {
+        match self.parts.get(index(number)?)?.state {
+            PartState::InFlight { started_ms, transfer_ms, .. } => {
+                Some(now_ms.saturating_sub(started_ms + transfer_ms))
+            }
             _ => None,
         }
     }
 
-    /// A part in flight that has been silent for too long: `silence_ms` at most, less if it hasn't moved
-    /// since the network was `doubted` last.
-    pub fn stalled(&self, silence_ms: u64, doubted: Option<u64>, now: u64) -> Option<u32> {
-        self.flying.iter().copied().find(|part| self.ends(*part, silence_ms, doubted) <= now)
+    /// A part in flight that has timed out; `stall_timeout_ms` is the timeout between two signs of progress.
+    pub fn stalled(&self, stall_timeout_ms: u64, suspect_since_ms: Option<u64>, now_ms: u64) -> Option<u32> {
+        let deadline_ms = |part| self.deadline_ms(part, stall_timeout_ms, suspect_since_ms);
+        self.in_flight.iter().copied().find(|part| deadline_ms(*part) <= now_ms)
     }
 
-    /// When the patience with a part in flight ends. It grows with each silence on its way: a line that has
-    /// become slow must not be taken for a dead one for ever.
-    fn ends(&self, part: u32, silence_ms: u64, doubted: Option<u64>) -> u64 {
-        let slot = index(part).and_then(|index| self.slots.get(index));
-        let Some(Slot { state: State::Flying { begun_at, moved_at, .. }, silences, .. }) = slot else {
+    /// When a part in flight times out. The timeout doubles with each stall, so that a network that has become
+    /// slow isn't taken for a dead one for ever.
+    fn deadline_ms(&self, number: u32, stall_timeout_ms: u64, suspect_since_ms: Option<u64>) -> u64 {
+        let part = index(number).and_then(|index| self.parts.get(index));
+        let Some(Part { state: PartState::InFlight { started_ms, progress_ms, .. }, stalls, .. }) = part
+        else {
             return u64::MAX;
         };
-        match moved_at {
-            Some(moved_at) => {
-                let patience_ms = (silence_ms << (*silences).min(5)).min(LONGEST_SILENCE_MS);
-                patience_ends(*moved_at, patience_ms, doubted)
+        let (since_ms, timeout_ms) = match progress_ms {
+            Some(progress_ms) => {
+                (*progress_ms, (stall_timeout_ms << (*stalls).min(5)).min(MAX_STALL_TIMEOUT_MS))
             }
-            None if self.flying.len() <= CONNECTIONS => {
-                patience_ends(*begun_at, START_MS.max(silence_ms), doubted)
+            None if self.in_flight.len() <= BROWSER_CONNECTIONS => {
+                (*started_ms, FIRST_PROGRESS_TIMEOUT_MS.max(stall_timeout_ms))
             }
-            None => patience_ends(self.moved_at, QUEUED_MS.max(silence_ms), doubted),
+            None => (self.progress_ms, QUEUED_TIMEOUT_MS.max(stall_timeout_ms)),
+        };
+        timeout::deadline_ms(since_ms, timeout_ms, suspect_since_ms)
+    }
+
+    /// When the first part in flight times out.
+    pub fn first_deadline_ms(&self, stall_timeout_ms: u64, suspect_since_ms: Option<u64>) -> Option<u64> {
+        let deadline_ms = |part: &u32| self.deadline_ms(*part, stall_timeout_ms, suspect_since_ms);
+        self.in_flight.iter().map(deadline_ms).min()
+    }
+
+    /// When the first backoff ends.
+    pub fn next_retry_ms(&self) -> Option<u64> {
+        self.backing_off.iter().filter_map(|part| self.parts.get(index(*part)?)?.retry_at_ms()).min()
+    }
+
+    /// The storage has accepted a part.
+    pub fn uploaded(&mut self, number: u32, receipt: PartReceipt) -> PartOutcome {
+        match self.part(number) {
+            Some(part) if matches!(part.state, PartState::InFlight { .. }) => {
+                part.state = PartState::Uploaded(receipt);
+            }
+            _ => return PartOutcome::Pending,
         }
+        remove(&mut self.in_flight, number);
+        self.uploaded += 1;
+        self.compare(number)
     }
 
-    /// When the first patience with those in flight ends.
-    pub fn first_end(&self, silence_ms: u64, doubted: Option<u64>) -> Option<u64> {
-        self.flying.iter().map(|part| self.ends(*part, silence_ms, doubted)).min()
-    }
-
-    /// When the first wait ends.
-    pub fn waits(&self) -> Option<u64> {
-        self.waiting.iter().filter_map(|part| self.slots.get(index(*part)?)?.until()).min()
-    }
-
-    /// The storage took a part.
-    pub fn landed(&mut self, part: u32, receipt: Receipt) -> Verdict {
-        match self.slot(part) {
-            Some(slot) if matches!(slot.state, State::Flying { .. }) => slot.state = State::Landed(receipt),
-            _ => return Verdict::Open,
+    /// A part's CRC64NVME was computed from the file.
+    pub fn hashed(&mut self, number: u32, crc64: u64) -> PartOutcome {
+        remove(&mut self.unhashed, number);
+        remove(&mut self.unverified, number);
+        let Some(part) = self.part(number) else { return PartOutcome::Pending };
+        if part.crc64.replace(crc64).is_some_and(|before| before != crc64) {
+            return PartOutcome::FileChanged;
         }
-        strike(&mut self.flying, part);
-        self.landed += 1;
-        self.judge(part)
-    }
-
-    /// A part's CRC64NVME, as read from the file.
-    pub fn hashed(&mut self, part: u32, crc: u64) -> Verdict {
-        strike(&mut self.unhashed, part);
-        strike(&mut self.claimed, part);
-        let Some(slot) = self.slot(part) else { return Verdict::Open };
-        if slot.crc.replace(crc).is_some_and(|before| before != crc) {
-            return Verdict::Changed;
-        }
-        let State::Claimed(receipt) = &mut slot.state else { return self.judge(part) };
-        if part_state::fits(Some(crc), &receipt.checksum) {
-            slot.state = State::Stored(std::mem::take(receipt));
+        let PartState::Unverified(receipt) = &mut part.state else { return self.compare(number) };
+        if part_state::checksum_matches(Some(crc64), &receipt.checksum) {
+            part.state = PartState::Stored(std::mem::take(receipt));
             self.stored += 1;
-            return Verdict::Stored;
+            return PartOutcome::Stored;
         }
-        slot.state = State::Todo;
-        self.queue.push(part);
-        Verdict::Open
+        part.state = PartState::Pending;
+        self.queue.push(number);
+        PartOutcome::Pending
     }
 
-    fn judge(&mut self, part: u32) -> Verdict {
+    fn compare(&mut self, number: u32) -> PartOutcome {
         let hashing = self.hashing;
-        let Some(slot) = self.slot(part) else { return Verdict::Open };
-        let State::Landed(receipt) = &mut slot.state else { return Verdict::Open };
-        if !part_state::fits(slot.crc, &receipt.checksum) {
-            return Verdict::Damaged;
+        let Some(part) = self.part(number) else { return PartOutcome::Pending };
+        let PartState::Uploaded(receipt) = &mut part.state else { return PartOutcome::Pending };
+        if !part_state::checksum_matches(part.crc64, &receipt.checksum) {
+            return PartOutcome::ChecksumMismatch;
         }
-        if hashing && slot.crc.is_none() {
-            return Verdict::Open;
+        if hashing && part.crc64.is_none() {
+            return PartOutcome::Pending;
         }
-        slot.state = State::Stored(std::mem::take(receipt));
-        slot.ticket = None;
-        self.landed -= 1;
+        part.state = PartState::Stored(std::mem::take(receipt));
+        part.presigned = None;
+        self.uploaded -= 1;
         self.stored += 1;
-        Verdict::Stored
+        PartOutcome::Stored
     }
 
-    /// A part has failed, perhaps as it was `silent`; how often so far, this time included. It comes again by
-    /// [`Parts::wait`].
-    pub fn failed(&mut self, part: u32, silent: bool) -> u32 {
-        let Some(slot) = self.slot(part) else { return 0 };
-        slot.tries += 1;
-        if silent && matches!(slot.state, State::Flying { moved_at: Some(_), .. }) {
-            slot.silences += 1;
+    /// Records a part's failure, perhaps because it `stalled`; returns how many there were. It is uploaded again
+    /// after [`Parts::back_off`].
+    pub fn failed(&mut self, number: u32, stalled: bool) -> u32 {
+        let Some(part) = self.part(number) else { return 0 };
+        part.attempts += 1;
+        if stalled && matches!(part.state, PartState::InFlight { progress_ms: Some(_), .. }) {
+            part.stalls += 1;
         }
-        let tries = slot.tries;
-        match std::mem::replace(&mut slot.state, State::Todo) {
-            State::Flying { .. } => strike(&mut self.flying, part),
-            State::Landed(_) => self.landed -= 1,
-            State::Stored(_) => self.stored -= 1,
-            State::Todo | State::Waiting { .. } | State::Claimed(_) => {}
+        let attempts = part.attempts;
+        match std::mem::replace(&mut part.state, PartState::Pending) {
+            PartState::InFlight { .. } => remove(&mut self.in_flight, number),
+            PartState::Uploaded(_) => self.uploaded -= 1,
+            PartState::Stored(_) => self.stored -= 1,
+            PartState::Pending | PartState::Backoff { .. } | PartState::Unverified(_) => {}
         }
-        tries
+        attempts
     }
 
-    /// All that is under way is dropped, and comes again; answers which parts that are.
-    pub fn ground(&mut self) -> Vec<u32> {
-        let grounded: Vec<u32> =
-            (1..=self.plan.part_count()).filter(|part| self.is_under_way(*part)).collect();
-        for part in grounded.iter().rev() {
-            if let Some(slot) = self.slot(*part) {
-                slot.state = State::Todo;
+    /// Requeues every active part at the front of the queue; returns their numbers.
+    pub fn requeue_in_flight(&mut self) -> Vec<u32> {
+        let requeued: Vec<u32> = (1..=self.plan.part_count()).filter(|part| self.is_active(*part)).collect();
+        for number in requeued.iter().rev() {
+            if let Some(part) = self.part(*number) {
+                part.state = PartState::Pending;
             }
-            self.queue.insert(0, *part);
+            self.queue.insert(0, *number);
         }
-        self.flying.clear();
-        self.landed = 0;
-        grounded
+        self.in_flight.clear();
+        self.uploaded = 0;
+        requeued
     }
 
-    /// Whether a part is under way, so that news of it is news.
-    pub fn is_under_way(&self, part: u32) -> bool {
-        let slot = index(part).and_then(|index| self.slots.get(index));
-        slot.is_some_and(|slot| matches!(slot.state, State::Flying { .. } | State::Landed(_)))
+    /// Whether a part is in flight, or uploaded and not yet compared. Events about any other are stale.
+    pub fn is_active(&self, number: u32) -> bool {
+        let part = index(number).and_then(|index| self.parts.get(index));
+        part.is_some_and(|part| matches!(part.state, PartState::InFlight { .. } | PartState::Uploaded(_)))
     }
 
-    /// Reads a part's bytes from the file once more: they may have changed.
-    pub fn doubt(&mut self, part: u32) {
-        if self.hashing && !self.unhashed.contains(&part) {
-            self.unhashed.push(part);
+    /// Hashes a part again: its bytes in the file may have changed.
+    pub fn rehash(&mut self, number: u32) {
+        if self.hashing && !self.unhashed.contains(&number) {
+            self.unhashed.push(number);
         }
     }
 
-    /// Puts a failed part back into the queue at `until`.
-    pub fn wait(&mut self, part: u32, until: u64) {
-        if let Some(slot) = self.slot(part)
-            && matches!(slot.state, State::Todo)
+    /// Puts a failed part back into the queue at `until_ms`.
+    pub fn back_off(&mut self, number: u32, until_ms: u64) {
+        if let Some(part) = self.part(number)
+            && matches!(part.state, PartState::Pending)
         {
-            slot.state = State::Waiting { until };
-            self.waiting.push(part);
+            part.state = PartState::Backoff { until_ms };
+            self.backing_off.push(number);
         }
     }
 
-    /// Ends all waits at `until`, if they would be longer.
-    pub fn hurry(&mut self, until: u64) {
-        for part in self.waiting.clone() {
-            if let Some(Slot { state: State::Waiting { until: later }, .. }) = self.slot(part) {
-                *later = until.min(*later);
+    /// Ends every backoff at `until_ms` if it would last longer.
+    pub fn shorten_wait(&mut self, until_ms: u64) {
+        for number in self.backing_off.clone() {
+            if let Some(Part { state: PartState::Backoff { until_ms: later_ms }, .. }) = self.part(number) {
+                *later_ms = until_ms.min(*later_ms);
             }
         }
     }
 
-    /// Puts those whose wait is over at the head of the queue.
-    pub fn requeue(&mut self, now: u64) {
-        for part in std::mem::take(&mut self.waiting) {
-            match self.slot(part) {
-                Some(slot) if slot.until().is_some_and(|until| until > now) => self.waiting.push(part),
-                Some(slot) => {
-                    slot.state = State::Todo;
-                    self.queue.insert(0, part);
+    /// Puts the parts whose backoff is over at the front of the queue.
+    pub fn requeue_due(&mut self, now_ms: u64) {
+        for number in std::mem::take(&mut self.backing_off) {
+            match self.part(number) {
+                Some(part) if part.retry_at_ms().is_some_and(|until_ms| until_ms > now_ms) => {
+                    self.backing_off.push(number);
+                }
+                Some(part) => {
+                    part.state = PartState::Pending;
+                    self.queue.insert(0, number);
                 }
                 None => {}
             }
         }
     }
 
-    fn slot(&mut self, part: u32) -> Option<&mut Slot> {
-        self.slots.get_mut(index(part)?)
+    fn part(&mut self, number: u32) -> Option<&mut Part> {
+        self.parts.get_mut(index(number)?)
     }
 
-    /// A part's URL, if it has one that lasts.
-    fn ticket(&self, part: u32, at: Moment) -> Option<&Ticket> {
-        self.slots.get(index(part)?)?.ticket(at)
+    fn valid_url(&self, number: u32, clocks: Clocks) -> Option<&PresignedPart> {
+        self.parts.get(index(number)?)?.valid_url(clocks)
     }
 }
 
-/// Takes a part out of a list.
-fn strike(list: &mut Vec<u32>, part: u32) {
-    list.retain(|other| *other != part);
+fn remove(numbers: &mut Vec<u32>, number: u32) {
+    numbers.retain(|other| *other != number);
 }
 
-/// Part numbers are S3's, from 1.
-fn index(part: u32) -> Option<usize> {
-    usize::try_from(part).ok()?.checked_sub(1)
+/// The index of a part: S3's part numbers start at 1.
+fn index(number: u32) -> Option<usize> {
+    usize::try_from(number).ok()?.checked_sub(1)
 }

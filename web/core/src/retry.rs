@@ -1,148 +1,165 @@
-//! Whether to try again and how long to wait before: what failed, how often and chance in, milliseconds out.
-//! Pure.
+//! Whether to retry after a failure, and after which delay.
 
-use crate::error::Kind;
+use crate::error::ErrorKind;
 
-/// The first wait is at most this long, in milliseconds; each further one may be twice as long.
-const FIRST_MS: f64 = 500.0;
-/// No wait is longer than this, in milliseconds, unless the server asks for more.
-const LONGEST_MS: f64 = 20_000.0;
-/// While the network is away nobody is kept from recovering, and whoever waits wants to go on soon after.
-const LONGEST_AWAY_MS: f64 = 8_000.0;
-/// What is renewed waits no longer than this, in milliseconds.
-const LONGEST_RENEWAL_MS: f64 = 2_000.0;
-/// A server's wish to be left alone is heeded up to this, in milliseconds.
-const LONGEST_WISH_MS: u32 = 120_000;
+/// Upper end of the first delay, in milliseconds; it doubles with each attempt.
+const INITIAL_DELAY_MS: f64 = 500.0;
+/// Longest delay, in milliseconds, besides what the server asks for.
+const MAX_DELAY_MS: f64 = 20_000.0;
+/// Longest delay while the network is away, in milliseconds: no server is overloaded, and the upload should go on
+/// soon after.
+const MAX_NETWORK_DELAY_MS: f64 = 8_000.0;
+/// Longest delay before something is renewed, in milliseconds.
+const MAX_RENEWAL_DELAY_MS: f64 = 2_000.0;
+/// Longest `Retry-After` that is honored, in milliseconds.
+const MAX_RETRY_AFTER_MS: u32 = 120_000;
 
-/// Failures in a row that may pass are given up only after so many of them …
-const PATIENT_FAILURES: u32 = 8;
-/// … and so many milliseconds of them.
-const PATIENCE_MS: u64 = 600_000;
-/// The same before the upload is open: a person is still waiting to see it begin. It is also how long parts
-/// get no answer at all before the edge is asked whether the network is there.
-const SHORT_PATIENCE_MS: u64 = 120_000;
-/// Between two failures, no more milliseconds than these count: the rest was sleep, or a network that is away.
-const LONGEST_GAP_MS: u64 = 60_000;
-/// So often may the edge say that all is well while no part comes through.
-const MOST_LOOKS: u32 = 5;
-/// So many renewals are forgiven, besides two for each part that is sent at once.
-const FORGIVEN: usize = 6;
+/// A series of failures ends the upload only after at least this many …
+const MIN_FAILURES: u32 = 8;
+/// … that lasted this long, in milliseconds.
+const RETRY_TIMEOUT_MS: u64 = 600_000;
+/// The same before the upload is open, in milliseconds, as a person still waits for its start. Also how long parts
+/// get no response at all before the edge is asked whether it can be reached.
+const SHORT_RETRY_TIMEOUT_MS: u64 = 120_000;
+/// At most this counts of the time between two failures, in milliseconds: the rest was sleep or an outage.
+const MAX_FAILURE_INTERVAL_MS: u64 = 60_000;
+/// How many times in a row the edge may answer while no part gets through.
+const MAX_STATUS_CHECKS: u32 = 5;
+/// Renewals allowed besides two for each part that can be in flight.
+const EXTRA_RENEWALS: usize = 6;
 
-/// What a whole upload may waste before it gives up: one for all its parts and calls, so that ten thousand
-/// parts don't have ten thousand times the patience of one.
+/// The failures that a whole upload may have before it gives up: one budget for all its parts and requests, so that
+/// 10,000 parts don't have 10,000 times the retries of one.
 #[derive(Debug, Default)]
-pub struct Budget {
-    /// Failures since something went well, those that were answers and those without any.
-    refused: Streak,
-    unanswered: Streak,
-    /// When the last of them was.
-    last: Option<u64>,
-    /// How often the edge has answered since, when it was asked whether the network is there.
-    looks: u32,
-    /// Accesses that had to be renewed, and parts that arrived with other bytes; less what went well since.
+pub struct RetryBudget {
+    /// Failures since the last success that were responses.
+    refused: FailureSeries,
+    /// Failures since the last success without a response.
+    unanswered: FailureSeries,
+    last_failure_ms: Option<u64>,
+    /// How many times the edge has answered since a part got through.
+    status_checks: u32,
+    /// Renewed URLs and tokens, less the successes since.
     renewals: u32,
-    damages: u32,
-    begun: bool,
+    /// Parts with other bytes than the file's, less the successes since.
+    checksum_mismatches: u32,
+    is_open: bool,
 }
 
-/// Failures in a row and the milliseconds they took.
+/// Failures in a row.
 #[derive(Debug, Default)]
-struct Streak {
+struct FailureSeries {
     failures: u32,
     ms: u64,
 }
 
-/// Whether to try again.
+/// What to do after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
-    Left,
-    /// Is the network away, or only the storage out of reach? Is the upload gone, or only said to be?
-    Doubtful,
-    Spent,
+pub enum RetryDecision {
+    /// Try again after [`backoff_ms`].
+    Retry,
+    /// Ask the edge for the upload's status: the network may be away or only the storage, and the upload may be gone
+    /// or only be reported so.
+    CheckStatus,
+    /// The budget is spent.
+    GiveUp,
 }
 
-impl Budget {
-    /// Of an upload that an earlier page load has begun.
-    pub fn begun() -> Self {
-        Self { begun: true, ..Self::default() }
+impl RetryBudget {
+    /// The budget of an upload that an earlier page load has opened.
+    pub fn for_open_upload() -> Self {
+        Self { is_open: true, ..Self::default() }
     }
 
-    /// Something went well for good.
+    /// Records a success: failures in a row end, and one renewal and one checksum mismatch are forgotten.
     pub fn succeeded(&mut self) {
-        let (renewals, damages) = (self.renewals.saturating_sub(1), self.damages.saturating_sub(1));
-        *self = Self { renewals, damages, begun: true, ..Self::default() };
+        let renewals = self.renewals.saturating_sub(1);
+        let checksum_mismatches = self.checksum_mismatches.saturating_sub(1);
+        *self = Self { renewals, checksum_mismatches, is_open: true, ..Self::default() };
     }
 
-    /// The edge has told how the upload stands: the network is there.
-    pub fn looked(&mut self) {
-        let Self { renewals, damages, looks, .. } = *self;
-        *self = Self { renewals, damages, looks: looks + 1, begun: true, ..Self::default() };
+    /// Records that the edge has answered a status request.
+    pub fn status_checked(&mut self) {
+        let Self { renewals, checksum_mismatches, status_checks, .. } = *self;
+        let status_checks = status_checks + 1;
+        *self = Self { renewals, checksum_mismatches, status_checks, is_open: true, ..Self::default() };
     }
 
-    /// Counts a failure. `at_once` is how many could fail for one and the same reason.
-    pub fn failed(&mut self, kind: Kind, now: u64, at_once: usize) -> Patience {
-        let gap = now.saturating_sub(self.last.replace(now).unwrap_or(now)).min(LONGEST_GAP_MS);
-        let short = SHORT_PATIENCE_MS;
-        let left = match kind {
-            Kind::Final | Kind::Changed => false,
-            Kind::Expired | Kind::Clock => one_more(&mut self.renewals, at_once),
-            Kind::Damaged => one_more(&mut self.damages, at_once),
-            Kind::Gone => return self.doubt(),
-            Kind::Throttled | Kind::Server | Kind::NoSpace => {
-                !self.refused.is_long(gap, if self.begun { PATIENCE_MS } else { short })
+    /// Records a failure. `max_in_flight` is how many requests could fail for one and the same reason.
+    ///
+    /// Once an upload is open, network outages never exhaust the budget, however long they last.
+    pub fn failed(&mut self, kind: ErrorKind, now_ms: u64, max_in_flight: usize) -> RetryDecision {
+        let last_ms = self.last_failure_ms.replace(now_ms).unwrap_or(now_ms);
+        let interval_ms = now_ms.saturating_sub(last_ms).min(MAX_FAILURE_INTERVAL_MS);
+        let may_retry = match kind {
+            ErrorKind::Permanent | ErrorKind::FileChanged => false,
+            ErrorKind::Expired | ErrorKind::ClockSkew => count(&mut self.renewals, max_in_flight),
+            ErrorKind::ChecksumMismatch => count(&mut self.checksum_mismatches, max_in_flight),
+            ErrorKind::UploadGone => return self.check_status(),
+            ErrorKind::Throttled | ErrorKind::Server | ErrorKind::StorageFull => {
+                let timeout_ms = if self.is_open { RETRY_TIMEOUT_MS } else { SHORT_RETRY_TIMEOUT_MS };
+                !self.refused.exceeds(interval_ms, timeout_ms)
             }
-            Kind::Network | Kind::Stalled if !self.begun => !self.unanswered.is_long(gap, short),
-            // A night is not too long to wait for the network.
-            Kind::Network | Kind::Stalled if self.unanswered.is_long(gap, short) => return self.doubt(),
-            Kind::Network | Kind::Stalled => true,
+            ErrorKind::Network | ErrorKind::Stalled => {
+                let too_long = self.unanswered.exceeds(interval_ms, SHORT_RETRY_TIMEOUT_MS);
+                if too_long && self.is_open {
+                    return self.check_status();
+                }
+                !too_long
+            }
         };
-        if left { Patience::Left } else { Patience::Spent }
+        if may_retry { RetryDecision::Retry } else { RetryDecision::GiveUp }
     }
 
-    fn doubt(&self) -> Patience {
-        if self.looks < MOST_LOOKS { Patience::Doubtful } else { Patience::Spent }
+    fn check_status(&self) -> RetryDecision {
+        if self.status_checks < MAX_STATUS_CHECKS {
+            RetryDecision::CheckStatus
+        } else {
+            RetryDecision::GiveUp
+        }
     }
 
-    /// How often the edge was asked how the upload stands, since a part came through.
-    pub fn looks(&self) -> u32 {
-        self.looks
+    /// How many times the edge has answered a status request since a part got through.
+    pub fn status_checks(&self) -> u32 {
+        self.status_checks
     }
 }
 
-fn one_more(count: &mut u32, at_once: usize) -> bool {
-    *count += 1;
-    *count as usize <= 2 * at_once + FORGIVEN
+/// Counts one more renewal; returns whether it is within the budget.
+fn count(renewals: &mut u32, max_in_flight: usize) -> bool {
+    *renewals += 1;
+    *renewals as usize <= 2 * max_in_flight + EXTRA_RENEWALS
 }
 
-impl Streak {
-    /// Counts a failure `gap_ms` after the last one.
-    fn is_long(&mut self, gap_ms: u64, patience_ms: u64) -> bool {
+impl FailureSeries {
+    /// Counts a failure `interval_ms` after the last one; returns whether the series is too long by now.
+    fn exceeds(&mut self, interval_ms: u64, timeout_ms: u64) -> bool {
         self.failures += 1;
-        self.ms += gap_ms;
-        self.failures >= PATIENT_FAILURES && self.ms > patience_ms
+        self.ms += interval_ms;
+        self.failures >= MIN_FAILURES && self.ms > timeout_ms
     }
 }
 
-/// The wait before try number `tries` + 1, in milliseconds.
+/// The delay before the next attempt, in milliseconds, after `attempts` failures in a row.
 ///
-/// The whole span is drawn by `chance` (0 to 1), so that clients which failed together do not come back
-/// together. `wish_ms` is what the server asked for (`Retry-After`), 0 for nothing: never earlier.
-pub fn wait_ms(kind: Kind, tries: u32, wish_ms: u32, chance: f64) -> u32 {
-    // What is renewed, not repeated, need not wait at first.
-    if matches!(kind, Kind::Expired | Kind::Damaged | Kind::Stalled) && tries <= 1 {
+/// `random` (0 to 1) chooses from the whole range up to the ceiling ("full jitter"), so that clients which failed
+/// together don't come back together. `retry_after_ms`, 0 for none, is added: never earlier.
+pub fn backoff_ms(kind: ErrorKind, attempts: u32, retry_after_ms: u32, random: f64) -> u32 {
+    // What is renewed or sent on a new connection need not wait at first.
+    let is_immediate = matches!(kind, ErrorKind::Expired | ErrorKind::ChecksumMismatch | ErrorKind::Stalled);
+    if is_immediate && attempts <= 1 {
         return 0;
     }
-    let longest = match kind {
-        // Nobody is overloaded: waiting for long would mend nothing.
-        Kind::Expired | Kind::Damaged => LONGEST_RENEWAL_MS,
-        Kind::Network | Kind::Stalled => LONGEST_AWAY_MS,
-        _ => LONGEST_MS,
+    let max_ms = match kind {
+        ErrorKind::Expired | ErrorKind::ChecksumMismatch => MAX_RENEWAL_DELAY_MS,
+        ErrorKind::Network | ErrorKind::Stalled => MAX_NETWORK_DELAY_MS,
+        _ => MAX_DELAY_MS,
     };
-    let doublings = tries.saturating_sub(1).min(16);
-    let ceiling = (FIRST_MS * f64::from(1u32 << doublings)).min(longest);
-    // A cast of a float to an integer saturates, and makes 0 of what is no number.
-    let drawn = (ceiling * chance.clamp(0.0, 1.0)) as u32;
-    drawn.saturating_add(wish_ms.min(LONGEST_WISH_MS))
+    let doublings = attempts.saturating_sub(1).min(16);
+    let ceiling_ms = (INITIAL_DELAY_MS * f64::from(1u32 << doublings)).min(max_ms);
+    // A cast from float to integer saturates, and makes NaN 0.
+    let delay_ms = (ceiling_ms * random.clamp(0.0, 1.0)) as u32;
+    delay_ms.saturating_add(retry_after_ms.min(MAX_RETRY_AFTER_MS))
 }
 
 #[cfg(test)]
@@ -151,77 +168,83 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn grows_to_its_ceiling() {
-        let longest = |tries| wait_ms(Kind::Server, tries, 0, 1.0);
-        let waits = [1, 2, 3, 4, 5, 6, 7, 100, u32::MAX].map(longest);
-        assert_eq!(waits, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 20_000, 20_000, 20_000]);
-        assert_eq!(wait_ms(Kind::Server, 9, 0, 0.0), 0);
+    fn backoff_doubles_up_to_its_maximum() {
+        let longest = |attempts| backoff_ms(ErrorKind::Server, attempts, 0, 1.0);
+        let delays = [1, 2, 3, 4, 5, 6, 7, 100, u32::MAX].map(longest);
+        assert_eq!(delays, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 20_000, 20_000, 20_000]);
+        assert_eq!(backoff_ms(ErrorKind::Server, 9, 0, 0.0), 0);
     }
 
     #[test]
-    fn what_is_renewed_waits_only_from_the_second_time_on() {
-        for kind in [Kind::Expired, Kind::Damaged] {
-            assert_eq!([1, 2, 3].map(|tries| wait_ms(kind, tries, 0, 1.0)), [0, 1_000, 2_000]);
+    fn renewal_is_delayed_from_the_second_attempt_on() {
+        for kind in [ErrorKind::Expired, ErrorKind::ChecksumMismatch] {
+            assert_eq!([1, 2, 3].map(|attempts| backoff_ms(kind, attempts, 0, 1.0)), [0, 1_000, 2_000]);
         }
     }
 
-    /// What becomes of patience, and after how many failures, one a second; nothing within a million seconds.
-    fn ends(kind: Kind, mut budget: Budget) -> Option<(u64, Patience)> {
-        let mut patience = (0..1_000_000).map(|second| (second, budget.failed(kind, second * 1_000, 6)));
-        patience.find(|(_, patience)| *patience != Patience::Left)
+    /// The first decision that isn't `Retry`, and after how many seconds with one failure each; `None` within a
+    /// million seconds.
+    fn end(kind: ErrorKind, mut budget: RetryBudget) -> Option<(u64, RetryDecision)> {
+        let mut decisions = (0..1_000_000).map(|second| (second, budget.failed(kind, second * 1_000, 6)));
+        decisions.find(|(_, decision)| *decision != RetryDecision::Retry)
     }
 
     #[test]
-    fn patience_ends() {
-        use Patience::{Doubtful, Spent};
-        assert_eq!(ends(Kind::Final, Budget::begun()), Some((0, Spent)));
-        assert_eq!(ends(Kind::Changed, Budget::begun()), Some((0, Spent)));
-        assert_eq!(ends(Kind::Damaged, Budget::begun()), Some((18, Spent)));
-        assert_eq!(ends(Kind::Server, Budget::begun()), Some((601, Spent)));
-        assert_eq!(ends(Kind::Server, Budget::default()), Some((121, Spent)));
-        assert_eq!(ends(Kind::Network, Budget::default()), Some((121, Spent)));
-        assert_eq!(ends(Kind::Network, Budget::begun()), Some((121, Doubtful)));
+    fn budget_is_spent_after_a_time_that_depends_on_the_kind() {
+        use RetryDecision::{CheckStatus, GiveUp};
+        let (new, open) = (RetryBudget::default, RetryBudget::for_open_upload);
+        assert_eq!(end(ErrorKind::Permanent, open()), Some((0, GiveUp)));
+        assert_eq!(end(ErrorKind::FileChanged, open()), Some((0, GiveUp)));
+        assert_eq!(end(ErrorKind::ChecksumMismatch, open()), Some((18, GiveUp)));
+        assert_eq!(end(ErrorKind::Server, open()), Some((601, GiveUp)));
+        assert_eq!(end(ErrorKind::Server, new()), Some((121, GiveUp)));
+        assert_eq!(end(ErrorKind::Network, new()), Some((121, GiveUp)));
+        assert_eq!(end(ErrorKind::Network, open()), Some((121, CheckStatus)));
     }
 
     #[test]
-    fn a_storage_out_of_reach_is_given_up_once_the_edge_has_answered_often() {
-        let mut budget = Budget::begun();
-        let mut looks = 0;
-        let spent = (0..).find(|second| match budget.failed(Kind::Stalled, second * 1_000, 6) {
-            Patience::Left => false,
-            Patience::Doubtful => {
-                looks += 1;
-                budget.looked();
+    fn unreachable_storage_is_given_up_after_five_status_checks() {
+        let mut budget = RetryBudget::for_open_upload();
+        let mut status_checks = 0;
+        let given_up = (0..).find(|second| match budget.failed(ErrorKind::Stalled, second * 1_000, 6) {
+            RetryDecision::Retry => false,
+            RetryDecision::CheckStatus => {
+                status_checks += 1;
+                budget.status_checked();
                 false
             }
-            Patience::Spent => true,
+            RetryDecision::GiveUp => true,
         });
-        assert_eq!((looks, spent), (5, Some(731)));
+        assert_eq!((status_checks, given_up), (5, Some(731)));
     }
 
     #[test]
-    fn a_night_without_network_is_no_impatience_with_the_server() {
-        let mut budget = Budget::begun();
+    fn time_between_rare_failures_does_not_spend_the_budget() {
+        let mut budget = RetryBudget::for_open_upload();
         for hour in 0..10 {
-            assert_eq!(budget.failed(Kind::Server, hour * 3_600_000, 6), Patience::Left);
+            assert_eq!(budget.failed(ErrorKind::Server, hour * 3_600_000, 6), RetryDecision::Retry);
         }
     }
 
     #[test]
-    fn what_goes_well_pays_back() {
-        let mut budget = Budget::begun();
+    fn success_restores_the_budget() {
+        let mut budget = RetryBudget::for_open_upload();
         for _ in 0..1_000 {
-            assert_eq!(budget.failed(Kind::Damaged, 0, 6), Patience::Left);
+            assert_eq!(budget.failed(ErrorKind::ChecksumMismatch, 0, 6), RetryDecision::Retry);
             budget.succeeded();
         }
     }
 
     proptest! {
         #[test]
-        fn never_before_the_server_wishes_nor_for_ever(tries: u32, wish: u32, chance: f64) {
-            let wait = wait_ms(Kind::Throttled, tries, wish, chance);
-            prop_assert!(wait >= wish.min(LONGEST_WISH_MS));
-            prop_assert!(wait <= LONGEST_WISH_MS + LONGEST_MS as u32);
+        fn backoff_is_never_shorter_than_retry_after_nor_endless(
+            attempts: u32,
+            retry_after_ms: u32,
+            random: f64,
+        ) {
+            let delay_ms = backoff_ms(ErrorKind::Throttled, attempts, retry_after_ms, random);
+            prop_assert!(delay_ms >= retry_after_ms.min(MAX_RETRY_AFTER_MS));
+            prop_assert!(delay_ms <= MAX_RETRY_AFTER_MS + MAX_DELAY_MS as u32);
         }
     }
 }

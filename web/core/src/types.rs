@@ -1,199 +1,261 @@
-//! What the machine and its driver say to each other; nothing that acts.
+//! Commands, events and the data in them. Plain data: nothing here decides.
 
-use crate::error::Failure;
-use wire::{CompleteUpload, StoredPart, UploadState};
+use crate::error::UploadError;
+use std::collections::BTreeMap;
+use wire::{CompleteUpload, StoredPart};
 
-/// Something that is asked for, and can fail and be tried again.
+/// A request or a read that a command starts, that can fail, and that can be retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
+    /// Open a multipart upload.
     Open,
+    /// Presign parts.
     Sign,
+    /// Hash the part of that number.
     Hash(u32),
+    /// Upload the part of that number.
     Put(u32),
+    /// List the stored parts.
     List,
+    /// Complete the upload.
     Complete,
+    /// Abort the upload.
     Abort,
 }
 
-/// What to do now.
+/// What the driver has to do. Part numbers are S3's: they start at 1.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
+    /// Open a multipart upload; reported by [`Event::Opened`].
     Open,
+    /// Presign these parts, at most [`wire::MAX_PARTS_PER_CALL`]; reported by [`Event::Signed`].
     Sign(Vec<u32>),
-    /// Work out a part's CRC64NVME from the file.
+    /// Compute a part's CRC64NVME from the file; reported by [`Event::Hashed`]. One at a time.
     Hash(u32),
-    Put(Ticket),
-    /// Ask what the storage has.
+    /// Upload a part; reported by [`Event::Progress`] and [`Event::Uploaded`].
+    Put(PresignedPart),
+    /// List the stored parts; reported by [`Event::Listed`].
     List,
+    /// Complete the upload; reported by [`Event::Completed`].
     Complete(CompleteUpload),
-    /// Drop all that is in flight, then abort the upload.
+    /// Drop every task in flight, then abort the upload; reported by [`Event::Aborted`].
     Abort,
-    /// Drop what is under way for this task: it has stalled. Nothing of it is reported any more.
-    CutOff(Task),
-    /// Drop everything under way, reads of the file too: the upload is over, or how it stands has to be asked
-    /// first. Nothing of it is reported any more.
+    /// Drop this task: it has stalled. Nothing more is reported about it.
+    Drop(Task),
+    /// Drop every task in flight, reads of the file included. Nothing more is reported about them.
     DropAll,
-    /// Write down what a later page load will need.
-    Keep(Note),
-    /// `task` has failed for the `tries`th time, as `why` says, and comes again in `ms` milliseconds.
-    Tell {
+    /// Persist this for a later page load. Nothing is reported.
+    Persist(PersistOp),
+    /// Announce a retry. Nothing is reported.
+    NotifyRetry {
+        /// The task that failed.
         task: Task,
-        tries: u32,
-        ms: u32,
-        why: Failure,
+        /// How many times in a row it has failed, this time included.
+        attempt: u32,
+        /// Milliseconds until it is tried again.
+        delay_ms: u32,
+        /// Why it failed.
+        error: UploadError,
     },
-    Finish(Result<Stored, Failure>),
+    /// The upload has ended, with this result. No command follows.
+    Finish(Result<StoredFile, UploadError>),
 }
 
-/// What happened.
+/// What has happened: the outcome of a command, a browser event, or a call of the page.
 #[derive(Clone, Debug)]
 pub enum Event {
-    Opened(Session),
-    Signed(Vec<Ticket>),
+    /// [`Command::Open`] succeeded.
+    Opened(OpenedUpload),
+    /// [`Command::Sign`] succeeded.
+    Signed(Vec<PresignedPart>),
+    /// [`Command::Hash`] succeeded.
     Hashed {
+        /// Part number.
         part: u32,
-        crc: u64,
+        /// CRC64NVME of the part's bytes in the file.
+        crc64: u64,
     },
-    /// A part's request has handed so many bytes to the network, since it began.
-    Moved {
+    /// A part's request has handed bytes to the network.
+    Progress {
+        /// Part number.
         part: u32,
+        /// Bytes since the request began.
         bytes: u64,
     },
-    Landed {
+    /// [`Command::Put`] succeeded.
+    Uploaded {
+        /// Part number.
         part: u32,
-        receipt: Receipt,
-        /// Its connection carries many requests at once (HTTP/2 or 3).
+        /// The storage's response.
+        receipt: PartReceipt,
+        /// The connection carries many requests at once (HTTP/2 or HTTP/3).
         multiplexed: bool,
     },
+    /// [`Command::List`] succeeded.
     Listed(Listing),
-    Completed(Stored),
+    /// [`Command::Complete`] succeeded.
+    Completed(StoredFile),
+    /// [`Command::Abort`] succeeded.
     Aborted,
+    /// A task failed.
     Failed {
+        /// The task that failed.
         task: Task,
-        failure: Failure,
+        /// Why.
+        error: UploadError,
     },
-    /// What the browser thinks of the network.
+    /// The browser's `online` (`true`) or `offline` (`false`) event.
     Online(bool),
+    /// The page paused (`true`) or resumed (`false`) the upload.
     Paused(bool),
+    /// The page canceled the upload.
     Canceled,
 }
 
-/// A signed URL for one part.
+/// A presigned URL for one part. `Debug` leaves the URL out: it is a secret.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Ticket {
+pub struct PresignedPart {
+    /// Part number.
     pub part: u32,
+    /// The URL of the `PUT`.
     pub url: String,
-    /// Headers that must go with the `PUT`, as JSON: an object of texts.
-    pub headers: String,
-    /// How long it may be used from its signing on, in milliseconds; absent if unknown. A span, not a time:
-    /// the server's clock and ours need not agree.
-    pub life_ms: Option<u64>,
+    /// Headers that the `PUT` must carry.
+    pub headers: BTreeMap<String, String>,
+    /// How long the URL is valid from its signing on, in milliseconds; `None` if unknown. A duration, because
+    /// the server's clock and the client's may differ.
+    pub ttl_ms: Option<u64>,
 }
 
-/// A signed URL is a secret.
-impl std::fmt::Debug for Ticket {
+impl std::fmt::Debug for PresignedPart {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ticket").field("part", &self.part).finish_non_exhaustive()
+        f.debug_struct("PresignedPart").field("part", &self.part).finish_non_exhaustive()
     }
 }
 
-/// What the storage answered to a part; either is absent where CORS hides it.
+/// The storage's response to an uploaded part. CORS can hide either field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Receipt {
+pub struct PartReceipt {
+    /// The part's ETag.
     pub etag: Option<String>,
-    /// CRC64NVME in base64.
+    /// The part's CRC64NVME in base64.
     pub checksum: Option<String>,
 }
 
-/// What the edge opened.
+/// The edge's response to [`Command::Open`].
 #[derive(Clone, Debug)]
-pub struct Session {
-    /// Names the upload in every later call.
+pub struct OpenedUpload {
+    /// The upload token; it names the upload in every later request.
     pub upload: String,
+    /// The video's id.
     pub video_id: String,
+    /// Size of every part but the last, in bytes.
     pub part_size: u64,
+    /// Number of parts.
     pub part_count: u32,
     /// Whether the storage computes CRC64NVME.
     pub checksum: bool,
-    /// In milliseconds since 1970, by the server's clock; absent if unknown.
-    pub expires_at: Option<u64>,
-    pub tickets: Vec<Ticket>,
+    /// When the upload expires, in milliseconds since 1970 by the server's clock; `None` if unknown.
+    pub expires_at_ms: Option<u64>,
+    /// The first presigned parts.
+    pub parts: Vec<PresignedPart>,
 }
 
-/// What the storage has of an upload.
+/// The edge's response to [`Command::List`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
-    pub state: UploadState,
+    /// State of the multipart upload.
+    pub state: wire::UploadState,
+    /// The stored parts; empty unless the upload is open.
     pub parts: Vec<StoredPart>,
 }
 
 /// The stored object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredFile {
+    /// The video's id.
     pub video_id: String,
+    /// The object's key.
     pub key: String,
     /// In bytes.
     pub size: u64,
-    /// CRC64NVME in base64, as the storage computed it.
+    /// CRC64NVME in base64, as the storage computed it; `None` if it computes none.
     pub checksum: Option<String>,
-    /// Whether the file's own CRC64NVME was compared with it.
+    /// Whether the file's own CRC64NVME was compared with `checksum`. Set by the machine; `false` in events.
     pub verified: bool,
 }
 
-/// Something to write down for a later page load.
+/// A change to what is persisted about a file for later page loads.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Note {
-    /// An upload is open. Everything written before about this file is void.
+pub enum PersistOp {
+    /// An upload is open. Replaces everything persisted about this file.
     Opened {
+        /// The upload token.
         upload: String,
+        /// The video's id.
         video_id: String,
+        /// In bytes.
         part_size: u64,
+        /// Whether the storage computes CRC64NVME.
         checksum: bool,
-        expires_at: Option<u64>,
+        /// In milliseconds since 1970 by the server's clock; `None` if unknown.
+        expires_at_ms: Option<u64>,
     },
+    /// A part is stored. Replaces an earlier entry of the same part.
     Part(SavedPart),
-    /// It shall be aborted, also by a later page load if this one can't.
+    /// The upload is to be aborted, by a later page load if not by this one.
     Canceled,
-    /// Nothing need be known any more.
-    Over,
+    /// Nothing about this file is needed any more.
+    Clear,
 }
 
-/// What an earlier page load wrote down.
+/// What an earlier page load has persisted about an upload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Saved {
+pub struct SavedUpload {
+    /// In bytes.
     pub part_size: u64,
+    /// Whether the storage computes CRC64NVME.
     pub checksum: bool,
+    /// The parts stored so far.
     pub parts: Vec<SavedPart>,
+    /// Whether the upload was canceled and is still to be aborted.
     pub canceled: bool,
 }
 
+/// What is persisted about a stored part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SavedPart {
+    /// Part number.
     pub part: u32,
+    /// The part's ETag; `None` if CORS hid it.
     pub etag: Option<String>,
-    /// CRC64NVME of what was sent.
-    pub crc: Option<u64>,
+    /// CRC64NVME of the bytes sent; `None` if checksums are off.
+    pub crc64: Option<u64>,
 }
 
-/// When an event came, and a number drawn for it.
+/// Two clocks and a random number, read when an event or a poll happens.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Moment {
-    /// Milliseconds of a clock that is never set; it may stand still while the machine sleeps.
-    pub now: u64,
-    /// Milliseconds since 1970, as this machine believes.
-    pub wall: u64,
-    /// 0 to 1.
-    pub chance: f64,
+pub struct Clocks {
+    /// Milliseconds of a monotonic clock, which may stop while the computer sleeps.
+    pub now_ms: u64,
+    /// Milliseconds since 1970 by the client's wall clock, which may be set at any time.
+    pub wall_ms: u64,
+    /// A random number from 0 to 1.
+    pub random: f64,
 }
 
-/// What an upload is at, for people.
+/// The upload's state until its end, as in `UploadState` of index.d.ts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum UploadState {
+    /// Opening the upload, or finding out what is stored.
     Starting,
+    /// Uploading parts.
     Uploading,
+    /// Paused by the page.
     Paused,
-    /// For the network.
+    /// Waiting for the network.
     Waiting,
+    /// Completing.
     Finishing,
-    Over,
+    /// Ended, or aborting; the result comes with [`Command::Finish`].
+    Ended,
 }

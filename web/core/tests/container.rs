@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use uploader_core::container::{Look, Media};
+use uploader_core::container::{Media, Probe};
 
 const PICTURES: [&str; 4] = ["-f", "lavfi", "-i", "testsrc2=duration=1:size=192x108:rate=25"];
 const SOUND: [&str; 4] = ["-f", "lavfi", "-i", "sine=duration=1"];
@@ -41,14 +41,14 @@ fn encodes(codec: &str) -> bool {
 
 fn look(path: &Path) -> Option<Media> {
     let mut file = File::open(path).unwrap();
-    let mut look = Look::new(file.metadata().unwrap().len());
-    while let Some(range) = look.wants() {
+    let mut probe = Probe::new(file.metadata().unwrap().len());
+    while let Some(range) = probe.next_range() {
         let mut bytes = vec![0; (range.end - range.start) as usize];
         file.seek(SeekFrom::Start(range.start)).unwrap();
         file.read_exact(&mut bytes).unwrap();
-        look.take(&bytes);
+        probe.feed(&bytes);
     }
-    look.media()
+    probe.media()
 }
 
 /// Compares with ffprobe; `sized` and `timed` where the format is read that far.
@@ -79,7 +79,7 @@ fn compare(path: &Path, sized: bool, timed: bool) -> Media {
 }
 
 fn codecs(media: &Media) -> (&str, &str) {
-    (media.video.as_deref().unwrap_or(""), media.audio.as_deref().unwrap_or(""))
+    (media.video_codec.as_deref().unwrap_or(""), media.audio_codec.as_deref().unwrap_or(""))
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::engine::Recipe;
 use crate::heap::Happening;
 use crate::judge::{Judge, Rule, Verdict, hold};
 use crate::weather::Deed;
-use uploader_core::error::Failure;
+use uploader_core::error::UploadError;
 use uploader_core::types::{Event, Task};
 use wire::PartPlan;
 
@@ -22,12 +22,12 @@ impl World {
     }
 
     /// Reads a part: its checksum, or why not.
-    pub(super) fn read(&self, part: u32) -> Result<u64, Failure> {
+    pub(super) fn read(&self, part: u32) -> Result<u64, UploadError> {
         if self.unreadable_at.is_some_and(|at| at <= self.t) {
-            return Err(Failure::unreadable());
+            return Err(UploadError::file_unreadable());
         }
         match self.changed_at {
-            Some((_, true)) => Err(Failure::changed()),
+            Some((_, true)) => Err(UploadError::file_changed()),
             _ => Ok(self.bytes(part, self.version())),
         }
     }
@@ -77,8 +77,8 @@ impl World {
                     return Ok(());
                 }
                 match self.read(part) {
-                    Ok(crc) => self.tell(Event::Hashed { part, crc }),
-                    Err(failure) => self.tell(Event::Failed { task: Task::Hash(part), failure }),
+                    Ok(crc) => self.tell(Event::Hashed { part, crc64: crc }),
+                    Err(failure) => self.tell(Event::Failed { task: Task::Hash(part), error: failure }),
                 }
             }
         }
@@ -142,7 +142,7 @@ impl World {
             Deed::Reset => {
                 for id in self.line.under_way() {
                     let ms = self.dice.below(10);
-                    self.after(ms, Happening::Answer(id, Box::new(Err(Failure::network()))));
+                    self.after(ms, Happening::Answer(id, Box::new(Err(UploadError::network()))));
                 }
             }
             Deed::Slow { times, ms } => (self.slow_until, self.slow_times) = (until(ms), times),
@@ -213,7 +213,7 @@ impl World {
                 3 => {
                     self.line.requests[id].silent = true;
                     let late = self.dice.below(20_000);
-                    self.after(ms + late, Happening::Answer(id, Box::new(Err(Failure::network()))));
+                    self.after(ms + late, Happening::Answer(id, Box::new(Err(UploadError::network()))));
                 }
                 _ => {}
             }

@@ -5,8 +5,8 @@ use crate::cloud::Cloud;
 use crate::heap::Happening;
 use crate::judge::{Rule, Verdict, hold};
 use crate::line::{Fate, Request};
-use uploader_core::error::Failure;
-use uploader_core::types::{Command, Note, Task};
+use uploader_core::error::UploadError;
+use uploader_core::types::{Command, PersistOp, Task};
 use wire::PartPlan;
 
 impl World {
@@ -28,7 +28,7 @@ impl World {
                 self.after(1 + len / self.weather.hash_rate, Happening::Hashed { part, round });
             }
             Command::Put(ticket) => self.put(ticket.part, &ticket.url)?,
-            Command::CutOff(task) => {
+            Command::Drop(task) => {
                 self.line.cut_off(task);
                 self.start_queued();
             }
@@ -36,15 +36,15 @@ impl World {
                 self.line.drop_all();
                 self.hash_round += 1;
             }
-            Command::Keep(note) => {
-                if let (Note::Over, Some(page)) = (&note, &mut self.page) {
+            Command::Persist(note) => {
+                if let (PersistOp::Clear, Some(page)) = (&note, &mut self.page) {
                     page.opened = false;
                 }
                 if self.weather.remembers {
                     self.notes.write(note, self.t);
                 }
             }
-            Command::Tell { .. } => {}
+            Command::NotifyRetry { .. } => {}
             Command::Finish(outcome) => {
                 if let Some(page) = &mut self.page {
                     page.finished = Some(outcome);
@@ -114,7 +114,7 @@ impl World {
             1 => self.dice.between(1_000, 30_000),
             _ => return,
         };
-        self.after(ms, Happening::Answer(id, Box::new(Err(Failure::network()))));
+        self.after(ms, Happening::Answer(id, Box::new(Err(UploadError::network()))));
     }
 
     pub(super) fn latency(&mut self) -> u64 {

@@ -5,7 +5,7 @@ use crate::cloud::{Reply, store};
 use crate::heap::Happening;
 use crate::judge::Verdict;
 use crate::line::{Fate, Stage};
-use uploader_core::error::Failure;
+use uploader_core::error::UploadError;
 use uploader_core::types::{Command, Event, Task};
 
 impl World {
@@ -55,7 +55,9 @@ impl World {
         request.moved += request.step;
         let (moved, len, part) = (request.moved, request.len, request.signed.part);
         match request.fate {
-            Fate::Reset(at) if moved >= len * at / 1_000 => return self.answer(id, Err(Failure::network())),
+            Fate::Reset(at) if moved >= len * at / 1_000 => {
+                return self.answer(id, Err(UploadError::network()));
+            }
             Fate::Hang(at) if moved >= len * at / 1_000 => {
                 request.silent = true;
                 return Ok(());
@@ -69,7 +71,7 @@ impl World {
         } else {
             self.next_chunk(id);
         }
-        self.tell(Event::Moved { part, bytes: (moved + self.weather.buffer).min(len) })
+        self.tell(Event::Progress { part, bytes: (moved + self.weather.buffer).min(len) })
     }
 
     pub(super) fn arrive(&mut self, id: usize) -> Verdict {
@@ -82,7 +84,7 @@ impl World {
         // A call that is dropped on the way may have been sent or not; a part's bytes are there by now.
         let fate = request.fate.clone();
         let reply = match (&fate, request.task) {
-            (Fate::Reset(_), _) => Err(Failure::network()),
+            (Fate::Reset(_), _) => Err(UploadError::network()),
             (Fate::Hang(_), _) => return Ok(()),
             (Fate::Refused(failure), _) => Err(failure.clone()),
             (Fate::Denied, _) => {
@@ -94,7 +96,7 @@ impl World {
         };
         let reply = match fate {
             Fate::Unheard { silent: true } => return Ok(()),
-            Fate::Unheard { silent: false } => Err(Failure::network()),
+            Fate::Unheard { silent: false } => Err(UploadError::network()),
             _ => reply,
         };
         if self.line.requests[id].alive && !self.line.requests[id].silent {
@@ -130,7 +132,7 @@ impl World {
         if self.dice.hits(self.weather.odds.hidden_checksum) {
             receipt.checksum = None;
         }
-        Ok(Event::Landed { part: signed.part, receipt, multiplexed: self.weather.multiplexed })
+        Ok(Event::Uploaded { part: signed.part, receipt, multiplexed: self.weather.multiplexed })
     }
 
     pub(super) fn edge(&mut self, id: usize) -> Reply {
@@ -170,6 +172,6 @@ impl World {
         let task = request.task;
         self.line.end(id);
         self.start_queued();
-        self.tell(reply.unwrap_or_else(|failure| Event::Failed { task, failure }))
+        self.tell(reply.unwrap_or_else(|failure| Event::Failed { task, error: failure }))
     }
 }

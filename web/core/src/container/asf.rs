@@ -1,7 +1,7 @@
 //! ASF, the container of WMV: objects named by GUIDs, of which the first four bytes tell enough (Microsoft's ASF
 //! Specification).
 
-use super::Draft;
+use super::MediaBuilder;
 use super::avi::{bitmap, wave};
 use super::cursor::Cursor;
 
@@ -10,7 +10,7 @@ const STREAM: u32 = 0x9107_DCB7;
 const VIDEO: u32 = 0xC0EF_19BC;
 const AUDIO: u32 = 0x409E_69F8;
 
-pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
+pub fn read<'a>(file: &mut Cursor<'a>, builder: &mut MediaBuilder<'a>) {
     let mut header = next(file);
     header.skip(6);
     while header.left() > 0 {
@@ -21,16 +21,16 @@ pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
                 let length = body.le(8) / 10_000;
                 body.skip(8);
                 // The length of the file has in it what players read ahead, in milliseconds.
-                draft.duration_ms = length.saturating_sub(body.le(8));
+                builder.duration_ms = length.saturating_sub(body.le(8));
             }
             STREAM => {
-                draft.tracks += 1;
-                stream(&mut body, draft);
+                builder.tracks += 1;
+                stream(&mut body, builder);
             }
             _ => {}
         }
     }
-    draft.settled = header.whole();
+    builder.tracks_complete = header.is_complete();
 }
 
 /// The content of the next object.
@@ -41,15 +41,15 @@ fn next<'a>(objects: &mut Cursor<'a>) -> Cursor<'a> {
     objects.part(name, size)
 }
 
-fn stream<'a>(body: &mut Cursor<'a>, draft: &mut Draft<'a>) {
+fn stream<'a>(body: &mut Cursor<'a>, builder: &mut MediaBuilder<'a>) {
     let kind = body.be32();
     body.skip(50);
     match kind {
         VIDEO => {
             body.skip(11);
-            bitmap(body, draft);
+            bitmap(body, builder);
         }
-        AUDIO => wave(body, draft),
+        AUDIO => wave(body, builder),
         _ => {}
     }
 }

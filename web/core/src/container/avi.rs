@@ -1,7 +1,7 @@
 //! AVI: chunks in chunks, the lowest byte first (Microsoft's RIFF, with OpenDML).
 
 use super::cursor::{Cursor, tag};
-use super::{Draft, milliseconds};
+use super::{MediaBuilder, milliseconds};
 
 const AVI: u32 = tag(b"AVI ");
 const LIST: u32 = tag(b"LIST");
@@ -12,20 +12,20 @@ const STRF: u32 = tag(b"strf");
 const VIDS: u32 = tag(b"vids");
 const AUDS: u32 = tag(b"auds");
 
-pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
+pub fn read<'a>(file: &mut Cursor<'a>, builder: &mut MediaBuilder<'a>) {
     file.skip(8);
     if file.be32() != AVI {
-        draft.mime = "";
+        builder.mime = "";
         return;
     }
     let mut list = inside(file, HDRL);
     while let Some(body) = next(&mut list) {
         if body.name == STRL {
-            draft.tracks += 1;
-            stream(&body, draft);
+            builder.tracks += 1;
+            stream(&body, builder);
         }
     }
-    draft.settled = draft.tracks > 0 && list.whole();
+    builder.tracks_complete = builder.tracks > 0 && list.is_complete();
 }
 
 /// The content of the next chunk; of a list, the name is the list's own.
@@ -57,41 +57,41 @@ fn inside<'a>(chunks: &Cursor<'a>, name: u32) -> Cursor<'a> {
     chunks
 }
 
-fn stream<'a>(chunks: &Cursor<'a>, draft: &mut Draft<'a>) {
+fn stream<'a>(chunks: &Cursor<'a>, builder: &mut MediaBuilder<'a>) {
     let mut head = inside(chunks, STRH);
     let mut form = inside(chunks, STRF);
     match head.be32() {
-        VIDS if bitmap(&mut form, draft) => {
+        VIDS if bitmap(&mut form, builder) => {
             head.skip(16);
             // A frame lasts `scale / rate` seconds.
             let (scale, rate) = (head.le(4), head.le(4));
             head.skip(4);
-            draft.duration_ms = milliseconds(head.le(4).saturating_mul(scale), rate);
+            builder.duration_ms = milliseconds(head.le(4).saturating_mul(scale), rate);
         }
-        AUDS => wave(&mut form, draft),
+        AUDS => wave(&mut form, builder),
         _ => {}
     }
 }
 
 /// A BITMAPINFOHEADER: size and codec. Answers whether it is the first.
 #[inline(never)]
-pub fn bitmap<'a>(body: &mut Cursor<'a>, draft: &mut Draft<'a>) -> bool {
+pub fn bitmap<'a>(body: &mut Cursor<'a>, builder: &mut MediaBuilder<'a>) -> bool {
     body.skip(4);
     let (width, height) = (body.le32(), body.le32());
     body.skip(4);
-    let first = draft.video(body.bytes(4));
+    let first = builder.add_video(body.bytes(4));
     if first {
-        draft.width = width;
+        builder.width = width;
         // Negative: lines from top to bottom.
-        draft.height = (height as i32).unsigned_abs();
+        builder.height = (height as i32).unsigned_abs();
     }
     first
 }
 
 /// A WAVEFORMATEX: the codec is a number, named here where it is a usual one.
 #[inline(never)]
-pub fn wave(body: &mut Cursor, draft: &mut Draft) {
-    draft.audio(match body.le(2) {
+pub fn wave(body: &mut Cursor, builder: &mut MediaBuilder) {
+    builder.add_audio(match body.le(2) {
         0x55 => b"mp3 ",
         0xFF => b"mp4a",
         _ => b"wave",

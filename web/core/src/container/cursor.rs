@@ -14,7 +14,7 @@ const STEPS: u32 = 20_000;
 const BEYOND: u64 = u64::MAX;
 
 /// The pieces of a file that have been read.
-pub struct Seen {
+pub struct RangeCache {
     size: u64,
     pieces: Vec<Piece>,
     missing: Cell<Option<u64>>,
@@ -27,7 +27,7 @@ struct Piece {
     bytes: Vec<u8>,
 }
 
-impl Seen {
+impl RangeCache {
     pub fn new(size: u64) -> Self {
         Self { size, pieces: Vec::new(), missing: Cell::new(None), steps: Cell::new(0) }
     }
@@ -44,10 +44,10 @@ impl Seen {
     }
 
     /// The whole file, for a new run.
-    pub fn all(&self) -> Cursor<'_> {
+    pub fn start(&self) -> Cursor<'_> {
         self.missing.set(None);
         self.steps.set(STEPS);
-        Cursor { seen: self, at: 0, end: self.size, name: 0 }
+        Cursor { cache: self, at: 0, end: self.size, name: 0 }
     }
 
     fn bytes(&self, range: Range<u64>) -> Option<&[u8]> {
@@ -75,7 +75,7 @@ impl Seen {
 /// Readers need not ask after each value.
 #[derive(Clone)]
 pub struct Cursor<'a> {
-    seen: &'a Seen,
+    cache: &'a RangeCache,
     /// What the container calls it.
     pub name: u32,
     at: u64,
@@ -93,7 +93,7 @@ impl<'a> Cursor<'a> {
     pub fn bytes(&mut self, count: u64) -> &'a [u8] {
         let from = self.at;
         self.skip(count);
-        let bytes = if self.at <= self.end { self.seen.bytes(from..self.at) } else { None };
+        let bytes = if self.at <= self.end { self.cache.bytes(from..self.at) } else { None };
         if bytes.is_none() {
             self.at = BEYOND;
         }
@@ -148,7 +148,7 @@ impl<'a> Cursor<'a> {
     pub fn part(&mut self, name: u32, count: u64) -> Cursor<'a> {
         let at = self.at;
         self.skip(count);
-        Cursor { seen: self.seen, name, at, end: self.at.min(BEYOND - 1) }
+        Cursor { cache: self.cache, name, at, end: self.at.min(BEYOND - 1) }
     }
 
     /// What is behind the first `needle` in the next bytes, at most [`READ`].
@@ -162,12 +162,12 @@ impl<'a> Cursor<'a> {
     }
 
     /// It isn't over for a lack of something.
-    pub fn found(&self) -> bool {
+    pub fn is_found(&self) -> bool {
         self.at < BEYOND
     }
 
     /// Read to its end and no further.
-    pub fn whole(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.at == self.end
     }
 }

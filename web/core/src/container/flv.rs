@@ -3,22 +3,22 @@
 //! Names are looked for rather than read through to: writers differ in what surrounds the list.
 
 use super::cursor::Cursor;
-use super::{Draft, named};
+use super::{MediaBuilder, codec};
 
 const PICTURES: &[[u8; 5]] = &[*b"\x02h263", *b"\x04vp6f", *b"\x07avc1", *b"\x0Chvc1"];
 const SOUNDS: &[[u8; 5]] = &[*b"\x02mp3 ", *b"\x0Amp4a"];
 
-pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
+pub fn read<'a>(file: &mut Cursor<'a>, builder: &mut MediaBuilder<'a>) {
     let value = |name: &[u8]| f64::from_bits(file.after(name).be(8));
-    draft.duration_ms = (value(b"\x08duration\0") * 1000.0) as u64;
-    draft.width = value(b"\x05width\0") as u32;
-    draft.height = value(b"\x06height\0") as u32;
-    draft.video = named(PICTURES, value(b"\x0Cvideocodecid\0") as u8);
-    draft.audio = named(SOUNDS, value(b"\x0Caudiocodecid\0") as u8);
+    builder.duration_ms = (value(b"\x08duration\0") * 1000.0) as u64;
+    builder.width = value(b"\x05width\0") as u32;
+    builder.height = value(b"\x06height\0") as u32;
+    builder.video_codec = codec(PICTURES, value(b"\x0Cvideocodecid\0") as u8);
+    builder.audio_codec = codec(SOUNDS, value(b"\x0Caudiocodecid\0") as u8);
     file.skip(4);
     let kinds = file.be8();
-    draft.tracks = ((kinds & 1) + (kinds >> 2 & 1)).into();
+    builder.tracks = ((kinds & 1) + (kinds >> 2 & 1)).into();
     // The head of a live stream's recording promises nothing.
-    draft.settled = kinds != 0;
-    draft.pictures = kinds & 1 == 1 || draft.width > 0;
+    builder.tracks_complete = kinds != 0;
+    builder.has_video = kinds & 1 == 1 || builder.width > 0;
 }

@@ -1,6 +1,6 @@
 //! Matroska and WebM: elements in elements (RFC 8794, RFC 9559).
 
-use super::Draft;
+use super::MediaBuilder;
 use super::cursor::Cursor;
 
 const SEGMENT: u32 = 0x1853_8067;
@@ -19,26 +19,26 @@ const DISPLAY_WIDTH: u32 = 0x54B0;
 const DISPLAY_HEIGHT: u32 = 0x54BA;
 const DISPLAY_UNIT: u32 = 0x54B2;
 
-pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
+pub fn read<'a>(file: &mut Cursor<'a>, builder: &mut MediaBuilder<'a>) {
     let Some(header) = next(file) else { return };
-    if header.after(b"webm").found() {
-        draft.mime = "video/webm";
-    } else if !header.after(b"matroska").found() {
-        draft.mime = "";
+    if header.after(b"webm").is_found() {
+        builder.mime = "video/webm";
+    } else if !header.after(b"matroska").is_found() {
+        builder.mime = "";
     }
     let Some(segment) = next(file) else { return };
     if segment.name != SEGMENT {
         return;
     }
-    info(&inside(&segment, INFO), draft);
+    info(&inside(&segment, INFO), builder);
     let mut tracks = inside(&segment, TRACKS);
     while let Some(body) = next(&mut tracks) {
         if body.name == TRACK_ENTRY {
-            draft.tracks += 1;
-            track(&body, draft);
+            builder.tracks += 1;
+            track(&body, builder);
         }
     }
-    draft.settled = draft.tracks > 0 && tracks.whole();
+    builder.tracks_complete = builder.tracks > 0 && tracks.is_complete();
 }
 
 /// The content of the next element; its name is the id with its marker.
@@ -85,7 +85,7 @@ fn number(elements: &Cursor, name: u32) -> u64 {
     element.be(element.left().min(8))
 }
 
-fn info(elements: &Cursor, draft: &mut Draft) {
+fn info(elements: &Cursor, builder: &mut MediaBuilder) {
     let scale = match number(elements, TIMESTAMP_SCALE) {
         0 => 1_000_000,
         scale => scale,
@@ -94,25 +94,25 @@ fn info(elements: &Cursor, draft: &mut Draft) {
     let short = inside(elements, DURATION).left() == 4;
     let units = if short { f32::from_bits(bits as u32).into() } else { f64::from_bits(bits) };
     // Of floats that are no number, or too large for one, `as` makes 0 or the largest.
-    draft.duration_ms = (units * scale as f64 / 1e6) as u64;
+    builder.duration_ms = (units * scale as f64 / 1e6) as u64;
 }
 
-fn track<'a>(elements: &Cursor<'a>, draft: &mut Draft<'a>) {
+fn track<'a>(elements: &Cursor<'a>, builder: &mut MediaBuilder<'a>) {
     let mut name = inside(elements, CODEC_ID);
     let codec = name.bytes(name.left().min(32));
     match number(elements, TRACK_TYPE) {
-        1 if draft.video(codec) => shape(&inside(elements, VIDEO), draft),
-        2 => draft.audio(codec),
+        1 if builder.add_video(codec) => shape(&inside(elements, VIDEO), builder),
+        2 => builder.add_audio(codec),
         _ => {}
     }
 }
 
-fn shape(elements: &Cursor, draft: &mut Draft) {
+fn shape(elements: &Cursor, builder: &mut MediaBuilder) {
     let (mut width, mut height) =
         (number(elements, DISPLAY_WIDTH) as u32, number(elements, DISPLAY_HEIGHT) as u32);
     // Other units than pixels are centimetres, inches and ratios.
     if number(elements, DISPLAY_UNIT) != 0 || width == 0 || height == 0 {
         (width, height) = (number(elements, PIXEL_WIDTH) as u32, number(elements, PIXEL_HEIGHT) as u32);
     }
-    (draft.width, draft.height) = (width, height);
+    (builder.width, builder.height) = (width, height);
 }

@@ -1,7 +1,7 @@
 //! MP4, QuickTime and kin: boxes in boxes (ISO/IEC 14496-12; Apple's QuickTime File Format).
 
 use super::cursor::{Cursor, tag};
-use super::{Draft, milliseconds};
+use super::{MediaBuilder, milliseconds};
 
 const FTYP: u32 = tag(b"ftyp");
 const FREE: u32 = tag(b"free");
@@ -31,10 +31,10 @@ const CMOV: u32 = tag(b"cmov");
 /// Main brands of sound alone, and of a camera's raw pictures: their tracks of video are covers and stills.
 const OTHERS: [u32; 6] = [tag(b"M4A "), tag(b"M4B "), tag(b"M4P "), tag(b"F4A "), tag(b"F4B "), tag(b"crx ")];
 
-pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
+pub fn read<'a>(file: &mut Cursor<'a>, builder: &mut MediaBuilder<'a>) {
     let mut head = file.clone();
     let size = head.be32();
-    draft.mime = match head.be32() {
+    builder.mime = match head.be32() {
         FTYP | STYP => kin(head.be32()),
         // Four letters also stand in texts, but what is before them is no length there.
         MOOV | MDAT | WIDE | FREE | SKIP | PNOT if size < 0x0900_0000 || u64::from(size) <= file.left() => {
@@ -47,10 +47,10 @@ pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
         match body.name {
             MDAT => data = true,
             // HEIF: pictures, unless a movie follows.
-            META => draft.settled = true,
+            META => builder.tracks_complete = true,
             MOOV => {
-                draft.moov_first = Some(!data);
-                movie(&mut body, draft);
+                builder.moov_first = Some(!data);
+                movie(&mut body, builder);
                 break;
             }
             _ => {}
@@ -90,9 +90,9 @@ fn next<'a>(boxes: &mut Cursor<'a>) -> Option<Cursor<'a>> {
     Some(boxes.part(name, length))
 }
 
-fn movie<'a>(boxes: &mut Cursor<'a>, draft: &mut Draft<'a>) {
+fn movie<'a>(boxes: &mut Cursor<'a>, builder: &mut MediaBuilder<'a>) {
     if inside(boxes, CMOV).left() > 0 {
-        draft.settled = false;
+        builder.tracks_complete = false;
         return;
     }
     let (second, mut length) = clock(inside(boxes, MVHD));
@@ -102,14 +102,14 @@ fn movie<'a>(boxes: &mut Cursor<'a>, draft: &mut Draft<'a>) {
         let width = if fragments.be(4) >> 24 == 1 { 8 } else { 4 };
         length = fragments.be(width);
     }
-    draft.duration_ms = milliseconds(length, second);
+    builder.duration_ms = milliseconds(length, second);
     while let Some(body) = next(boxes) {
         if body.name == TRAK {
-            draft.tracks += 1;
-            track(&body, draft);
+            builder.tracks += 1;
+            track(&body, builder);
         }
     }
-    draft.settled = boxes.whole();
+    builder.tracks_complete = boxes.is_complete();
 }
 
 /// Of `mvhd` and `mdhd`: the units of a second, and how many of them it lasts.
@@ -123,22 +123,22 @@ fn clock(mut body: Cursor) -> (u64, u64) {
     (second, if length == unknown { 0 } else { length })
 }
 
-fn track<'a>(boxes: &Cursor<'a>, draft: &mut Draft<'a>) {
+fn track<'a>(boxes: &Cursor<'a>, builder: &mut MediaBuilder<'a>) {
     let media = inside(boxes, MDIA);
     let mut handler = inside(&media, HDLR);
     let mut entries = inside(&inside(&inside(&media, MINF), STBL), STSD);
-    if draft.duration_ms == 0 {
+    if builder.duration_ms == 0 {
         let (second, length) = clock(inside(&media, MDHD));
-        draft.duration_ms = milliseconds(length, second);
+        builder.duration_ms = milliseconds(length, second);
     }
     handler.skip(8);
     entries.skip(12);
     match handler.be32() {
-        VIDE if draft.video(entries.bytes(4)) => {
+        VIDE if builder.add_video(entries.bytes(4)) => {
             entries.skip(24);
-            shape(&mut inside(boxes, TKHD), &mut entries, draft);
+            shape(&mut inside(boxes, TKHD), &mut entries, builder);
         }
-        SOUN => draft.audio(entries.bytes(4)),
+        SOUN => builder.add_audio(entries.bytes(4)),
         _ => {}
     }
 }
@@ -156,7 +156,7 @@ fn inside<'a>(boxes: &Cursor<'a>, name: u32) -> Cursor<'a> {
 }
 
 /// Of `tkhd`: rotation, and the size as displayed before it; where there is none, that of `stsd`.
-fn shape(head: &mut Cursor, entry: &mut Cursor, draft: &mut Draft) {
+fn shape(head: &mut Cursor, entry: &mut Cursor, builder: &mut MediaBuilder) {
     head.skip(if head.clone().be8() == 1 { 52 } else { 40 });
     // The matrix a b u, c d v, x y w takes (1, 0) to (a, b), with y pointing down.
     let (a, b) = (head.be32() as i32, head.be32() as i32);
@@ -168,11 +168,11 @@ fn shape(head: &mut Cursor, entry: &mut Cursor, draft: &mut Draft) {
         (width, height) = (entry.be16(), entry.be16());
     }
     if b.unsigned_abs() > a.unsigned_abs() {
-        draft.rotation = if b > 0 { 90 } else { 270 };
+        builder.rotation = if b > 0 { 90 } else { 270 };
         (width, height) = (height, width);
     } else if a < 0 && d < 0 {
         // A mirrored picture has only one of them negative.
-        draft.rotation = 180;
+        builder.rotation = 180;
     }
-    (draft.width, draft.height) = (width, height);
+    (builder.width, builder.height) = (width, height);
 }

@@ -1,21 +1,21 @@
 //! RealMedia: chunks one after the other, the first of which are looked for by their marks (as its makers
 //! described it in the Helix SDK).
 
-use super::Draft;
+use super::MediaBuilder;
 use super::cursor::Cursor;
 
-pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
+pub fn read<'a>(file: &mut Cursor<'a>, builder: &mut MediaBuilder<'a>) {
     let mut properties = file.after(b"PROP");
     properties.skip(26);
-    draft.duration_ms = properties.be(4);
-    if file.after(b".ra\xFD").found() {
-        draft.audio(b"ra");
+    builder.duration_ms = properties.be(4);
+    if file.after(b".ra\xFD").is_found() {
+        builder.add_audio(b"ra");
     }
     let mut video = file.after(b"VIDO");
-    if video.found() {
-        draft.video(video.bytes(4));
-        (draft.width, draft.height) = (video.be16(), video.be16());
+    if video.is_found() {
+        builder.add_video(video.bytes(4));
+        (builder.width, builder.height) = (video.be16(), video.be16());
     }
     // Behind it there is no more to tell.
-    draft.settled = file.after(b"DATA").found();
+    builder.tracks_complete = file.after(b"DATA").is_found();
 }

@@ -25,16 +25,16 @@ impl Sparse {
 
 /// Drives a look to its end, holding it to its limits; answers the number of reads, too.
 fn drive(file: &Sparse) -> (Option<Media>, u32) {
-    let mut look = Look::new(file.size);
+    let mut probe = Probe::new(file.size);
     let (mut reads, mut sum) = (0, 0);
-    while let Some(range) = look.wants() {
+    while let Some(range) = probe.next_range() {
         assert!(range.start < range.end && range.end <= file.size, "{range:?} of {}", file.size);
         assert!(range.end - range.start <= READ);
         (reads, sum) = (reads + 1, sum + range.end - range.start);
         assert!(reads <= 64 && sum <= 2 << 20);
-        look.take(&file.read(range));
+        probe.feed(&file.read(range));
     }
-    (look.media(), reads)
+    (probe.media(), reads)
 }
 
 fn media(bytes: &[u8]) -> Option<Media> {
@@ -96,8 +96,8 @@ fn known() -> Media {
         width: Some(640),
         height: Some(360),
         rotation: 0,
-        video: Some("avc1".into()),
-        audio: Some("mp4a".into()),
+        video_codec: Some("avc1".into()),
+        audio_codec: Some("mp4a".into()),
         tracks: 2,
         moov_first: Some(true),
     }
@@ -195,12 +195,12 @@ fn what_was_cut_off_is_still_a_video() {
         assert_eq!(mime(&whole[..size]), Some("video/mp4"), "{size}");
     }
     // Unreadable from some place on.
-    let mut look = Look::new(1 << 40);
-    while let Some(range) = look.wants() {
+    let mut probe = Probe::new(1 << 40);
+    while let Some(range) = probe.next_range() {
         let cut = whole.get(range.start as usize..).unwrap_or_default();
-        look.take(&cut[..cut.len().min(60)]);
+        probe.feed(&cut[..cut.len().min(60)]);
     }
-    assert_eq!(look.media().map(|media| media.mime), Some("video/mp4"));
+    assert_eq!(probe.media().map(|media| media.mime), Some("video/mp4"));
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn matroska_and_webm() {
         let media = media(&matroska(b"webm", 1, endless)).unwrap();
         assert_eq!((media.mime, media.duration_ms), ("video/webm", Some(1234)));
         assert_eq!((media.width, media.height), (Some(640), Some(360)));
-        assert_eq!(media.video.as_deref(), Some("V_VP9"));
+        assert_eq!(media.video_codec.as_deref(), Some("V_VP9"));
     }
     assert_eq!(mime(&matroska(b"matroska", 1, true)), Some("video/x-matroska"));
     assert_eq!(mime(&matroska(b"webm", 2, false)), None, "sound alone");
@@ -271,7 +271,10 @@ fn transport_streams() {
     for (length, lead) in [(188, 0), (192, 4), (204, 0)] {
         let media = media(&packets(&[0x1B, 0x0F], length, lead)).unwrap();
         assert_eq!((media.mime, media.tracks), ("video/mp2t", 2));
-        assert_eq!((media.video.as_deref(), media.audio.as_deref()), (Some("avc1"), Some("mp4a")));
+        assert_eq!(
+            (media.video_codec.as_deref(), media.audio_codec.as_deref()),
+            (Some("avc1"), Some("mp4a"))
+        );
         assert_eq!(mime(&packets(&[0x0F], length, lead)), None, "radio");
         assert!(mime(&packets(&[0x0F, 0x06], length, lead)).is_some(), "what isn't known may be pictures");
     }
@@ -358,15 +361,15 @@ proptest! {
     #[test]
     fn no_short_read_keeps_it_going(seed in 0usize..10, gives in 0usize..5000) {
         let bytes = seeds().swap_remove(seed);
-        let mut look = Look::new(u64::MAX);
+        let mut probe = Probe::new(u64::MAX);
         let mut reads = 0;
-        while let Some(range) = look.wants() {
+        while let Some(range) = probe.next_range() {
             reads += 1;
             prop_assert!(reads <= 64);
             let there = bytes.get(range.start.min(9999) as usize..).unwrap_or_default();
-            look.take(&there[..there.len().min(gives)]);
+            probe.feed(&there[..there.len().min(gives)]);
         }
-        look.media();
+        probe.media();
     }
 }
 

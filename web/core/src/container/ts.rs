@@ -2,7 +2,7 @@
 //! (ISO/IEC 13818-1; M2TS as on Blu-ray).
 
 use super::cursor::{Cursor, READ};
-use super::{Draft, named};
+use super::{MediaBuilder, codec};
 
 /// The packets of some 400 kB; by then a stream has told twice what it carries.
 const PACKETS: u32 = 2_000;
@@ -21,14 +21,14 @@ const VIDEO: &[[u8; 5]] = &[
 const AUDIO: &[[u8; 5]] =
     &[*b"\x03mpga", *b"\x04mpga", *b"\x0Fmp4a", *b"\x11mp4a", *b"\x81ac-3", *b"\x84ec-3", *b"\x87ec-3"];
 
-pub fn read<'a>(file: &mut Cursor<'a>, draft: &mut Draft<'a>) {
+pub fn read<'a>(file: &mut Cursor<'a>, builder: &mut MediaBuilder<'a>) {
     // The length of a packet, and what comes before it.
     for (length, lead) in [(188, 0), (192, 4), (204, 0)] {
         let mut packets = Packets { rest: file.clone(), length, lead };
         let count = (file.left() / length).min(5);
         if count > 2 && (0..count).all(|_| packets.next().is_some()) {
-            draft.mime = "video/mp2t";
-            programs(Packets { rest: file.clone(), length, lead }, draft);
+            builder.mime = "video/mp2t";
+            programs(Packets { rest: file.clone(), length, lead }, builder);
             break;
         }
     }
@@ -73,23 +73,23 @@ impl<'a> Packets<'a> {
     }
 }
 
-fn programs<'a>(mut packets: Packets<'a>, draft: &mut Draft<'a>) {
+fn programs<'a>(mut packets: Packets<'a>, builder: &mut MediaBuilder<'a>) {
     let mut end = packets.rest.clone();
     // The list of programs first, then that of the streams of one.
     let mut table = 0;
     let (mut clock, mut start) = (0, 0);
     for _ in 0..PACKETS {
         let Some(mut packet) = packets.next() else { return };
-        if packet.stream == table && packet.opens && !draft.settled && draft.tracks == 0 {
+        if packet.stream == table && packet.opens && !builder.tracks_complete && builder.tracks == 0 {
             match table {
                 0 => table = program(&mut packet.body),
-                _ => streams(&mut packet.body, draft),
+                _ => streams(&mut packet.body, builder),
             }
         }
         if start == 0 && packet.time != 0 {
             (clock, start) = (packet.stream, packet.time);
         }
-        if start != 0 && draft.tracks != 0 {
+        if start != 0 && builder.tracks != 0 {
             break;
         }
     }
@@ -99,7 +99,7 @@ fn programs<'a>(mut packets: Packets<'a>, draft: &mut Draft<'a>) {
     while let Some(packet) = packets.next() {
         if packet.stream == clock && packet.time != 0 {
             // The clock goes round after a day.
-            draft.duration_ms = (packet.time.wrapping_sub(start) & 0x1_FFFF_FFFF) / 90;
+            builder.duration_ms = (packet.time.wrapping_sub(start) & 0x1_FFFF_FFFF) / 90;
         }
     }
 }
@@ -128,7 +128,7 @@ fn program(body: &mut Cursor) -> u32 {
     entry & 0x1FFF
 }
 
-fn streams(body: &mut Cursor, draft: &mut Draft) {
+fn streams(body: &mut Cursor, builder: &mut MediaBuilder) {
     let mut section = section(body, 2);
     section.skip(2);
     let size = section.be(2) & 0xFFF;
@@ -140,18 +140,18 @@ fn streams(body: &mut Cursor, draft: &mut Draft) {
         section.skip(2);
         let size = section.be(2) & 0xFFF;
         section.skip(size);
-        draft.tracks += 1;
-        let (video, audio) = (named(VIDEO, kind), named(AUDIO, kind));
-        if draft.video.is_empty() {
-            draft.video = video;
-            draft.pictures = !video.is_empty();
+        builder.tracks += 1;
+        let (video, audio) = (codec(VIDEO, kind), codec(AUDIO, kind));
+        if builder.video_codec.is_empty() {
+            builder.video_codec = video;
+            builder.has_video = !video.is_empty();
         }
-        if draft.audio.is_empty() {
-            draft.audio = audio;
+        if builder.audio_codec.is_empty() {
+            builder.audio_codec = audio;
         }
         sound &= !audio.is_empty();
     }
     section.skip(4);
     // What isn't known here may be pictures.
-    draft.settled = sound && section.whole();
+    builder.tracks_complete = sound && section.is_complete();
 }

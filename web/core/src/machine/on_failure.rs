@@ -1,216 +1,228 @@
-//! What the machine does when something fails, is silent for too long, or the network comes and goes.
+//! Transitions on failures, timeouts, sleep and network changes.
 
-use super::{Call, Machine, OFFLINE_TRY_MS, PATIENCE_MS, Phase, SLEPT_MS};
-use crate::error::{Failure, Kind};
-use crate::retry::{self, Patience};
-use crate::types::{Command, Moment, Note, Task};
+use super::{Machine, OFFLINE_RETRY_INTERVAL_MS, Phase, RequestState};
+use crate::error::{ErrorKind, UploadError};
+use crate::retry::{self, RetryDecision};
+use crate::timeout::REQUEST_TIMEOUT_MS;
+use crate::types::{Clocks, Command, PersistOp, Task};
 
-/// So often is an abort tried: the upload is over all the same, a later page load tries again, and in the end
-/// the bucket's rules remove the rest.
-const ABORT_TRIES: u32 = 4;
-/// So often does an upload begin anew that is gone from the storage.
-const MOST_RESTARTS: u32 = 3;
-/// After the network is back, waits end within so many milliseconds: not all at once, not late.
-const BACK_MS: f64 = 1_000.0;
+/// How many times an abort is tried. After that the upload ends all the same: a later page load tries again, and
+/// in the end the bucket's lifecycle rule removes the parts.
+const MAX_ABORT_ATTEMPTS: u32 = 4;
+/// How many times a new upload is opened in place of one that is gone.
+const MAX_RESTARTS: u32 = 3;
+/// After the network is back, backoffs end within this, in milliseconds: spread out, and soon.
+const MAX_ONLINE_DELAY_MS: f64 = 1_000.0;
+/// The computer has slept if the wall clock gained more than this on the monotonic clock, in milliseconds.
+const MIN_SLEEP_MS: u64 = 20_000;
 
 impl Machine {
-    pub(super) fn failed(&mut self, task: Task, failure: Failure, at: Moment) {
-        let tries = match (task, &mut self.phase) {
-            (Task::Open, Phase::Leaving { .. }) => return self.finish(Err(Failure::canceled())),
-            (Task::Hash(_), Phase::Sending { .. }) => return self.abort(failure),
-            (Task::Put(part), Phase::Sending { parts, .. }) => {
-                if matches!(failure.kind, Kind::Expired | Kind::Clock) {
-                    parts.unsign(part, at.now);
+    pub(super) fn on_failed(&mut self, task: Task, error: UploadError, clocks: Clocks) {
+        let attempts = match (task, &mut self.phase) {
+            (Task::Open, Phase::CancelingOpen { .. }) => return self.end(Err(UploadError::canceled())),
+            (Task::Hash(_), Phase::Uploading { .. }) => return self.abort(error),
+            (Task::Put(part), Phase::Uploading { parts, .. }) => {
+                if matches!(error.kind, ErrorKind::Expired | ErrorKind::ClockSkew) {
+                    parts.discard_url(part, clocks.now_ms);
                 }
-                if failure.kind == Kind::Damaged {
-                    parts.doubt(part);
+                if error.kind == ErrorKind::ChecksumMismatch {
+                    parts.rehash(part);
                 }
-                self.progress.lost(part);
-                parts.failed(part, failure.kind == Kind::Stalled)
+                self.progress.reset_part(part);
+                parts.failed(part, error.kind == ErrorKind::Stalled)
             }
-            (Task::Open, Phase::Opening { call })
-            | (Task::Sign, Phase::Sending { sign: call, .. })
-            | (Task::List, Phase::Resuming { call, .. } | Phase::Listing { call, .. })
-            | (Task::Complete, Phase::Completing { call, .. })
-            | (Task::Abort, Phase::Aborting { call, .. })
-                if call.asked_at().is_some() =>
+            (Task::Open, Phase::Opening { request })
+            | (Task::Sign, Phase::Uploading { sign: request, .. })
+            | (Task::List, Phase::Resuming { request, .. } | Phase::CheckingStatus { request, .. })
+            | (Task::Complete, Phase::Completing { request, .. })
+            | (Task::Abort, Phase::Aborting { request, .. })
+                if request.started().is_some() =>
             {
-                call.failed()
+                request.failed()
             }
-            // Answers to what nobody waits for any more are not news.
+            // Stale: nothing waits for this response.
             _ => return,
         };
-        if matches!(failure.kind, Kind::Network | Kind::Stalled | Kind::Throttled) {
-            self.pace.lost(at.now);
+        if matches!(error.kind, ErrorKind::Network | ErrorKind::Stalled | ErrorKind::Throttled) {
+            self.concurrency.record_loss(clocks.now_ms);
         }
-        if self.ends_otherwise(task, &failure, tries) {
+        if self.ends_without_retry(task, &error, attempts) {
             return;
         }
-        let ms = retry::wait_ms(failure.kind, tries, failure.wish_ms, at.chance);
-        self.again(task, at.now + u64::from(ms));
-        self.commands.push(Command::Tell { task, tries, ms, why: failure.clone() });
-        self.count(task, failure, at);
+        let delay_ms = retry::backoff_ms(error.kind, attempts, error.retry_after_ms, clocks.random);
+        self.schedule_retry(task, clocks.now_ms + u64::from(delay_ms));
+        self.commands.push(Command::NotifyRetry { task, attempt: attempts, delay_ms, error: error.clone() });
+        self.spend_budget(task, error, clocks);
     }
 
-    /// Weighs a failure that may pass.
-    fn count(&mut self, task: Task, failure: Failure, at: Moment) {
-        if matches!(failure.kind, Kind::Network | Kind::Stalled) && self.offline {
-            self.offline_until = Some(at.now + OFFLINE_TRY_MS);
+    fn spend_budget(&mut self, task: Task, error: UploadError, clocks: Clocks) {
+        if matches!(error.kind, ErrorKind::Network | ErrorKind::Stalled) && self.offline {
+            self.offline_until_ms = Some(clocks.now_ms + OFFLINE_RETRY_INTERVAL_MS);
             return;
         }
-        match (self.budget.failed(failure.kind, at.now, self.pace.most()), task, failure.kind) {
-            (Patience::Spent, ..) => self.give_up(task, failure),
-            // The storage has other parts than it said.
-            (Patience::Left, Task::Complete, Kind::Damaged) | (Patience::Doubtful, Task::Put(_), _) => {
-                self.look(at);
-            }
-            (Patience::Left | Patience::Doubtful, ..) => {}
+        let decision = self.budget.failed(error.kind, clocks.now_ms, self.concurrency.max());
+        match (decision, task, error.kind) {
+            (RetryDecision::GiveUp, ..) => self.give_up(task, error),
+            // The storage has other parts than it reported.
+            (RetryDecision::Retry, Task::Complete, ErrorKind::ChecksumMismatch)
+            | (RetryDecision::CheckStatus, Task::Put(_), _) => self.check_status(clocks),
+            (RetryDecision::Retry | RetryDecision::CheckStatus, ..) => {}
         }
     }
 
-    /// Some failures are no matter of patience.
-    fn ends_otherwise(&mut self, task: Task, failure: &Failure, tries: u32) -> bool {
-        match (task, failure.kind, &self.phase) {
-            (Task::Abort, kind, Phase::Aborting { because, .. }) => {
-                let because = because.clone();
-                if matches!(kind, Kind::Final | Kind::Gone) {
-                    self.finish(Err(because));
-                } else if tries >= ABORT_TRIES {
-                    self.leave(Err(because));
+    /// Handles failures that no retry follows; returns whether this was one.
+    fn ends_without_retry(&mut self, task: Task, error: &UploadError, attempts: u32) -> bool {
+        match (task, error.kind, &self.phase) {
+            (Task::Abort, kind, Phase::Aborting { error, .. }) => {
+                let error = error.clone();
+                if matches!(kind, ErrorKind::Permanent | ErrorKind::UploadGone) {
+                    self.end(Err(error));
+                } else if attempts >= MAX_ABORT_ATTEMPTS {
+                    self.end_resumable(Err(error));
                 } else {
                     return false;
                 }
             }
-            // What was saved is of no use, whatever the reason.
-            (Task::List, Kind::Final, Phase::Resuming { .. }) => self.start_over(Failure::gone()),
-            (Task::Put(_), Kind::Gone, _) => return false,
-            (_, Kind::Gone, _) => self.start_over(failure.clone()),
+            // The saved upload is of no use, for whatever reason.
+            (Task::List, ErrorKind::Permanent, Phase::Resuming { .. }) => {
+                self.restart(UploadError::upload_gone());
+            }
+            (Task::Put(_), ErrorKind::UploadGone, _) => return false,
+            (_, ErrorKind::UploadGone, _) => self.restart(error.clone()),
             _ => return false,
         }
         true
     }
 
-    /// Asks the edge how the upload stands.
-    fn look(&mut self, at: Moment) {
-        let phase = std::mem::replace(&mut self.phase, Phase::Over);
-        let (Phase::Sending { mut parts, .. } | Phase::Completing { mut parts, .. }) = phase else {
+    /// Asks the edge for the upload's status, after a delay.
+    fn check_status(&mut self, clocks: Clocks) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Ended);
+        let (Phase::Uploading { mut parts, .. } | Phase::Completing { mut parts, .. }) = phase else {
             self.phase = phase;
             return;
         };
-        for part in parts.ground() {
-            self.progress.lost(part);
+        for part in parts.requeue_in_flight() {
+            self.progress.reset_part(part);
         }
-        self.drop_flights();
-        let mut call = Call::due(PATIENCE_MS);
-        let ms = retry::wait_ms(Kind::Server, self.budget.looks() + 1, 0, at.chance);
-        call.wait(at.now + u64::from(ms));
-        self.phase = Phase::Listing { parts, call };
+        self.drop_all();
+        let mut request = RequestState::due(REQUEST_TIMEOUT_MS);
+        let attempts = self.budget.status_checks() + 1;
+        let delay_ms = retry::backoff_ms(ErrorKind::Server, attempts, 0, clocks.random);
+        request.back_off(clocks.now_ms + u64::from(delay_ms));
+        self.phase = Phase::CheckingStatus { parts, request };
     }
 
-    /// Opens a new upload in place of one that no longer exists.
-    pub(super) fn start_over(&mut self, failure: Failure) {
+    /// Opens a new upload in place of one that is gone; ends with `error` if that happens too often.
+    pub(super) fn restart(&mut self, error: UploadError) {
         self.restarts += 1;
-        if self.restarts > MOST_RESTARTS {
-            return self.finish(Err(failure));
+        if self.restarts > MAX_RESTARTS {
+            return self.end(Err(error));
         }
-        self.drop_flights();
-        self.progress.start_over();
-        self.commands.push(Command::Keep(Note::Over));
-        self.phase = Phase::Opening { call: Call::due(PATIENCE_MS) };
+        self.drop_all();
+        self.progress.reset();
+        self.commands.push(Command::Persist(PersistOp::Clear));
+        self.phase = Phase::Opening { request: RequestState::due(REQUEST_TIMEOUT_MS) };
     }
 
-    /// What is under way is of no use any more.
-    fn drop_flights(&mut self) {
-        self.commands.retain(|command| matches!(command, Command::Keep(_) | Command::Tell { .. }));
+    /// Drops every task in flight.
+    fn drop_all(&mut self) {
+        let stays = |command: &Command| matches!(command, Command::Persist(_) | Command::NotifyRetry { .. });
+        self.commands.retain(stays);
         self.commands.push(Command::DropAll);
     }
 
-    /// What may pass is kept for a later try; of the rest nothing stays.
-    fn give_up(&mut self, task: Task, failure: Failure) {
-        match failure.kind {
-            _ if task == Task::Open => self.finish(Err(failure)),
-            // The edge says that it isn't.
-            Kind::Gone => self.leave(Err(Failure::storage_unavailable())),
-            Kind::Network
-            | Kind::Stalled
-            | Kind::Throttled
-            | Kind::Server
-            | Kind::NoSpace
-            | Kind::Expired
-            | Kind::Clock => self.leave(Err(failure)),
-            Kind::Damaged | Kind::Changed | Kind::Final => self.abort(failure),
+    /// Ends the upload: resumable if the failure may pass, aborted otherwise.
+    fn give_up(&mut self, task: Task, error: UploadError) {
+        match error.kind {
+            _ if task == Task::Open => self.end(Err(error)),
+            // The storage reports it as gone, the edge as open.
+            ErrorKind::UploadGone => self.end_resumable(Err(UploadError::storage_unavailable())),
+            ErrorKind::Network
+            | ErrorKind::Stalled
+            | ErrorKind::Throttled
+            | ErrorKind::Server
+            | ErrorKind::StorageFull
+            | ErrorKind::Expired
+            | ErrorKind::ClockSkew => self.end_resumable(Err(error)),
+            ErrorKind::ChecksumMismatch | ErrorKind::FileChanged | ErrorKind::Permanent => self.abort(error),
         }
     }
 
-    fn again(&mut self, task: Task, until: u64) {
+    fn schedule_retry(&mut self, task: Task, at_ms: u64) {
         match (task, &mut self.phase) {
-            (Task::Put(part), Phase::Sending { parts, .. }) => parts.wait(part, until),
-            (Task::Open, Phase::Opening { call })
-            | (Task::Sign, Phase::Sending { sign: call, .. })
-            | (Task::List, Phase::Resuming { call, .. } | Phase::Listing { call, .. })
-            | (Task::Complete, Phase::Completing { call, .. })
-            | (Task::Abort, Phase::Aborting { call, .. }) => call.wait(until),
+            (Task::Put(part), Phase::Uploading { parts, .. }) => parts.back_off(part, at_ms),
+            (Task::Open, Phase::Opening { request })
+            | (Task::Sign, Phase::Uploading { sign: request, .. })
+            | (Task::List, Phase::Resuming { request, .. } | Phase::CheckingStatus { request, .. })
+            | (Task::Complete, Phase::Completing { request, .. })
+            | (Task::Abort, Phase::Aborting { request, .. }) => request.back_off(at_ms),
             _ => {}
         }
     }
 
-    /// Cuts off whatever has been silent for too long.
-    pub(super) fn end_silences(&mut self, at: Moment) {
-        while let Some(task) = self.silent(at.now) {
-            self.commands.push(Command::CutOff(task));
-            self.failed(task, Failure::stalled(), at);
+    /// Drops every task that has timed out.
+    pub(super) fn time_out_stalled(&mut self, clocks: Clocks) {
+        while let Some(task) = self.timed_out(clocks.now_ms) {
+            self.commands.push(Command::Drop(task));
+            self.on_failed(task, UploadError::stalled(), clocks);
         }
     }
 
-    fn silent(&self, now: u64) -> Option<Task> {
-        let overdue =
-            |call: &Call, task| call.ends(self.doubted).is_some_and(|end| end <= now).then_some(task);
+    fn timed_out(&self, now_ms: u64) -> Option<Task> {
+        let overdue = |request: &RequestState, task| {
+            let deadline_ms = request.deadline_ms(self.suspect_since_ms);
+            deadline_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms).then_some(task)
+        };
         match &self.phase {
-            Phase::Opening { call } | Phase::Leaving { call } => overdue(call, Task::Open),
-            Phase::Resuming { call, .. } | Phase::Listing { call, .. } => overdue(call, Task::List),
-            Phase::Completing { call, .. } => overdue(call, Task::Complete),
-            Phase::Aborting { call, .. } => overdue(call, Task::Abort),
-            Phase::Sending { parts, sign, .. } => {
-                let stalled = parts.stalled(self.pace.silence_ms(), self.doubted, now).map(Task::Put);
-                stalled.or_else(|| overdue(sign, Task::Sign))
+            Phase::Opening { request } | Phase::CancelingOpen { request } => overdue(request, Task::Open),
+            Phase::Resuming { request, .. } | Phase::CheckingStatus { request, .. } => {
+                overdue(request, Task::List)
             }
-            Phase::Over => None,
+            Phase::Completing { request, .. } => overdue(request, Task::Complete),
+            Phase::Aborting { request, .. } => overdue(request, Task::Abort),
+            Phase::Uploading { parts, sign, .. } => {
+                let stall_timeout_ms = self.concurrency.stall_timeout_ms();
+                let stalled = parts.stalled(stall_timeout_ms, self.suspect_since_ms, now_ms);
+                stalled.map(Task::Put).or_else(|| overdue(sign, Task::Sign))
+            }
+            Phase::Ended => None,
         }
     }
 
-    /// One clock stands still during a sleep, the other doesn't.
-    pub(super) fn look_at_clocks(&mut self, at: Moment) {
-        let ahead = at.wall.saturating_sub(at.now);
-        if self.ahead.is_some_and(|before| ahead > before + SLEPT_MS) {
-            self.doubt(at);
+    /// Detects a sleep: the monotonic clock may stop during one, the wall clock doesn't.
+    pub(super) fn detect_sleep(&mut self, clocks: Clocks) {
+        let lead_ms = clocks.wall_ms.saturating_sub(clocks.now_ms);
+        if self.clock_lead_ms.is_some_and(|before_ms| lead_ms > before_ms + MIN_SLEEP_MS) {
+            self.suspect_connections(clocks);
         }
-        self.ahead = Some(ahead);
+        self.clock_lead_ms = Some(lead_ms);
     }
 
-    pub(super) fn online(&mut self, online: bool, at: Moment) {
+    pub(super) fn on_online(&mut self, online: bool, clocks: Clocks) {
         self.offline = !online;
         if online {
-            self.offline_until = None;
-            self.doubt(at);
-        } else if self.offline_until.is_none() {
-            self.offline_until = Some(at.now + OFFLINE_TRY_MS);
+            self.offline_until_ms = None;
+            self.suspect_connections(clocks);
+        } else if self.offline_until_ms.is_none() {
+            self.offline_until_ms = Some(clocks.now_ms + OFFLINE_RETRY_INTERVAL_MS);
         }
     }
 
-    /// Connections may be dead without knowing it, and what was waited for may have come.
-    fn doubt(&mut self, at: Moment) {
-        self.doubted = Some(at.now);
-        let soon = at.now + (BACK_MS * at.chance.clamp(0.0, 1.0)) as u64;
+    /// After a sleep or a network change: connections may be dead without an error, and the reason for a backoff may
+    /// be over.
+    fn suspect_connections(&mut self, clocks: Clocks) {
+        self.suspect_since_ms = Some(clocks.now_ms);
+        let soon_ms = clocks.now_ms + (MAX_ONLINE_DELAY_MS * clocks.random.clamp(0.0, 1.0)) as u64;
         match &mut self.phase {
-            Phase::Sending { parts, sign, .. } => {
-                parts.hurry(soon);
-                sign.hurry(soon);
+            Phase::Uploading { parts, sign, .. } => {
+                parts.shorten_wait(soon_ms);
+                sign.shorten_wait(soon_ms);
             }
-            Phase::Opening { call }
-            | Phase::Resuming { call, .. }
-            | Phase::Listing { call, .. }
-            | Phase::Completing { call, .. } => call.hurry(soon),
-            Phase::Leaving { .. } | Phase::Aborting { .. } | Phase::Over => {}
+            Phase::Opening { request }
+            | Phase::Resuming { request, .. }
+            | Phase::CheckingStatus { request, .. }
+            | Phase::Completing { request, .. } => request.shorten_wait(soon_ms),
+            Phase::CancelingOpen { .. } | Phase::Aborting { .. } | Phase::Ended => {}
         }
     }
 }

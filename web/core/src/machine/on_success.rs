@@ -1,216 +1,261 @@
-//! What the machine makes of good news, and how it ends.
+//! Transitions on success, and the ways in which an upload ends.
 
-use super::{COMPLETION_MS, Call, FORGIVEN_WRONG, Machine, PATIENCE_MS, Phase};
-use crate::error::{Failure, codes};
-use crate::parts::{Parts, Verdict};
-use crate::types::{Command, Listing, Moment, Note, SavedPart, Session, Stored, Task, Ticket};
+use super::{Machine, Phase, RequestState};
+use crate::crc64;
+use crate::error::{UploadError, codes};
+use crate::parts::{PartOutcome, Parts};
+use crate::timeout::{COMPLETE_TIMEOUT_MS, REQUEST_TIMEOUT_MS};
+use crate::types::{
+    Clocks, Command, Listing, OpenedUpload, PartReceipt, PersistOp, PresignedPart, SavedPart, StoredFile,
+    Task,
+};
 use wire::{PartPlan, UploadState};
 
+/// How many parts may differ in the storage's listings, besides two for each part of the upload.
+const EXTRA_MISMATCHED_PARTS: usize = 8;
+
 impl Machine {
-    pub(super) fn opened(&mut self, session: Session, at: Moment) {
-        let asked = match &self.phase {
-            Phase::Opening { call } | Phase::Leaving { call } => call.asked_at().unwrap_or(at),
+    pub(super) fn on_opened(&mut self, opened: OpenedUpload, clocks: Clocks) {
+        let requested = match &self.phase {
+            Phase::Opening { request } | Phase::CancelingOpen { request } => {
+                request.started().unwrap_or(clocks)
+            }
             _ => return,
         };
-        self.store_checks = session.checksum;
-        self.commands.push(Command::Keep(Note::Opened {
-            upload: session.upload,
-            video_id: session.video_id,
-            part_size: session.part_size,
-            checksum: session.checksum,
-            expires_at: session.expires_at,
+        self.storage_checksum = opened.checksum;
+        self.commands.push(Command::Persist(PersistOp::Opened {
+            upload: opened.upload,
+            video_id: opened.video_id,
+            part_size: opened.part_size,
+            checksum: opened.checksum,
+            expires_at_ms: opened.expires_at_ms,
         }));
-        if let Phase::Leaving { .. } = &self.phase {
-            return self.abort(Failure::canceled());
+        if let Phase::CancelingOpen { .. } = &self.phase {
+            return self.abort(UploadError::canceled());
         }
-        self.pace.opened_in(at.now.saturating_sub(asked.now));
-        self.well();
-        match PartPlan::agreed(self.size, session.part_size) {
-            Ok(plan) if plan.part_count() == session.part_count => {
-                let mut parts = Parts::new(plan, self.checks);
-                parts.signed(session.tickets, asked, at);
-                self.send(parts);
+        self.concurrency.record_round_trip(clocks.now_ms.saturating_sub(requested.now_ms));
+        self.record_success();
+        match PartPlan::agreed(self.size, opened.part_size) {
+            Ok(plan) if plan.part_count() == opened.part_count => {
+                let mut parts = Parts::new(plan, self.checksum);
+                parts.add_presigned(opened.parts, requested, clocks);
+                self.upload(parts);
             }
             _ => {
-                self.abort(Failure::last(codes::BAD_ANSWER, "The server cut the file in an impossible way."))
+                let message = "The server cut the file in an impossible way.";
+                self.abort(UploadError::permanent(codes::BAD_ANSWER, message));
             }
         }
     }
 
-    pub(super) fn send(&mut self, parts: Parts) {
-        self.phase = Phase::Sending { parts, sign: Call::idle(), hashing: None };
-        self.finish_sending();
+    fn upload(&mut self, parts: Parts) {
+        self.phase = Phase::Uploading { parts, sign: RequestState::idle(), hashing: None };
+        self.complete_if_all_stored();
     }
 
-    pub(super) fn signed(&mut self, tickets: Vec<Ticket>, at: Moment) {
-        let Phase::Sending { parts, sign, .. } = &mut self.phase else { return };
-        let Some(asked) = sign.asked_at() else { return };
-        if !parts.signed(tickets, asked, at) {
-            return self.failed(Task::Sign, Failure::bad_answer(), at);
+    pub(super) fn on_signed(&mut self, presigned: Vec<PresignedPart>, clocks: Clocks) {
+        let Phase::Uploading { parts, sign, .. } = &mut self.phase else { return };
+        let Some(requested) = sign.started() else { return };
+        if !parts.add_presigned(presigned, requested, clocks) {
+            return self.on_failed(Task::Sign, UploadError::bad_answer(), clocks);
         }
-        sign.answered();
-        self.offline_until = None;
+        sign.succeeded();
+        self.offline_until_ms = None;
     }
 
-    pub(super) fn is_under_way(&self, part: u32) -> bool {
-        matches!(&self.phase, Phase::Sending { parts, .. } if parts.is_under_way(part))
+    pub(super) fn is_active(&self, part: u32) -> bool {
+        matches!(&self.phase, Phase::Uploading { parts, .. } if parts.is_active(part))
     }
 
-    pub(super) fn moved(&mut self, part: u32, bytes: u64, now: u64) {
-        let Phase::Sending { parts, .. } = &mut self.phase else { return };
+    pub(super) fn on_progress(&mut self, part: u32, bytes: u64, now_ms: u64) {
+        let Phase::Uploading { parts, .. } = &mut self.phase else { return };
         let bytes = bytes.min(parts.plan().len(part));
-        let (new, ms) = parts.moved(part, bytes, now);
-        if new > 0 {
-            self.pace.moved(new, ms, parts.busy(), now);
-            self.progress.moved(part, bytes);
+        let (new_bytes, took_ms) = parts.record_progress(part, bytes, now_ms);
+        if new_bytes > 0 {
+            self.concurrency.record_progress(new_bytes, took_ms, parts.active(), now_ms);
+            self.progress.set_part(part, bytes);
         }
     }
 
-    pub(super) fn judged(&mut self, part: u32, at: Moment, judge: impl FnOnce(&mut Parts) -> Verdict) {
-        let Phase::Sending { parts, .. } = &mut self.phase else { return };
-        match judge(parts) {
-            Verdict::Open => {}
-            Verdict::Changed => self.abort(Failure::changed()),
-            Verdict::Damaged => self.failed(Task::Put(part), Failure::damaged(), at),
-            Verdict::Stored => {
-                self.progress.moved(part, parts.plan().len(part));
-                if let Some(saved) = parts.saved(part) {
-                    self.commands.push(Command::Keep(Note::Part(saved)));
+    pub(super) fn on_hashed(&mut self, part: u32, crc64: u64, clocks: Clocks) {
+        let Phase::Uploading { parts, hashing, .. } = &mut self.phase else { return };
+        if *hashing == Some(part) {
+            *hashing = None;
+        }
+        let outcome = parts.hashed(part, crc64);
+        self.on_part_outcome(part, outcome, clocks);
+    }
+
+    pub(super) fn on_uploaded(&mut self, part: u32, receipt: PartReceipt, clocks: Clocks) {
+        self.on_progress(part, u64::MAX, clocks.now_ms);
+        let Phase::Uploading { parts, .. } = &mut self.phase else { return };
+        if let Some(idle_ms) = parts.idle_ms(part, clocks.now_ms) {
+            self.concurrency.record_uploaded(parts.plan().len(part), idle_ms);
+        }
+        let outcome = parts.uploaded(part, receipt);
+        self.on_part_outcome(part, outcome, clocks);
+    }
+
+    fn on_part_outcome(&mut self, part: u32, outcome: PartOutcome, clocks: Clocks) {
+        match outcome {
+            PartOutcome::Pending => {}
+            PartOutcome::FileChanged => self.abort(UploadError::file_changed()),
+            PartOutcome::ChecksumMismatch => {
+                self.on_failed(Task::Put(part), UploadError::checksum_mismatch(), clocks);
+            }
+            PartOutcome::Stored => {
+                let Phase::Uploading { parts, .. } = &self.phase else { return };
+                self.progress.set_part(part, parts.plan().len(part));
+                if let Some(saved) = parts.saved_part(part) {
+                    self.commands.push(Command::Persist(PersistOp::Part(saved)));
                 }
-                self.well();
-                self.finish_sending();
+                self.record_success();
+                self.complete_if_all_stored();
             }
         }
     }
 
-    pub(super) fn finish_sending(&mut self) {
-        match std::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Sending { parts, .. } if parts.all_stored() => {
-                if parts.receipts_missing(self.checks && self.store_checks) {
-                    self.phase = Phase::Listing { parts, call: Call::due(PATIENCE_MS) };
+    fn complete_if_all_stored(&mut self) {
+        match std::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Uploading { parts, .. } if parts.all_stored() => {
+                if parts.receipts_missing(self.checksum && self.storage_checksum) {
+                    let request = RequestState::due(REQUEST_TIMEOUT_MS);
+                    self.phase = Phase::CheckingStatus { parts, request };
                 } else {
-                    self.phase = Phase::Completing { parts, call: Call::due(COMPLETION_MS) };
+                    self.complete(parts);
                 }
             }
             phase => self.phase = phase,
         }
     }
 
-    pub(super) fn listed(&mut self, listing: Listing, at: Moment) {
-        let phase = std::mem::replace(&mut self.phase, Phase::Over);
-        if let Phase::Resuming { call, .. } = &phase {
-            self.pace.opened_in(call.asked_at().map_or(0, |asked| at.now.saturating_sub(asked.now)));
+    fn complete(&mut self, parts: Parts) {
+        self.phase = Phase::Completing { parts, request: RequestState::due(COMPLETE_TIMEOUT_MS) };
+    }
+
+    pub(super) fn on_listed(&mut self, listing: Listing, clocks: Clocks) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Ended);
+        if let Phase::Resuming { request, .. } = &phase {
+            let round_trip_ms =
+                request.started().map_or(0, |started| clocks.now_ms.saturating_sub(started.now_ms));
+            self.concurrency.record_round_trip(round_trip_ms);
         }
-        if let Phase::Resuming { .. } | Phase::Listing { .. } = &phase {
-            self.budget.looked();
-            self.offline_until = None;
+        if let Phase::Resuming { .. } | Phase::CheckingStatus { .. } = &phase {
+            self.budget.status_checked();
+            self.offline_until_ms = None;
         }
         match phase {
-            Phase::Resuming { .. } | Phase::Listing { .. } if listing.state == UploadState::Aborted => {
-                self.start_over(Failure::gone());
+            Phase::Resuming { .. } | Phase::CheckingStatus { .. }
+                if listing.state == UploadState::Aborted =>
+            {
+                self.restart(UploadError::upload_gone());
             }
             Phase::Resuming { saved, .. } => match PartPlan::agreed(self.size, saved.part_size) {
                 Ok(plan) => self.resume(plan, listing, saved.parts),
-                Err(_) => self.start_over(Failure::gone()),
+                Err(_) => self.restart(UploadError::upload_gone()),
             },
-            // There is an object already. Of what was sent here, completing tells whether it is this one.
-            Phase::Listing { parts, .. } if listing.state == UploadState::Completed => {
+            // An object exists already. Completing again shows whether it is this file.
+            Phase::CheckingStatus { parts, .. } if listing.state == UploadState::Completed => {
                 if parts.all_stored() {
-                    self.phase = Phase::Completing { parts, call: Call::due(COMPLETION_MS) };
+                    self.complete(parts);
                 } else {
-                    self.resume(parts.plan(), listing, parts.all_saved());
+                    self.resume(parts.plan(), listing, parts.saved_parts());
                 }
             }
-            Phase::Listing { mut parts, .. } => {
-                let wrong = parts.listed(listing.parts);
-                for part in &wrong {
-                    self.progress.lost(*part);
+            Phase::CheckingStatus { mut parts, .. } => {
+                let mismatched = parts.apply_listing(listing.parts);
+                for part in &mismatched {
+                    self.progress.reset_part(*part);
                 }
-                self.wrong += wrong.len();
-                let forgiven = 2 * parts.plan().part_count() as usize + FORGIVEN_WRONG;
+                self.mismatched_parts += mismatched.len();
+                let max = 2 * parts.plan().part_count() as usize + EXTRA_MISMATCHED_PARTS;
                 if parts.all_stored() {
-                    self.phase = Phase::Completing { parts, call: Call::due(COMPLETION_MS) };
-                } else if self.wrong > forgiven {
-                    self.abort(Failure::damaged());
+                    self.complete(parts);
+                } else if self.mismatched_parts > max {
+                    self.abort(UploadError::checksum_mismatch());
                 } else {
-                    self.phase = Phase::Sending { parts, sign: Call::idle(), hashing: None };
+                    self.phase = Phase::Uploading { parts, sign: RequestState::idle(), hashing: None };
                 }
             }
             phase => self.phase = phase,
         }
     }
 
-    /// Goes on where an earlier page load has ended.
-    pub(super) fn resume(&mut self, plan: PartPlan, listing: Listing, saved: Vec<SavedPart>) {
-        let parts = Parts::resumed(plan, self.checks, listing, saved);
-        self.progress.start_over();
-        for saved in parts.all_saved() {
-            self.progress.moved(saved.part, plan.len(saved.part));
+    /// Goes on with what the storage has.
+    fn resume(&mut self, plan: PartPlan, listing: Listing, saved: Vec<SavedPart>) {
+        let parts = Parts::resume(plan, self.checksum, listing, saved);
+        self.progress.reset();
+        for saved in parts.saved_parts() {
+            self.progress.set_part(saved.part, plan.len(saved.part));
         }
-        self.send(parts);
+        self.upload(parts);
     }
 
-    pub(super) fn completed(&mut self, stored: Stored) {
+    pub(super) fn on_completed(&mut self, stored: StoredFile) {
         let Phase::Completing { parts, .. } = &self.phase else { return };
-        let ours = parts.checksum().map(crate::crc64::to_base64);
-        let both = ours.is_some() && stored.checksum.is_some();
-        let outcome = if stored.size != self.size {
-            Err(Failure::last(codes::SIZE_MISMATCH, "The stored file has another size than the file sent."))
-        } else if both && ours != stored.checksum {
-            Err(Failure::last(codes::CHECKSUM_MISMATCH, "The stored file isn't the file that was sent."))
+        let checksum = parts.file_crc64().map(crc64::to_base64);
+        let can_compare = checksum.is_some() && stored.checksum.is_some();
+        let result = if stored.size != self.size {
+            let message = "The stored file has another size than the file sent.";
+            Err(UploadError::permanent(codes::SIZE_MISMATCH, message))
+        } else if can_compare && checksum != stored.checksum {
+            let message = "The stored file isn't the file that was sent.";
+            Err(UploadError::permanent(codes::CHECKSUM_MISMATCH, message))
         } else {
-            self.progress.moved_all();
-            Ok(Stored { verified: both, ..stored })
+            self.progress.complete();
+            Ok(StoredFile { verified: can_compare, ..stored })
         };
-        self.finish(outcome);
+        self.end(result);
     }
 
-    pub(super) fn canceled(&mut self) {
+    pub(super) fn on_canceled(&mut self) {
         match &mut self.phase {
-            Phase::Opening { call } if call.is_asked() => self.phase = Phase::Leaving { call: *call },
-            Phase::Opening { .. } => self.finish(Err(Failure::canceled())),
+            Phase::Opening { request } if request.started().is_some() => {
+                self.phase = Phase::CancelingOpen { request: *request };
+            }
+            Phase::Opening { .. } => self.end(Err(UploadError::canceled())),
             Phase::Resuming { .. }
-            | Phase::Sending { .. }
-            | Phase::Listing { .. }
-            | Phase::Completing { .. } => self.abort(Failure::canceled()),
-            Phase::Leaving { .. } | Phase::Aborting { .. } | Phase::Over => {}
+            | Phase::Uploading { .. }
+            | Phase::CheckingStatus { .. }
+            | Phase::Completing { .. } => self.abort(UploadError::canceled()),
+            Phase::CancelingOpen { .. } | Phase::Aborting { .. } | Phase::Ended => {}
         }
     }
 
-    pub(super) fn aborted(&mut self) {
-        if let Phase::Aborting { because, .. } = &self.phase {
-            let because = because.clone();
-            self.finish(Err(because));
+    pub(super) fn on_aborted(&mut self) {
+        if let Phase::Aborting { error, .. } = &self.phase {
+            let error = error.clone();
+            self.end(Err(error));
         }
     }
 
-    pub(super) fn abort(&mut self, because: Failure) {
-        self.phase = Phase::Aborting { because, call: Call::due(PATIENCE_MS) };
-        // What was decided before is void, but what is written down stays true.
-        self.only_notes();
-        self.commands.push(Command::Keep(Note::Canceled));
+    /// Aborts the upload; it ends with `error`.
+    pub(super) fn abort(&mut self, error: UploadError) {
+        self.phase = Phase::Aborting { error, request: RequestState::due(REQUEST_TIMEOUT_MS) };
+        self.discard_commands();
+        self.commands.push(Command::Persist(PersistOp::Canceled));
     }
 
-    /// The end, with nothing left of it to come back to.
-    pub(super) fn finish(&mut self, outcome: Result<Stored, Failure>) {
-        self.commands.push(Command::Keep(Note::Over));
-        self.leave(outcome);
+    /// Ends the upload; nothing stays persisted.
+    pub(super) fn end(&mut self, result: Result<StoredFile, UploadError>) {
+        self.commands.push(Command::Persist(PersistOp::Clear));
+        self.end_resumable(result);
     }
 
-    /// The end; what is written down stays, for a later page load.
-    pub(super) fn leave(&mut self, outcome: Result<Stored, Failure>) {
-        self.phase = Phase::Over;
-        self.only_notes();
-        self.commands.push(Command::Finish(outcome));
+    /// Ends the upload; what is persisted stays for a later page load.
+    pub(super) fn end_resumable(&mut self, result: Result<StoredFile, UploadError>) {
+        self.phase = Phase::Ended;
+        self.discard_commands();
+        self.commands.push(Command::Finish(result));
     }
 
-    fn only_notes(&mut self) {
-        self.commands.retain(|command| matches!(command, Command::Keep(_)));
+    /// Discards what was decided before, except what is to be persisted: that stays true.
+    fn discard_commands(&mut self) {
+        self.commands.retain(|command| matches!(command, Command::Persist(_)));
     }
 
-    /// Something went well for good.
-    pub(super) fn well(&mut self) {
+    fn record_success(&mut self) {
         self.budget.succeeded();
-        self.offline_until = None;
+        self.offline_until_ms = None;
     }
 }

@@ -1,105 +1,103 @@
-//! One call to the edge: not needed, due, under way, or waiting for its next try. Pure.
+//! The retry state of one request to the edge.
 
-use crate::timeout::{PATIENCE_MS, patience_ends};
-use crate::types::Moment;
+use crate::timeout::{self, REQUEST_TIMEOUT_MS};
+use crate::types::Clocks;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
     Idle,
     Due,
-    Asked { at: Moment },
-    Waiting { until: u64 },
+    InFlight { started: Clocks },
+    Backoff { until_ms: u64 },
 }
 
-/// A call, and how often in a row it has failed.
+/// A request, its timeout, and how many times in a row it has failed.
 #[derive(Clone, Copy, Debug)]
-pub struct Call {
+pub struct RequestState {
     state: State,
-    tries: u32,
-    patience_ms: u64,
+    attempts: u32,
+    timeout_ms: u64,
 }
 
-impl Call {
-    /// To be made as soon as may be.
-    pub fn due(patience_ms: u64) -> Self {
-        Self { state: State::Due, tries: 0, patience_ms }
+impl RequestState {
+    /// A request to send at once.
+    pub fn due(timeout_ms: u64) -> Self {
+        Self { state: State::Due, attempts: 0, timeout_ms }
     }
 
-    /// To be made when [`Call::want`] says so.
+    /// A request that isn't needed before [`RequestState::make_due`].
     pub fn idle() -> Self {
-        Self { state: State::Idle, ..Self::due(PATIENCE_MS) }
+        Self { state: State::Idle, ..Self::due(REQUEST_TIMEOUT_MS) }
     }
 
-    pub fn want(&mut self) {
+    /// Makes an idle request due.
+    pub fn make_due(&mut self) {
         if self.state == State::Idle {
             self.state = State::Due;
         }
     }
 
-    /// Whether to make it now; it is under way from then on.
-    pub fn take(&mut self, at: Moment) -> bool {
-        let take = match self.state {
+    /// Marks the request as in flight if it is due; returns whether it was.
+    pub fn start(&mut self, clocks: Clocks) -> bool {
+        let is_due = match self.state {
             State::Due => true,
-            State::Waiting { until } => until <= at.now,
-            State::Idle | State::Asked { .. } => false,
+            State::Backoff { until_ms } => until_ms <= clocks.now_ms,
+            State::Idle | State::InFlight { .. } => false,
         };
-        if take {
-            self.state = State::Asked { at };
+        if is_due {
+            self.state = State::InFlight { started: clocks };
         }
-        take
+        is_due
     }
 
-    pub fn is_asked(&self) -> bool {
-        matches!(self.state, State::Asked { .. })
-    }
-
-    /// When it was made, if it is under way.
-    pub fn asked_at(&self) -> Option<Moment> {
+    /// When the request was sent, if it is in flight.
+    pub fn started(&self) -> Option<Clocks> {
         match self.state {
-            State::Asked { at } => Some(at),
-            State::Idle | State::Due | State::Waiting { .. } => None,
+            State::InFlight { started } => Some(started),
+            State::Idle | State::Due | State::Backoff { .. } => None,
         }
     }
 
-    pub fn answered(&mut self) {
-        (self.state, self.tries) = (State::Idle, 0);
+    /// Records a success: idle again, with no failures.
+    pub fn succeeded(&mut self) {
+        (self.state, self.attempts) = (State::Idle, 0);
     }
 
-    /// Counts a failure; how many there were in a row.
+    /// Counts a failure; returns how many there were in a row.
     pub fn failed(&mut self) -> u32 {
-        self.tries += 1;
-        self.tries
+        self.attempts += 1;
+        self.attempts
     }
 
-    /// Makes it due at `until`.
-    pub fn wait(&mut self, until: u64) {
-        self.state = State::Waiting { until };
+    /// Makes the request due at `until_ms`.
+    pub fn back_off(&mut self, until_ms: u64) {
+        self.state = State::Backoff { until_ms };
     }
 
-    /// Ends a wait at `until`, if it would be longer.
-    pub fn hurry(&mut self, until: u64) {
-        if let State::Waiting { until: later } = &mut self.state {
-            *later = until.min(*later);
+    /// Ends a backoff at `until_ms` if it would last longer.
+    pub fn shorten_wait(&mut self, until_ms: u64) {
+        if let State::Backoff { until_ms: later_ms } = &mut self.state {
+            *later_ms = until_ms.min(*later_ms);
         }
     }
 
-    /// It isn't needed now. A wait that isn't over is still kept: it is somebody's wish.
-    pub fn rest(&mut self, now: u64) {
-        if matches!(self.state, State::Waiting { until } if until <= now) {
+    /// Makes a request idle that isn't needed now. A backoff that isn't over stays: `Retry-After` may be in it.
+    pub fn make_idle(&mut self, now_ms: u64) {
+        if matches!(self.state, State::Backoff { until_ms } if until_ms <= now_ms) {
             self.state = State::Idle;
         }
     }
 
-    /// When the patience with it ends, if it is under way; the network was `doubted` last.
-    pub fn ends(&self, doubted: Option<u64>) -> Option<u64> {
-        Some(patience_ends(self.asked_at()?.now, self.patience_ms, doubted))
+    /// When the request times out, if it is in flight; see [`timeout::deadline_ms`].
+    pub fn deadline_ms(&self, suspect_since_ms: Option<u64>) -> Option<u64> {
+        Some(timeout::deadline_ms(self.started()?.now_ms, self.timeout_ms, suspect_since_ms))
     }
 
-    /// When its wait ends, if it waits.
-    pub fn waits(&self) -> Option<u64> {
+    /// When its backoff ends, if it has one.
+    pub fn retry_at_ms(&self) -> Option<u64> {
         match self.state {
-            State::Waiting { until } => Some(until),
-            State::Idle | State::Due | State::Asked { .. } => None,
+            State::Backoff { until_ms } => Some(until_ms),
+            State::Idle | State::Due | State::InFlight { .. } => None,
         }
     }
 }
@@ -108,49 +106,49 @@ impl Call {
 mod tests {
     use super::*;
 
-    fn at(now: u64) -> Moment {
-        Moment { now, wall: 5 * now, chance: 0.0 }
+    fn at(now_ms: u64) -> Clocks {
+        Clocks { now_ms, wall_ms: 5 * now_ms, random: 0.0 }
     }
 
     #[test]
-    fn is_made_once_and_again_after_its_wait() {
-        let mut call = Call::idle();
-        assert!(!call.take(at(0)));
-        call.want();
-        call.want();
-        assert!(call.take(at(1)) && !call.take(at(2)));
-        call.want();
-        assert!(!call.take(at(3)), "it is under way");
-        assert_eq!((call.failed(), call.failed()), (1, 2));
-        call.wait(100);
-        assert_eq!((call.waits(), call.ends(None)), (Some(100), None));
-        assert!(!call.take(at(99)) && call.take(at(100)));
-        assert_eq!(call.asked_at(), Some(at(100)));
-        call.answered();
-        assert_eq!(call.failed(), 1);
+    fn request_starts_once_and_again_after_its_backoff() {
+        let mut request = RequestState::idle();
+        assert!(!request.start(at(0)));
+        request.make_due();
+        request.make_due();
+        assert!(request.start(at(1)) && !request.start(at(2)));
+        request.make_due();
+        assert!(!request.start(at(3)), "it is in flight");
+        assert_eq!((request.failed(), request.failed()), (1, 2));
+        request.back_off(100);
+        assert_eq!((request.retry_at_ms(), request.deadline_ms(None)), (Some(100), None));
+        assert!(!request.start(at(99)) && request.start(at(100)));
+        assert_eq!(request.started(), Some(at(100)));
+        request.succeeded();
+        assert_eq!(request.failed(), 1);
     }
 
     #[test]
-    fn patience_ends_earlier_after_a_doubt() {
-        let mut call = Call::due(PATIENCE_MS);
-        assert!(call.take(at(1_000)));
-        assert_eq!(call.ends(None), Some(61_000));
-        assert_eq!(call.ends(Some(999)), Some(61_000), "that was before");
-        assert_eq!(call.ends(Some(2_000)), Some(12_000));
-        assert_eq!(call.ends(Some(60_000)), Some(61_000));
+    fn suspect_connection_times_out_earlier() {
+        let mut request = RequestState::due(REQUEST_TIMEOUT_MS);
+        assert!(request.start(at(1_000)));
+        assert_eq!(request.deadline_ms(None), Some(61_000));
+        assert_eq!(request.deadline_ms(Some(999)), Some(61_000), "suspect before the request");
+        assert_eq!(request.deadline_ms(Some(2_000)), Some(12_000));
+        assert_eq!(request.deadline_ms(Some(60_000)), Some(61_000));
     }
 
     #[test]
-    fn a_wait_is_shortened_never_lengthened_and_forgotten_only_when_it_is_over() {
-        let mut call = Call::idle();
-        call.wait(50);
-        call.hurry(70);
-        assert_eq!(call.waits(), Some(50));
-        call.hurry(20);
-        call.rest(19);
-        assert_eq!(call.waits(), Some(20));
-        call.rest(20);
-        assert_eq!(call.waits(), None);
-        assert!(!call.take(at(99)));
+    fn backoff_is_shortened_never_lengthened_and_dropped_only_when_over() {
+        let mut request = RequestState::idle();
+        request.back_off(50);
+        request.shorten_wait(70);
+        assert_eq!(request.retry_at_ms(), Some(50));
+        request.shorten_wait(20);
+        request.make_idle(19);
+        assert_eq!(request.retry_at_ms(), Some(20));
+        request.make_idle(20);
+        assert_eq!(request.retry_at_ms(), None);
+        assert!(!request.start(at(99)));
     }
 }

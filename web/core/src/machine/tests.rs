@@ -10,9 +10,11 @@ mod waiting;
 
 use super::*;
 use crate::crc64::{crc64, to_base64};
-use crate::error::{Kind, codes};
-use crate::types::{Listing, Note, Receipt, SavedPart, Session, Stored, Ticket};
-use wire::{MIB, StoredPart, UploadState};
+use crate::error::{ErrorKind, codes};
+use crate::timeout::COMPLETE_TIMEOUT_MS;
+use crate::types::{Listing, OpenedUpload, PartReceipt, PersistOp, PresignedPart, SavedPart, StoredFile};
+use std::collections::BTreeMap;
+use wire::{MIB, StoredPart};
 
 const SECOND: u64 = 1_000;
 const HOUR: u64 = 3_600 * SECOND;
@@ -23,12 +25,17 @@ fn crc_of(part: u32) -> u64 {
     crc64(&part.to_le_bytes())
 }
 
-fn receipt(part: u32) -> Receipt {
-    Receipt { etag: Some(format!("\"{part}\"")), checksum: Some(to_base64(crc_of(part))) }
+fn receipt(part: u32) -> PartReceipt {
+    PartReceipt { etag: Some(format!("\"{part}\"")), checksum: Some(to_base64(crc_of(part))) }
 }
 
-fn ticket(part: u32) -> Ticket {
-    Ticket { part, url: format!("https://store.test/{part}"), headers: String::new(), life_ms: Some(HOUR) }
+fn presigned(part: u32) -> PresignedPart {
+    PresignedPart {
+        part,
+        url: format!("https://store.test/{part}"),
+        headers: BTreeMap::new(),
+        ttl_ms: Some(HOUR),
+    }
 }
 
 /// What the storage lists.
@@ -42,15 +49,15 @@ fn listed(part: u32) -> StoredPart {
 }
 
 fn listing(parts: impl IntoIterator<Item = StoredPart>) -> Event {
-    Event::Listed(Listing { state: UploadState::Open, parts: parts.into_iter().collect() })
+    Event::Listed(Listing { state: wire::UploadState::Open, parts: parts.into_iter().collect() })
 }
 
 fn saved(part: u32) -> SavedPart {
-    SavedPart { part, etag: receipt(part).etag, crc: Some(crc_of(part)) }
+    SavedPart { part, etag: receipt(part).etag, crc64: Some(crc_of(part)) }
 }
 
-fn failure(kind: Kind) -> Failure {
-    Failure::of_kind(kind)
+fn failure(kind: ErrorKind) -> UploadError {
+    UploadError::of_kind(kind)
 }
 
 /// Drives a machine; time stands still unless moved.
@@ -63,12 +70,12 @@ struct World {
 
 impl World {
     /// An upload of `parts` full parts.
-    fn new(parts: u32, saved: Option<Saved>) -> Self {
+    fn new(parts: u32, saved: Option<SavedUpload>) -> Self {
         Self::paced(parts, saved, None)
     }
 
-    fn paced(parts: u32, saved: Option<Saved>, at_once: Option<u32>) -> Self {
-        let machine = Machine::new(u64::from(parts) * PART, true, Pace::new(at_once), saved);
+    fn paced(parts: u32, saved: Option<SavedUpload>, at_once: Option<u32>) -> Self {
+        let machine = Machine::new(u64::from(parts) * PART, true, Concurrency::new(at_once), saved);
         Self { machine, now: 1_000_000, wall: 1_700_000_000_000, parts }
     }
 
@@ -77,33 +84,33 @@ impl World {
         let mut world = Self::new(parts, None);
         assert_eq!(world.commands(), [Command::Open]);
         world.tell(Event::Opened(world.session()));
-        assert!(matches!(world.machine.commands.remove(0), Command::Keep(Note::Opened { .. })));
+        assert!(matches!(world.machine.commands.remove(0), Command::Persist(PersistOp::Opened { .. })));
         world
     }
 
     /// An earlier page load has noted these parts.
     fn resumed(parts: u32, noted: impl IntoIterator<Item = u32>) -> Self {
         let parts_noted = noted.into_iter().map(saved).collect();
-        let saved = Saved { part_size: PART, checksum: true, parts: parts_noted, canceled: false };
+        let saved = SavedUpload { part_size: PART, checksum: true, parts: parts_noted, canceled: false };
         let mut world = Self::new(parts, Some(saved));
         assert_eq!(world.commands(), [Command::List]);
         world
     }
 
-    fn session(&self) -> Session {
-        Session {
+    fn session(&self) -> OpenedUpload {
+        OpenedUpload {
             upload: "token".into(),
             video_id: "v".into(),
             part_size: PART,
             part_count: self.parts,
             checksum: true,
-            expires_at: None,
-            tickets: (1..=self.parts.min(16)).map(ticket).collect(),
+            expires_at_ms: None,
+            parts: (1..=self.parts.min(16)).map(presigned).collect(),
         }
     }
 
-    fn at(&self) -> Moment {
-        Moment { now: self.now, wall: self.wall, chance: 1.0 }
+    fn at(&self) -> Clocks {
+        Clocks { now_ms: self.now, wall_ms: self.wall, random: 1.0 }
     }
 
     fn pass(&mut self, ms: u64) {
@@ -117,7 +124,7 @@ impl World {
 
     /// What it says, without notes and without what is only told to people.
     fn acts(&mut self) -> Vec<Command> {
-        let quiet = |command: &Command| !matches!(command, Command::Keep(_) | Command::Tell { .. });
+        let quiet = |command: &Command| !matches!(command, Command::Persist(_) | Command::NotifyRetry { .. });
         self.commands().into_iter().filter(quiet).collect()
     }
 
@@ -126,25 +133,25 @@ impl World {
         self.machine.handle(event, at);
     }
 
-    fn fail(&mut self, task: Task, kind: Kind) {
-        self.tell(Event::Failed { task, failure: failure(kind) });
+    fn fail(&mut self, task: Task, kind: ErrorKind) {
+        self.tell(Event::Failed { task, error: failure(kind) });
     }
 
     fn land(&mut self, part: u32) {
-        self.tell(Event::Hashed { part, crc: crc_of(part) });
-        self.tell(Event::Landed { part, receipt: receipt(part), multiplexed: false });
+        self.tell(Event::Hashed { part, crc64: crc_of(part) });
+        self.tell(Event::Uploaded { part, receipt: receipt(part), multiplexed: false });
     }
 
     /// Sleeps until it wants to be woken, and says for how long that was.
     fn sleep(&mut self) -> u64 {
-        let wake = self.machine.wakeup().expect("it wants to be woken");
+        let wake = self.machine.wakeup_ms().expect("it wants to be woken");
         let ms = wake - self.now;
         self.pass(ms);
         ms
     }
 
     /// Does what the machine asks, without any fault, until it ends. Answers the parts that were sent, too.
-    fn play(&mut self) -> (Result<Stored, Failure>, Vec<u32>) {
+    fn play(&mut self) -> (Result<StoredFile, UploadError>, Vec<u32>) {
         let mut sent = Vec::new();
         for _ in 0..1_000 {
             let commands = self.commands();
@@ -155,14 +162,14 @@ impl World {
                 match command {
                     Command::Open => self.tell(Event::Opened(self.session())),
                     Command::Sign(parts) => {
-                        self.tell(Event::Signed(parts.into_iter().map(ticket).collect()));
+                        self.tell(Event::Signed(parts.into_iter().map(presigned).collect()));
                     }
-                    Command::Hash(part) => self.tell(Event::Hashed { part, crc: crc_of(part) }),
-                    Command::Put(ticket) => {
-                        sent.push(ticket.part);
-                        self.tell(Event::Landed {
-                            part: ticket.part,
-                            receipt: receipt(ticket.part),
+                    Command::Hash(part) => self.tell(Event::Hashed { part, crc64: crc_of(part) }),
+                    Command::Put(presigned) => {
+                        sent.push(presigned.part);
+                        self.tell(Event::Uploaded {
+                            part: presigned.part,
+                            receipt: receipt(presigned.part),
                             multiplexed: false,
                         });
                     }
@@ -173,15 +180,18 @@ impl World {
                         assert_eq!(self.commands(), []);
                         return (outcome, sent);
                     }
-                    Command::CutOff(_) | Command::DropAll | Command::Keep(_) | Command::Tell { .. } => {}
+                    Command::Drop(_)
+                    | Command::DropAll
+                    | Command::Persist(_)
+                    | Command::NotifyRetry { .. } => {}
                 }
             }
         }
         panic!("it does not end: {:?}", self.machine)
     }
 
-    fn stored(&self, checksum: Option<String>) -> Stored {
-        Stored {
+    fn stored(&self, checksum: Option<String>) -> StoredFile {
+        StoredFile {
             video_id: "v".into(),
             key: "k".into(),
             size: u64::from(self.parts) * PART,

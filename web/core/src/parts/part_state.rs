@@ -1,90 +1,95 @@
-//! One part: its state, its signed URL, and what the storage said of it. Pure.
+//! One part: its state, its presigned URL, and what the storage has of it.
 
 use crate::crc64;
-use crate::types::{Moment, Receipt, SavedPart, Ticket};
+use crate::types::{Clocks, PartReceipt, PresignedPart, SavedPart};
 use wire::StoredPart;
 
-/// A URL this close to its end, in milliseconds, is not used any more; of short lives a quarter.
-const MARGIN_MS: u64 = 15_000;
+/// A URL that expires within this, in milliseconds, isn't used any more; at most a quarter of its lifetime.
+const EXPIRY_MARGIN_MS: u64 = 15_000;
 
 #[derive(Debug, Default)]
-pub enum State {
+pub enum PartState {
     #[default]
-    Todo,
-    /// For its next try.
-    Waiting {
-        until: u64,
+    Pending,
+    /// Failed, and to be tried again.
+    Backoff {
+        until_ms: u64,
     },
-    Flying {
-        begun_at: u64,
-        /// When it last moved; absent while it waits in the browser's queue.
-        moved_at: Option<u64>,
+    InFlight {
+        started_ms: u64,
+        /// When it last showed progress; `None` while it waits in the browser's queue.
+        progress_ms: Option<u64>,
         bytes: u64,
-        /// How long it has been moving, in milliseconds: neither before its first bytes nor after its last.
-        moving_ms: u64,
+        /// Time between its first and its last progress, in milliseconds.
+        transfer_ms: u64,
     },
-    /// Taken by the storage; what it should have been isn't known yet.
-    Landed(Receipt),
-    /// Stored by an earlier page load, and not yet compared with the file.
-    Claimed(Receipt),
-    Stored(Receipt),
+    /// The storage has it; its checksum in the file isn't known yet.
+    Uploaded(PartReceipt),
+    /// An earlier page load has stored it; it isn't compared with the file yet.
+    Unverified(PartReceipt),
+    Stored(PartReceipt),
 }
 
 #[derive(Debug, Default)]
-pub struct Slot {
-    pub state: State,
-    /// CRC64NVME, once it is known.
-    pub crc: Option<u64>,
-    pub tries: u32,
-    /// How often it fell silent on its way.
-    pub silences: u32,
-    /// With the moment when it was asked for: it was signed no earlier.
-    pub ticket: Option<(Ticket, Moment)>,
+pub struct Part {
+    pub state: PartState,
+    /// CRC64NVME of its bytes in the file, once known.
+    pub crc64: Option<u64>,
+    /// How many times it has failed.
+    pub attempts: u32,
+    /// How many times it has stalled after its first progress.
+    pub stalls: u32,
+    /// With the time when it was requested, which is no later than its signing.
+    pub presigned: Option<(PresignedPart, Clocks)>,
 }
 
-impl Slot {
-    pub fn until(&self) -> Option<u64> {
+impl Part {
+    /// When its backoff ends, if it has one.
+    pub fn retry_at_ms(&self) -> Option<u64> {
         match self.state {
-            State::Waiting { until } => Some(until),
+            PartState::Backoff { until_ms } => Some(until_ms),
             _ => None,
         }
     }
 
-    /// Its URL, if there is one that lasts. One clock stands still while the machine sleeps, the other can be
-    /// set: whichever says that it is over is believed, as a new URL costs little.
-    pub fn ticket(&self, at: Moment) -> Option<&Ticket> {
-        let (ticket, born) = self.ticket.as_ref()?;
-        let age = at.now.saturating_sub(born.now).max(at.wall.saturating_sub(born.wall));
-        ticket.life_ms.is_none_or(|life| age + MARGIN_MS.min(life / 4) < life).then_some(ticket)
+    /// Its URL, unless that has expired or is about to. The monotonic clock may stop during a sleep and the wall
+    /// clock may be set, so the one that says more time has passed counts: a new URL costs little.
+    pub fn valid_url(&self, clocks: Clocks) -> Option<&PresignedPart> {
+        let (presigned, requested) = self.presigned.as_ref()?;
+        let monotonic_ms = clocks.now_ms.saturating_sub(requested.now_ms);
+        let age_ms = monotonic_ms.max(clocks.wall_ms.saturating_sub(requested.wall_ms));
+        let is_valid = |ttl_ms| age_ms + EXPIRY_MARGIN_MS.min(ttl_ms / 4) < ttl_ms;
+        presigned.ttl_ms.is_none_or(is_valid).then_some(presigned)
     }
 }
 
-/// What came of a part that landed or was hashed.
+/// What became of a part that was uploaded or hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Nothing yet, or old news.
-    Open,
+pub enum PartOutcome {
+    /// Undecided, or stale.
+    Pending,
+    /// Stored, and the same as in the file as far as that can be known.
     Stored,
     /// The storage has other bytes.
-    Damaged,
-    /// The file has other bytes than it had.
-    Changed,
+    ChecksumMismatch,
+    /// The file has other bytes than before.
+    FileChanged,
 }
 
-/// Whether a stored part's checksum is that of the file's; one of them unknown says nothing against it.
-pub fn fits(ours: Option<u64>, theirs: &Option<String>) -> bool {
-    match (ours, theirs) {
-        (Some(crc), Some(checksum)) => *checksum == crc64::to_base64(crc),
+/// Whether a stored part's checksum is that of the file's part. An unknown one matches.
+pub fn checksum_matches(crc64: Option<u64>, stored: &Option<String>) -> bool {
+    match (crc64, stored) {
+        (Some(crc64), Some(stored)) => *stored == crc64::to_base64(crc64),
         (None, _) | (_, None) => true,
     }
 }
 
-/// What a part is to be compared with that an earlier page load has stored; nothing if that can't be done.
+/// What to compare with the file of a part that an earlier page load has stored; `None` if nothing can be.
 ///
-/// Where the storage tells no checksum, the ETag tells that it is the part whose CRC was written down.
-pub fn claim(theirs: StoredPart, saved: Option<&SavedPart>, hashing: bool) -> Option<Receipt> {
-    let ours = saved.filter(|saved| saved.etag.as_ref() == Some(&theirs.etag));
-    let checksum = theirs.checksum.or_else(|| ours?.crc.map(crc64::to_base64));
-    let can_compare = if hashing { checksum.is_some() } else { ours.is_some() };
-    can_compare.then_some(Receipt { etag: Some(theirs.etag), checksum })
+/// Without a checksum in the listing, an equal ETag shows that it is the part whose CRC was persisted.
+pub fn resumable(listed: StoredPart, saved: Option<&SavedPart>, hashing: bool) -> Option<PartReceipt> {
+    let saved = saved.filter(|saved| saved.etag.as_ref() == Some(&listed.etag));
+    let checksum = listed.checksum.or_else(|| saved?.crc64.map(crc64::to_base64));
+    let can_compare = if hashing { checksum.is_some() } else { saved.is_some() };
+    can_compare.then_some(PartReceipt { etag: Some(listed.etag), checksum })
 }

@@ -1,124 +1,124 @@
-//! What the storage and an earlier page load say of the parts, and what is told of them at the end. Pure.
+//! Resuming from what the storage lists, and what completion and later page loads need of the parts.
 
-use super::part_state::{self, Slot, State};
+use super::part_state::{self, Part, PartState};
 use super::{Parts, index};
 use crate::crc64;
-use crate::types::{Listing, Receipt, SavedPart};
+use crate::types::{Listing, PartReceipt, SavedPart};
 use wire::{CompletedPart, PartPlan, StoredPart, UploadState};
 
 impl Parts {
-    /// With what the storage has of an earlier page load, and what that one wrote down. With `hashing`,
-    /// stored parts count once their CRC is found to be the file's; what can't be compared is sent again.
-    pub fn resumed(plan: PartPlan, hashing: bool, listing: Listing, saved: Vec<SavedPart>) -> Self {
+    /// The parts of an upload that an earlier page load has begun: `listing` is what the storage has of it,
+    /// `saved` what was persisted.
+    ///
+    /// With `hashing`, a stored part counts once its CRC in the file is found to be the same; a part that can't
+    /// be compared is uploaded again.
+    pub fn resume(plan: PartPlan, hashing: bool, listing: Listing, saved: Vec<SavedPart>) -> Self {
         let mut parts = Self::new(plan, hashing);
-        let mut etags: Vec<Option<SavedPart>> = vec![None; parts.slots.len()];
+        let mut saved_parts: Vec<Option<SavedPart>> = vec![None; parts.parts.len()];
         for part in saved {
-            if let Some(place) = index(part.part).and_then(|index| etags.get_mut(index)) {
-                *place = Some(part);
+            if let Some(saved) = index(part.part).and_then(|index| saved_parts.get_mut(index)) {
+                *saved = Some(part);
             }
         }
-        let whole = listing.state == UploadState::Completed;
-        let mut receipts: Vec<Option<Receipt>> = vec![None; parts.slots.len()];
-        for theirs in listing.parts {
-            let Some(place) = index(theirs.part_number) else { continue };
-            let (Some(slot), Some(saved)) = (receipts.get_mut(place), etags.get(place)) else { continue };
-            if theirs.size == plan.len(theirs.part_number) {
-                *slot = part_state::claim(theirs, saved.as_ref(), hashing);
+        let mut receipts: Vec<Option<PartReceipt>> = vec![None; parts.parts.len()];
+        for listed in listing.parts {
+            let Some(index) = index(listed.part_number) else { continue };
+            let (Some(receipt), Some(saved)) = (receipts.get_mut(index), saved_parts.get(index)) else {
+                continue;
+            };
+            if listed.size == plan.len(listed.part_number) {
+                *receipt = part_state::resumable(listed, saved.as_ref(), hashing);
             }
         }
-        if whole {
-            // An object has no parts to list; it is compared as a whole when it is asked for.
-            for receipt in &mut receipts {
-                *receipt = Some(Receipt { etag: Some(String::new()), checksum: None });
-            }
+        if listing.state == UploadState::Completed {
+            // An object has no parts to list; completing again compares it as a whole.
+            receipts.fill(Some(PartReceipt { etag: Some(String::new()), checksum: None }));
         }
-        for ((part, slot), receipt) in (1..).zip(&mut parts.slots).zip(receipts) {
+        for ((number, part), receipt) in (1..).zip(&mut parts.parts).zip(receipts) {
             let Some(receipt) = receipt else { continue };
             if hashing {
-                slot.state = State::Claimed(receipt);
-                parts.claimed.push(part);
+                part.state = PartState::Unverified(receipt);
+                parts.unverified.push(number);
             } else {
-                slot.state = State::Stored(receipt);
+                part.state = PartState::Stored(receipt);
                 parts.stored += 1;
             }
         }
         let mut queue = std::mem::take(&mut parts.queue);
-        queue.retain(|part| parts.slot(*part).is_some_and(|slot| matches!(slot.state, State::Todo)));
+        queue.retain(|part| parts.part(*part).is_some_and(|part| matches!(part.state, PartState::Pending)));
         parts.queue = queue;
         parts
     }
 
-    /// Whether the storage must be asked for what it answered, because CORS hid it; its checksums too, if they
-    /// `matter`.
-    pub fn receipts_missing(&self, matter: bool) -> bool {
-        let missing = |slot: &Slot| match &slot.state {
-            State::Stored(receipt) => receipt.etag.is_none() || (matter && receipt.checksum.is_none()),
+    /// Whether the storage must be asked for receipts that CORS hid: ETags, and with `checksums` those too.
+    pub fn receipts_missing(&self, checksums: bool) -> bool {
+        let is_missing = |part: &Part| match &part.state {
+            PartState::Stored(receipt) => receipt.etag.is_none() || (checksums && receipt.checksum.is_none()),
             _ => false,
         };
-        self.slots.iter().any(missing)
+        self.parts.iter().any(is_missing)
     }
 
-    /// Fills in receipts from the storage's own list. Parts that it doesn't have as they were sent come again,
-    /// once their bytes are read anew; answers which ones.
-    pub fn listed(&mut self, list: Vec<StoredPart>) -> Vec<u32> {
+    /// Fills in receipts from the storage's listing. A part that is missing there or differs is hashed and
+    /// uploaded again; returns the numbers of those.
+    pub fn apply_listing(&mut self, listing: Vec<StoredPart>) -> Vec<u32> {
         let plan = self.plan;
-        let mut theirs: Vec<Option<StoredPart>> = vec![None; self.slots.len()];
-        for part in list {
-            if let Some(place) = index(part.part_number).and_then(|index| theirs.get_mut(index)) {
-                *place = Some(part);
+        let mut listed_parts: Vec<Option<StoredPart>> = vec![None; self.parts.len()];
+        for part in listing {
+            if let Some(listed) = index(part.part_number).and_then(|index| listed_parts.get_mut(index)) {
+                *listed = Some(part);
             }
         }
-        let mut wrong = Vec::new();
-        for ((part, slot), theirs) in (1..).zip(&mut self.slots).zip(theirs) {
-            let State::Stored(receipt) = &mut slot.state else { continue };
-            let sound = |theirs: &StoredPart| {
-                theirs.size == plan.len(part) && part_state::fits(slot.crc, &theirs.checksum)
+        let mut mismatched = Vec::new();
+        for ((number, part), listed) in (1..).zip(&mut self.parts).zip(listed_parts) {
+            let PartState::Stored(receipt) = &mut part.state else { continue };
+            let matches = |listed: &StoredPart| {
+                listed.size == plan.len(number) && part_state::checksum_matches(part.crc64, &listed.checksum)
             };
-            match theirs.filter(sound) {
-                Some(theirs) => {
-                    receipt.etag = Some(theirs.etag);
-                    receipt.checksum = receipt.checksum.take().or(theirs.checksum);
+            match listed.filter(matches) {
+                Some(listed) => {
+                    receipt.etag = Some(listed.etag);
+                    receipt.checksum = receipt.checksum.take().or(listed.checksum);
                 }
-                None => wrong.push(part),
+                None => mismatched.push(number),
             }
         }
-        for part in &wrong {
+        for part in &mismatched {
             self.failed(*part, false);
-            self.doubt(*part);
+            self.rehash(*part);
             self.queue.push(*part);
         }
-        wrong
+        mismatched
     }
 
-    /// The parts as completion wants them.
-    pub fn completed(&self) -> Vec<CompletedPart> {
-        let part = |(part_number, slot): (u32, &Slot)| {
-            let State::Stored(receipt) = &slot.state else { return None };
+    /// The parts in the form that completion takes.
+    pub fn completed_parts(&self) -> Vec<CompletedPart> {
+        let completed = |(part_number, part): (u32, &Part)| {
+            let PartState::Stored(receipt) = &part.state else { return None };
             Some(CompletedPart {
                 part_number,
                 etag: receipt.etag.clone()?,
                 checksum: receipt.checksum.clone(),
             })
         };
-        (1..).zip(&self.slots).filter_map(part).collect()
+        (1..).zip(&self.parts).filter_map(completed).collect()
     }
 
-    /// What is known of a part that a later page load will want to know.
-    pub fn saved(&self, part: u32) -> Option<SavedPart> {
-        let slot = self.slots.get(index(part)?)?;
-        let State::Stored(receipt) = &slot.state else { return None };
-        Some(SavedPart { part, etag: receipt.etag.clone(), crc: slot.crc })
+    /// What to persist of a stored part; `None` if it isn't stored.
+    pub fn saved_part(&self, number: u32) -> Option<SavedPart> {
+        let part = self.parts.get(index(number)?)?;
+        let PartState::Stored(receipt) = &part.state else { return None };
+        Some(SavedPart { part: number, etag: receipt.etag.clone(), crc64: part.crc64 })
     }
 
-    /// The same of all parts.
-    pub fn all_saved(&self) -> Vec<SavedPart> {
-        (1..=self.plan.part_count()).filter_map(|part| self.saved(part)).collect()
+    /// [`Parts::saved_part`] of every stored part.
+    pub fn saved_parts(&self) -> Vec<SavedPart> {
+        (1..=self.plan.part_count()).filter_map(|part| self.saved_part(part)).collect()
     }
 
-    /// The whole file's CRC64NVME; absent until all parts are hashed.
-    pub fn checksum(&self) -> Option<u64> {
-        let pieces: Option<Vec<_>> =
-            (1..).zip(&self.slots).map(|(part, slot)| Some((slot.crc?, self.plan.len(part)))).collect();
-        Some(crc64::combine(pieces?))
+    /// The whole file's CRC64NVME; `None` until every part is hashed.
+    pub fn file_crc64(&self) -> Option<u64> {
+        let pieces = (1..).zip(&self.parts).map(|(number, part)| Some((part.crc64?, self.plan.len(number))));
+        Some(crc64::combine(pieces.collect::<Option<Vec<_>>>()?))
     }
 }

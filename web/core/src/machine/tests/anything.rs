@@ -3,9 +3,21 @@
 use super::*;
 use proptest::prelude::*;
 
-fn kinds() -> impl Strategy<Value = Kind> {
-    use Kind::*;
-    let all = [Network, Stalled, Throttled, Server, Expired, Clock, Damaged, NoSpace, Changed, Gone, Final];
+fn kinds() -> impl Strategy<Value = ErrorKind> {
+    use ErrorKind::*;
+    let all = [
+        Network,
+        Stalled,
+        Throttled,
+        Server,
+        Expired,
+        ClockSkew,
+        ChecksumMismatch,
+        StorageFull,
+        FileChanged,
+        UploadGone,
+        Permanent,
+    ];
     proptest::sample::select(all.to_vec())
 }
 
@@ -21,35 +33,40 @@ fn tasks() -> impl Strategy<Value = Task> {
     ]
 }
 
-fn receipts() -> impl Strategy<Value = Receipt> {
-    (0..7u32, any::<bool>(), any::<bool>()).prop_map(|(part, etag, checksum)| Receipt {
+fn receipts() -> impl Strategy<Value = PartReceipt> {
+    (0..7u32, any::<bool>(), any::<bool>()).prop_map(|(part, etag, checksum)| PartReceipt {
         etag: receipt(part).etag.filter(|_| etag),
         checksum: receipt(part).checksum.filter(|_| checksum),
     })
 }
 
-fn tickets() -> impl Strategy<Value = Vec<Ticket>> {
+fn presigned_parts() -> impl Strategy<Value = Vec<PresignedPart>> {
     let one = (0..9u32, proptest::option::of(0..100_000u64))
-        .prop_map(|(part, life_ms)| Ticket { life_ms, ..ticket(part) });
+        .prop_map(|(part, ttl_ms)| PresignedPart { ttl_ms, ..presigned(part) });
     proptest::collection::vec(one, 0..6)
 }
 
 fn listings() -> impl Strategy<Value = Listing> {
-    let states = [UploadState::Open, UploadState::Open, UploadState::Completed, UploadState::Aborted];
+    let states = [
+        wire::UploadState::Open,
+        wire::UploadState::Open,
+        wire::UploadState::Completed,
+        wire::UploadState::Aborted,
+    ];
     (proptest::sample::select(states.to_vec()), proptest::collection::vec(0..9u32, 0..6))
         .prop_map(|(state, parts)| Listing { state, parts: parts.into_iter().map(listed).collect() })
 }
 
 fn events() -> impl Strategy<Value = Event> {
-    let session = |tickets| Session { tickets, ..World::new(6, None).session() };
+    let session = |parts| OpenedUpload { parts, ..World::new(6, None).session() };
     let stored = |size: u64, crc| World::new(6, None).stored(crc).size.wrapping_sub(size);
     prop_oneof![
-        tickets().prop_map(move |tickets| Event::Opened(session(tickets))),
-        tickets().prop_map(Event::Signed),
+        presigned_parts().prop_map(move |presigned| Event::Opened(session(presigned))),
+        presigned_parts().prop_map(Event::Signed),
         (0..9u32, 0..9u32)
-            .prop_map(|(part, of)| Event::Hashed { part, crc: crc_of(if of < 7 { part } else { of }) }),
-        (0..9u32, any::<u64>()).prop_map(|(part, bytes)| Event::Moved { part, bytes }),
-        (0..9u32, receipts(), any::<bool>()).prop_map(|(part, receipt, multiplexed)| Event::Landed {
+            .prop_map(|(part, of)| Event::Hashed { part, crc64: crc_of(if of < 7 { part } else { of }) }),
+        (0..9u32, any::<u64>()).prop_map(|(part, bytes)| Event::Progress { part, bytes }),
+        (0..9u32, receipts(), any::<bool>()).prop_map(|(part, receipt, multiplexed)| Event::Uploaded {
             part,
             receipt,
             multiplexed
@@ -57,11 +74,11 @@ fn events() -> impl Strategy<Value = Event> {
         listings().prop_map(Event::Listed),
         (0..2u64).prop_map(move |size| {
             let whole = World::new(6, None);
-            Event::Completed(Stored { size: stored(size, None), ..whole.stored(Some(whole.whole())) })
+            Event::Completed(StoredFile { size: stored(size, None), ..whole.stored(Some(whole.whole())) })
         }),
         Just(Event::Aborted),
-        (tasks(), kinds()).prop_map(|(task, kind)| Event::Failed { task, failure: failure(kind) }),
-        (tasks(), kinds()).prop_map(|(task, kind)| Event::Failed { task, failure: failure(kind) }),
+        (tasks(), kinds()).prop_map(|(task, kind)| Event::Failed { task, error: failure(kind) }),
+        (tasks(), kinds()).prop_map(|(task, kind)| Event::Failed { task, error: failure(kind) }),
         any::<bool>().prop_map(Event::Online),
         any::<bool>().prop_map(Event::Paused),
         Just(Event::Canceled),
@@ -76,7 +93,7 @@ proptest! {
         at_once in proptest::option::of(any::<u32>()),
         steps in proptest::collection::vec((events(), 0..40_000u64, 0..40_000u64, any::<bool>()), 1..80),
     ) {
-        let saved = saved_parts.map(|parts| Saved {
+        let saved = saved_parts.map(|parts| SavedUpload {
             part_size: PART,
             checksum: true,
             parts: parts.into_iter().map(saved).collect(),
@@ -93,18 +110,18 @@ proptest! {
                 asked.push(command);
                 prop_assert!(asked.len() < 5_000);
             }
-            prop_assert!(world.machine.wakeup().is_none_or(|wake| wake > world.now && !over));
-            if let Some(report) = world.machine.report(world.now) {
+            prop_assert!(world.machine.wakeup_ms().is_none_or(|wake| wake > world.now && !over));
+            if let Some(report) = world.machine.progress(world.now) {
                 prop_assert!(report.sent >= reported && report.sent <= report.total);
                 reported = report.sent;
             }
             (world.now, world.wall) = (world.now + now, (world.wall + wall).saturating_sub(20_000));
             let answer = match asked.pop() {
                 Some(Command::Open) if answers => Some(Event::Opened(world.session())),
-                Some(Command::Sign(parts)) if answers => Some(Event::Signed(parts.into_iter().map(ticket).collect())),
-                Some(Command::Hash(part)) => Some(Event::Hashed { part, crc: crc_of(part) }),
-                Some(Command::Put(Ticket { part, .. })) if answers => {
-                    Some(Event::Landed { part, receipt: receipt(part), multiplexed: false })
+                Some(Command::Sign(parts)) if answers => Some(Event::Signed(parts.into_iter().map(presigned).collect())),
+                Some(Command::Hash(part)) => Some(Event::Hashed { part, crc64: crc_of(part) }),
+                Some(Command::Put(PresignedPart { part, .. })) if answers => {
+                    Some(Event::Uploaded { part, receipt: receipt(part), multiplexed: false })
                 }
                 _ => None,
             };

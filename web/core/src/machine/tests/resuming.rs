@@ -32,7 +32,7 @@ fn a_file_with_other_bytes_is_sent_again() {
     let mut world = World::resumed(1, [1]);
     world.tell(listing([listed(1)]));
     assert_eq!(world.acts(), [Command::Hash(1)]);
-    world.tell(Event::Hashed { part: 1, crc: 5 });
+    world.tell(Event::Hashed { part: 1, crc64: 5 });
     assert_eq!(signs(&world.acts()), [1]);
 }
 
@@ -43,25 +43,25 @@ fn progress_begins_with_what_is_compared() {
     let sent = |world: &mut World| {
         world.pass(SECOND);
         let now = world.now;
-        world.machine.report(now).unwrap().sent / PART
+        world.machine.progress(now).unwrap().sent / PART
     };
     assert_eq!(sent(&mut world), 0);
     for part in 1..=2 {
         assert!(world.acts().contains(&Command::Hash(part)));
-        world.tell(Event::Hashed { part, crc: crc_of(part) });
+        world.tell(Event::Hashed { part, crc64: crc_of(part) });
         assert_eq!(sent(&mut world), u64::from(part));
     }
 }
 
 #[test]
 fn one_that_is_gone_begins_anew() {
-    let aborted = Event::Listed(Listing { state: UploadState::Aborted, parts: Vec::new() });
-    let gone = Event::Failed { task: Task::List, failure: Failure::gone() };
-    let forbidden = Event::Failed { task: Task::List, failure: Failure::last("forbidden", "No.") };
+    let aborted = Event::Listed(Listing { state: wire::UploadState::Aborted, parts: Vec::new() });
+    let gone = Event::Failed { task: Task::List, error: UploadError::upload_gone() };
+    let forbidden = Event::Failed { task: Task::List, error: UploadError::permanent("forbidden", "No.") };
     for news in [aborted, gone, forbidden] {
         let mut world = World::resumed(3, [1]);
         world.tell(news);
-        assert_eq!(world.commands(), [Command::DropAll, Command::Keep(Note::Over), Command::Open]);
+        assert_eq!(world.commands(), [Command::DropAll, Command::Persist(PersistOp::Clear), Command::Open]);
         world.tell(Event::Opened(world.session()));
         assert_eq!(world.play().1, [1, 2, 3]);
     }
@@ -69,7 +69,7 @@ fn one_that_is_gone_begins_anew() {
 
 #[test]
 fn notes_of_another_size_begin_anew() {
-    let saved = Saved { part_size: MIB, ..Saved::default() };
+    let saved = SavedUpload { part_size: MIB, ..SavedUpload::default() };
     let mut world = World::new(3, Some(saved));
     world.commands();
     world.tell(listing([]));
@@ -79,13 +79,13 @@ fn notes_of_another_size_begin_anew() {
 #[test]
 fn one_that_is_completed_is_never_sent_again() {
     let mut world = World::resumed(3, [1, 2, 3]);
-    let completed = || Event::Listed(Listing { state: UploadState::Completed, parts: Vec::new() });
+    let completed = || Event::Listed(Listing { state: wire::UploadState::Completed, parts: Vec::new() });
     world.tell(completed());
     let mut asked = Vec::new();
     for _ in 0..20 {
         for command in world.acts() {
             match command {
-                Command::Hash(part) => world.tell(Event::Hashed { part, crc: crc_of(part) }),
+                Command::Hash(part) => world.tell(Event::Hashed { part, crc64: crc_of(part) }),
                 Command::List => world.tell(completed()),
                 Command::Complete(body) => {
                     asked.push(body.checksum.clone());
@@ -106,7 +106,7 @@ fn one_that_is_completed_is_never_sent_again() {
 fn a_list_that_is_long_in_coming_is_waited_for() {
     let mut world = World::resumed(3, [1]);
     for _ in 0..200 {
-        world.fail(Task::List, Kind::Network);
+        world.fail(Task::List, ErrorKind::Network);
         world.commands();
         world.sleep();
         assert_eq!(world.acts(), [Command::List]);

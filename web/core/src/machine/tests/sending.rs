@@ -25,7 +25,7 @@ fn few_fly_at_once_to_begin_with_and_signing_runs_ahead() {
         if !asked.is_empty() {
             assert_eq!(asked.first(), Some(&(signed + 1)));
             signed = *asked.last().unwrap();
-            world.tell(Event::Signed(asked.into_iter().map(ticket).collect()));
+            world.tell(Event::Signed(asked.into_iter().map(presigned).collect()));
         }
     }
 }
@@ -34,10 +34,10 @@ fn few_fly_at_once_to_begin_with_and_signing_runs_ahead() {
 fn a_part_counts_only_once_it_is_hashed_too() {
     let mut world = World::open(1);
     assert!(matches!(world.commands()[..], [Command::Put(_), Command::Hash(1)]));
-    world.tell(Event::Landed { part: 1, receipt: receipt(1), multiplexed: false });
+    world.tell(Event::Uploaded { part: 1, receipt: receipt(1), multiplexed: false });
     assert_eq!(world.commands(), []);
-    world.tell(Event::Hashed { part: 1, crc: crc_of(1) });
-    assert!(matches!(world.commands()[..], [Command::Keep(Note::Part(_)), Command::Complete(_)]));
+    world.tell(Event::Hashed { part: 1, crc64: crc_of(1) });
+    assert!(matches!(world.commands()[..], [Command::Persist(PersistOp::Part(_)), Command::Complete(_)]));
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn one_part_is_hashed_at_a_time_in_the_order_of_sending() {
         let commands = world.commands();
         let hashes = commands.iter().filter(|command| matches!(command, Command::Hash(_)));
         assert_eq!(hashes.collect::<Vec<_>>(), [&Command::Hash(part)]);
-        world.tell(Event::Hashed { part, crc: crc_of(part) });
+        world.tell(Event::Hashed { part, crc64: crc_of(part) });
     }
     assert_eq!(world.commands(), []);
 }
@@ -58,23 +58,25 @@ fn what_waits_in_the_browsers_own_queue_is_kept_short() {
     world.commands();
     world.tell(Event::Opened(world.session()));
     assert_eq!(puts(&world.commands()).len(), 6, "none of them has moved");
-    world.tell(Event::Moved { part: 1, bytes: 1 });
-    world.tell(Event::Moved { part: 2, bytes: 1 });
+    world.tell(Event::Progress { part: 1, bytes: 1 });
+    world.tell(Event::Progress { part: 2, bytes: 1 });
     assert_eq!(puts(&world.commands()), [7, 8]);
 }
 
 #[test]
 fn receipts_that_cors_hides_are_fetched_and_compared() {
-    for hidden in
-        [Receipt::default(), Receipt { etag: None, ..receipt(1) }, Receipt { checksum: None, ..receipt(1) }]
-    {
+    for hidden in [
+        PartReceipt::default(),
+        PartReceipt { etag: None, ..receipt(1) },
+        PartReceipt { checksum: None, ..receipt(1) },
+    ] {
         let mut world = World::open(3);
         world.commands();
         for part in 1..=3 {
-            world.tell(Event::Hashed { part, crc: crc_of(part) });
+            world.tell(Event::Hashed { part, crc64: crc_of(part) });
             let checksum = hidden.checksum.as_ref().map(|_| to_base64(crc_of(part)));
             let etag = hidden.etag.as_ref().and_then(|_| receipt(part).etag);
-            world.tell(Event::Landed { part, receipt: Receipt { etag, checksum }, multiplexed: false });
+            world.tell(Event::Uploaded { part, receipt: PartReceipt { etag, checksum }, multiplexed: false });
         }
         assert_eq!(world.acts(), [Command::List]);
         let damaged = StoredPart { checksum: Some(to_base64(1)), ..listed(2) };
@@ -91,16 +93,16 @@ fn a_list_that_never_has_the_parts_is_given_up() {
     for round in 0.. {
         for command in world.acts() {
             match command {
-                Command::Put(ticket) => {
-                    world.tell(Event::Landed {
-                        part: ticket.part,
-                        receipt: Receipt::default(),
+                Command::Put(presigned) => {
+                    world.tell(Event::Uploaded {
+                        part: presigned.part,
+                        receipt: PartReceipt::default(),
                         multiplexed: false,
                     });
                 }
-                Command::Hash(part) => world.tell(Event::Hashed { part, crc: crc_of(part) }),
+                Command::Hash(part) => world.tell(Event::Hashed { part, crc64: crc_of(part) }),
                 Command::List => world.tell(listing([])),
-                Command::Sign(parts) => world.tell(Event::Signed(parts.into_iter().map(ticket).collect())),
+                Command::Sign(parts) => world.tell(Event::Signed(parts.into_iter().map(presigned).collect())),
                 Command::Abort => world.tell(Event::Aborted),
                 Command::Finish(outcome) => {
                     assert_eq!(outcome.unwrap_err().code, codes::CHECKSUM_MISMATCH);
@@ -122,7 +124,7 @@ fn what_completion_answers_is_compared_as_well() {
         world.commands();
         world.land(1);
         world.commands();
-        world.tell(Event::Completed(Stored { size, checksum, ..world.stored(None) }));
+        world.tell(Event::Completed(StoredFile { size, checksum, ..world.stored(None) }));
         assert_eq!(world.play().0.unwrap_err().code, code);
     }
 }
@@ -131,12 +133,12 @@ fn what_completion_answers_is_compared_as_well() {
 fn a_store_without_checksums_is_used_without() {
     let mut world = World::new(2, None);
     world.commands();
-    world.tell(Event::Opened(Session { checksum: false, ..world.session() }));
+    world.tell(Event::Opened(OpenedUpload { checksum: false, ..world.session() }));
     world.commands();
     for part in 1..=2 {
-        world.tell(Event::Hashed { part, crc: crc_of(part) });
-        let receipt = Receipt { checksum: None, ..receipt(part) };
-        world.tell(Event::Landed { part, receipt, multiplexed: false });
+        world.tell(Event::Hashed { part, crc64: crc_of(part) });
+        let receipt = PartReceipt { checksum: None, ..receipt(part) };
+        world.tell(Event::Uploaded { part, receipt, multiplexed: false });
     }
     assert!(matches!(&world.acts()[..], [Command::Complete(_)]), "no list is asked for");
     world.tell(Event::Completed(world.stored(None)));
@@ -146,13 +148,13 @@ fn a_store_without_checksums_is_used_without() {
 #[test]
 fn without_the_checksum_option_nothing_is_hashed() {
     let mut world = World::new(2, None);
-    world.machine = Machine::new(2 * PART, false, Pace::new(None), None);
+    world.machine = Machine::new(2 * PART, false, Concurrency::new(None), None);
     world.commands();
     world.tell(Event::Opened(world.session()));
     let commands = world.acts();
     assert!(commands.iter().all(|command| matches!(command, Command::Put(_))));
     for part in 1..=2 {
-        world.tell(Event::Landed { part, receipt: receipt(part), multiplexed: false });
+        world.tell(Event::Uploaded { part, receipt: receipt(part), multiplexed: false });
     }
     assert!(matches!(&world.acts()[..], [Command::Complete(body)] if body.checksum.is_none()));
 }
@@ -162,7 +164,7 @@ fn a_plan_that_cannot_be_is_refused() {
     for (part_size, part_count) in [(PART, 2), (MIB, 8), (0, 0), (PART + 1, 1)] {
         let mut world = World::new(1, None);
         world.commands();
-        world.tell(Event::Opened(Session { part_size, part_count, ..world.session() }));
+        world.tell(Event::Opened(OpenedUpload { part_size, part_count, ..world.session() }));
         assert_eq!(world.play().0.unwrap_err().code, codes::BAD_ANSWER);
     }
 }
@@ -173,9 +175,9 @@ fn ten_thousand_parts_of_five_tebibytes_begin_like_few() {
     let part_size = PartPlan::new(size, None).unwrap().part_size();
     let plan = PartPlan::agreed(size, part_size).unwrap();
     let mut world = World::new(1, None);
-    world.machine = Machine::new(size, true, Pace::new(None), None);
+    world.machine = Machine::new(size, true, Concurrency::new(None), None);
     world.commands();
-    world.tell(Event::Opened(Session { part_size, part_count: plan.part_count(), ..world.session() }));
+    world.tell(Event::Opened(OpenedUpload { part_size, part_count: plan.part_count(), ..world.session() }));
     assert_eq!(puts(&world.commands()), [1]);
     assert!(plan.part_count() > 9_900);
 }

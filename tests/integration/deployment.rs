@@ -1,5 +1,5 @@
 //! What goes to AWS, judged without AWS: the template, who may do what, `deploy` and `doctor`. What only an account
-//! can prove stands in the README.
+//! can prove stands in docs/deployment.md.
 
 use crate::support::api_client::token;
 use crate::support::stack;
@@ -77,24 +77,4 @@ async fn the_doctor_uploads_and_aborts() {
     let said =
         python(&["round_trip.py", &endpoint, &token("another secret of thirty-two bytes", "doctor")]).await;
     assert!(said.contains("POST /uploads answers 401") && said.contains("AuthJwtSecret"), "{said}");
-}
-
-/// The README's table maps the tutorial's chapters to lines; the lines must carry what it says.
-#[test]
-fn the_readme_names_the_right_lines() {
-    let readme = include_str!("../../README.md");
-    let template: Vec<&str> = include_str!("../../deploy/template.yaml").lines().collect();
-    let mut links = 0;
-    for link in readme.split("[`").skip(1) {
-        let Some((resource, rest)) = link.split_once("`](deploy/template.yaml#L") else { continue };
-        let line: usize = rest.split(')').next().unwrap().parse().unwrap();
-        assert_eq!(
-            template[line - 1].trim(),
-            format!("{resource}:"),
-            "line {line}; `{resource}` is at line {:?}",
-            template.iter().position(|text| text.trim() == format!("{resource}:")).map(|index| index + 1)
-        );
-        links += 1;
-    }
-    assert!(links >= 12, "only {links} resources are linked");
 }

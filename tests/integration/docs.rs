@@ -1,14 +1,220 @@
-//! The README tells the truth about what code can check.
+//! Compares the documents with the code: codes, variables, parameters, resources, metrics, links and paths.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 use wire::ErrorCode;
 
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// The text of a file, by its path from the repository's root.
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// All documents, by their paths from the repository's root.
+fn documents() -> Vec<String> {
+    let folders = ["", "docs/", "docs/decisions/", "web/", "tests/", "fuzz/"];
+    let mut found = Vec::new();
+    for folder in folders {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.ends_with(".md") {
+                found.push(format!("{folder}{name}"));
+            }
+        }
+    }
+    found.sort();
+    assert!(found.len() > 20, "{found:?}");
+    found
+}
+
+/// A document without its fenced code blocks.
+fn prose(text: &str) -> String {
+    let mut is_code = false;
+    let mut kept = String::new();
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            is_code = !is_code;
+        } else if !is_code {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept
+}
+
+/// The part of a document from the heading `title` to the next heading of its level or above.
+fn section<'a>(text: &'a str, title: &str) -> &'a str {
+    let level = title.bytes().take_while(|b| *b == b'#').count();
+    let start = text.find(&format!("\n{title}\n")).unwrap_or_else(|| panic!("no heading {title}"));
+    let rest = &text[start + title.len() + 2..];
+    let is_end = |line: &str| {
+        let hashes = line.bytes().take_while(|b| *b == b'#').count();
+        (1..=level).contains(&hashes) && line.as_bytes().get(hashes) == Some(&b' ')
+    };
+    let end = rest.lines().scan(0, |at, line| {
+        let start = *at;
+        *at += line.len() + 1;
+        Some((start, line))
+    });
+    let end = end.filter(|(_, line)| is_end(line)).map(|(at, _)| at).next().unwrap_or(rest.len());
+    &rest[..end]
+}
+
+/// What stands between backticks, line by line.
+fn code_spans(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| line.split('"').skip(1).step_by(2))
+}
+
+fn is_variable(name: &str) -> bool {
+    name.contains('_') && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
+
+/// A top-level section of the template: its entries' names, each with its lines.
+fn template_entries<'a>(template: &'a str, section: &str) -> Vec<(&'a str, Vec<&'a str>)> {
+    let mut entries: Vec<(&str, Vec<&str>)> = Vec::new();
+    let lines = template.lines().skip_while(|line| *line != format!("{section}:")).skip(1);
+    for line in lines.take_while(|line| line.is_empty() || line.starts_with(' ')) {
+        let is_entry = line.starts_with("  ") && line[2..].starts_with(|c: char| c.is_ascii_alphabetic());
+        match (is_entry, entries.last_mut()) {
+            (true, _) => entries.push((line[2..].split(':').next().unwrap(), vec![line])),
+            (false, Some((_, lines))) => lines.push(line),
+            (false, None) => {}
+        }
+    }
+    assert!(entries.len() > 3, "{section}: {entries:?}");
+    entries
+}
+
 #[test]
-fn every_error_code_is_listed() {
-    let readme = include_str!("../../README.md");
+fn readme_has_at_most_150_lines_and_both_commands() {
+    let readme = read("README.md");
+    assert!(readme.lines().count() <= 150, "{} lines", readme.lines().count());
+    for command in ["cargo xtask up", "cargo xtask test"] {
+        assert!(readme.contains(command), "{command}");
+    }
+}
+
+#[test]
+fn error_code_table_lists_every_code() {
+    let api = read("docs/api.md");
+    let table = section(&api, "### Error codes");
     for code in ErrorCode::ALL {
         let (word, title) = (code.as_str(), code.title());
-        let again = if code.retryable() { "yes" } else { "no" };
-        let row = format!("| `{word}` | {title} | {again} |");
-        assert!(readme.contains(&row), "the README lacks the row: {row}");
+        let retryable = if code.retryable() { "yes" } else { "no" };
+        let row = format!("| `{word}` | {title} | {retryable} |");
+        assert!(table.contains(&row), "docs/api.md lacks the row: {row}");
     }
+    assert_eq!(table.lines().filter(|line| line.starts_with("| `")).count(), ErrorCode::ALL.len());
+}
+
+#[test]
+fn configuration_lists_every_variable() {
+    let document = read("docs/configuration.md");
+    let listed: BTreeSet<&str> = code_spans(&document).collect();
+    let source = read("edge/src/config/env.rs");
+    let mut variables: BTreeSet<&str> = quoted(&source).filter(|name| is_variable(name)).collect();
+    assert!(variables.len() > 20, "{variables:?}");
+    let template = read("deploy/template.yaml");
+    let environment = template.lines().map(str::trim).filter_map(|line| Some(line.split_once(": ")?.0));
+    variables.extend(environment.filter(|name| is_variable(name)));
+    let missing: Vec<_> = variables.difference(&listed).collect();
+    assert!(missing.is_empty(), "docs/configuration.md lacks {missing:?}");
+}
+
+#[test]
+fn deployment_lists_every_parameter_with_its_default() {
+    let deployment = read("docs/deployment.md");
+    let table = section(&deployment, "## Parameters");
+    let template = read("deploy/template.yaml");
+    for (name, lines) in template_entries(&template, "Parameters") {
+        if ["CodeBucket", "CodeKey", "Architecture"].contains(&name) {
+            continue;
+        }
+        let default = lines.iter().find_map(|line| line.trim().strip_prefix("Default: "));
+        let default = match default.map(|default| default.trim_matches('"')) {
+            None => "required",
+            Some("") => "–",
+            Some(default) => default,
+        };
+        let row = format!("| `{name}` | {default} |");
+        assert!(table.contains(&row), "docs/deployment.md lacks the row: {row}");
+    }
+}
+
+#[test]
+fn deployment_names_the_templates_resources() {
+    let deployment = read("docs/deployment.md");
+    let template = read("deploy/template.yaml");
+    let resources: BTreeSet<&str> =
+        template_entries(&template, "Resources").into_iter().map(|(name, _)| name).collect();
+    let rows = |title| section(&deployment, title).lines().filter(|line| line.starts_with("| "));
+    let all: BTreeSet<&str> =
+        rows("## Resources").flat_map(|line| code_spans(line.split('|').nth(2).unwrap())).collect();
+    assert_eq!(all, resources);
+    let chapters: Vec<&str> = rows("## The original tutorial, chapter by chapter").skip(2).collect();
+    assert_eq!(chapters.len(), 7);
+    for (number, chapter) in (1..).zip(chapters) {
+        assert!(chapter.starts_with(&format!("| {number}. ")), "{chapter}");
+        let named: Vec<&str> = code_spans(chapter.split('|').nth(2).unwrap()).collect();
+        assert!(!named.is_empty(), "{chapter}");
+        for resource in named {
+            assert!(resources.contains(resource), "chapter {number}: the template has no {resource}");
+        }
+    }
+}
+
+#[test]
+fn operations_explains_every_alarm() {
+    let operations = read("docs/operations.md");
+    let explained: BTreeSet<&str> = section(&operations, "## Alarms")
+        .lines()
+        .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'))
+        .collect();
+    let template = read("deploy/template.yaml");
+    let alarms = template_entries(&template, "Resources").into_iter();
+    let alarms = alarms.filter(|(_, lines)| lines.iter().any(|line| line.contains("AWS::CloudWatch::Alarm")));
+    assert_eq!(explained, alarms.map(|(name, _)| name).collect());
+}
+
+/// Every relative link leads to a file, and its fragment to a heading of that file.
+#[test]
+fn links_lead_to_files_and_headings() {
+    let mut broken = Vec::new();
+    for document in documents() {
+        let text = prose(&read(&document));
+        let folder = Path::new(&document).parent().unwrap().to_path_buf();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (path, fragment) = link.split_once('#').map_or((link, None), |(path, f)| (path, Some(f)));
+            let target = if path.is_empty() { PathBuf::from(&document) } else { folder.join(path) };
+            let found = root().join(&target);
+            let good = match fragment {
+                None => found.exists(),
+                Some(fragment) => fs::read_to_string(&found).is_ok_and(|text| has_heading(&text, fragment)),
+            };
+            if !good {
+                broken.push(format!("{document}: {link}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// Whether a heading of `text` has this anchor, as GitHub forms it.
+fn has_heading(text: &str, anchor: &str) -> bool {
+    prose(text).lines().filter(|line| line.starts_with('#')).any(|line| {
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c }).eq(anchor.chars())
+    })
 }

@@ -10,6 +10,7 @@ mod edge_api;
 mod events;
 mod lambda;
 mod mediaconvert;
+mod openapi;
 mod s3;
 mod startup;
 mod support;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 /// `POST /uploads`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OpenUpload {
     pub file_name: String,
@@ -25,6 +26,7 @@ pub struct OpenUpload {
 
 /// The answer to [`OpenUpload`]: all that a client needs to send the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UploadOpened {
     /// Opaque, URL-safe and tamper-proof; names this upload in every later call.
@@ -42,6 +44,7 @@ pub struct UploadOpened {
 
 /// Whether the store computes CRC64NVME of what it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ChecksumKind {
     #[serde(rename = "CRC64NVME")]
     Crc64Nvme,
@@ -51,6 +54,7 @@ pub enum ChecksumKind {
 
 /// A signed URL that takes the bytes of one part with a single `PUT`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Part {
     pub part_number: u32,
@@ -70,6 +74,7 @@ impl std::fmt::Debug for Part {
 
 /// `POST /uploads/{upload}/parts`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SignParts {
     /// At most [`crate::MAX_PARTS_PER_CALL`].
@@ -78,12 +83,14 @@ pub struct SignParts {
 
 /// The answer to [`SignParts`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SignedParts {
     pub parts: Vec<Part>,
 }
 
 /// `GET /uploads/{upload}`: what S3 has of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UploadStatus {
     pub state: UploadState,
@@ -93,6 +100,7 @@ pub struct UploadStatus {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum UploadState {
     Open,
@@ -102,6 +110,7 @@ pub enum UploadState {
 
 /// A part that S3 has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StoredPart {
     pub part_number: u32,
@@ -114,6 +123,7 @@ pub struct StoredPart {
 
 /// `POST /uploads/{upload}/complete`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CompleteUpload {
     pub parts: Vec<CompletedPart>,
     /// CRC64NVME of the whole file, base64 of eight big-endian bytes.
@@ -122,6 +132,7 @@ pub struct CompleteUpload {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CompletedPart {
     pub part_number: u32,
@@ -132,6 +143,7 @@ pub struct CompletedPart {
 
 /// The answer to [`CompleteUpload`], the same however often it is asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UploadCompleted {
     pub video_id: String,
@@ -145,6 +157,7 @@ pub struct UploadCompleted {
 
 /// A video on its way from upload to playback.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Video {
     pub video_id: String,
@@ -169,6 +182,7 @@ pub struct Video {
 
 /// Where a video stands. `ready`, `failed` and `canceled` are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum VideoStatus {
     Uploading,
@@ -190,6 +204,7 @@ impl VideoStatus {
 
 /// Where to fetch a finished video; all on `CDN_BASE_URL`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VideoUrls {
     /// The HLS master playlist.
     pub hls: String,
@@ -202,6 +217,7 @@ pub struct VideoUrls {
 
 /// Why a video failed: MediaConvert's number and sentence, or one of ours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VideoError {
     pub code: String,
     pub message: String,
@@ -209,6 +225,7 @@ pub struct VideoError {
 
 /// `GET /videos`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VideoList {
     pub videos: Vec<Video>,
     /// Ask again with this for older ones; absent at the end.

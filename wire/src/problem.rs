@@ -7,6 +7,7 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 
 /// An error's body. `detail` is one sentence for a person; `code` is for programs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// A URI that names the kind of error: `urn:greloupis:` and the code.
     #[serde(rename = "type")]
@@ -38,6 +39,7 @@ macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident, $word:literal, $title:literal, $retryable:literal;)*) => {
         /// A stable word for each thing that can go wrong. Words are never renamed or reused.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub enum ErrorCode { $($(#[$doc])* #[serde(rename = $word)] $name,)* }
 
         impl ErrorCode {

@@ -9,8 +9,12 @@ use std::process::Command;
 /// The name of a step and its command, which installs what it needs. `None` skips the step.
 type Step = (&'static str, fn() -> Result<Option<Command>>);
 
-const STEPS: [Step; 3] =
-    [("rustfmt", rustfmt), ("clippy", clippy), ("clippy of the wasm target", clippy_wasm)];
+const STEPS: [Step; 4] = [
+    ("rustfmt", rustfmt),
+    ("clippy", clippy),
+    ("clippy of the wasm target", clippy_wasm),
+    ("clippy of bindgen", clippy_bindgen),
+];
 
 /// Runs the steps whose names contain the filter.
 pub fn run(totals: &mut Totals, filter: Option<&str>) -> Result<()> {
@@ -33,7 +37,14 @@ fn rustfmt() -> Result<Option<Command>> {
 
 fn clippy() -> Result<Option<Command>> {
     let mut command = cargo();
-    command.args(["clippy", "--quiet", "--workspace", "--all-targets"]);
+    command.args(["clippy", "--quiet", "--workspace", "--exclude=bindgen", "--all-targets"]);
+    Ok(Some(command))
+}
+
+/// With the profile of its build, which has the dependencies compiled already.
+fn clippy_bindgen() -> Result<Option<Command>> {
+    let mut command = cargo();
+    command.args(["clippy", "--quiet", "--package=bindgen", "--profile=tools"]);
     Ok(Some(command))
 }
 

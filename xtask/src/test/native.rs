@@ -14,6 +14,8 @@ use std::process::Command;
 /// The test target of tests/integration, and the start of the names of its tests of the packaged Lambda.
 const INTEGRATION: &str = "integration";
 const LAMBDA_TESTS: &str = "lambda::";
+/// All but the tool that is built with a profile of its own and has no tests.
+const TESTED_PACKAGES: [&str; 2] = ["--workspace", "--exclude=bindgen"];
 
 /// Tests in the crates, and of their command lines; `wasm` has those that need a browser.
 pub fn unit(totals: &mut Totals, filter: Option<&str>) -> Result<()> {
@@ -73,13 +75,18 @@ pub fn sim(totals: &mut Totals, filter: Option<&str>) -> Result<()> {
 /// The path of a server of the workspace, built as the other tests are.
 pub fn build_server(name: &str) -> Result<PathBuf> {
     // A test target among the built ones enables the features of dev-dependencies.
-    run(cargo().args(["build", "--quiet", "--workspace", "--bin", name, "--test", INTEGRATION]))?;
+    run(cargo().args(["build", "--quiet"]).args(TESTED_PACKAGES).args([
+        "--bin",
+        name,
+        "--test",
+        INTEGRATION,
+    ]))?;
     Ok(root().join("target/debug").join(name))
 }
 
 fn cargo_test() -> Command {
     let mut command = cargo();
-    command.args(["test", "--workspace", "--no-fail-fast"]);
+    command.args(["test", "--no-fail-fast"]).args(TESTED_PACKAGES);
     command
 }
 

@@ -38,7 +38,7 @@ const CONTESTANTS = chosen([
 const LIMIT = "six raw XHRs of 32 MiB";
 
 const slow = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ bandwidth: 12_500_000 }) };
-if (!(await fetch(`${control}/line`, slow)).ok) throw new Error("The proxy refuses its bandwidth.");
+if (!(await fetch(`${control}/link`, slow)).ok) throw new Error("The proxy refuses its bandwidth.");
 const page = await servePage();
 const turns = [];
 for (const setting of SETTINGS) {

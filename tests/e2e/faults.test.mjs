@@ -1,104 +1,131 @@
-// Everything that goes wrong between a browser and its storage, one thing at a time, in two browsers: the
-// file must arrive whole, once, with no byte sent again that had arrived.
+// Faults between a browser and its storage, one at a time, in two browsers: the file must be stored once, and no
+// stored byte sent again.
 //
-// One row by hand, after `cargo xtask test` or its builds:
+// One case by hand, after `cargo xtask test e2e` or its builds:
 //   GRELOUPIS_SITE=target/site GRELOUPIS_LOCAL=target/debug/local GRELOUPIS_FAULT_PROXY=target/debug/fault_proxy \
-//     node --test --test-name-pattern='answer lost' tests/e2e/faults.test.mjs
+//     node --test --test-name-pattern='response lost' tests/e2e/faults.test.mjs
 
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as faultProxy from "./support/fault_proxy.mjs";
-import { suite } from "./support/fault_suite.mjs";
+import { faultSuite } from "./support/fault_suite.mjs";
 
 const { MIB } = faultProxy;
 
-/** How long an upload may take, in milliseconds, before it counts as stuck. A good line needs two seconds. */
-const PATIENCE = 90_000;
-/** So many uploads run at once: most of the time they wait for their fault to pass. */
-const AT_ONCE = 4;
-/** So often a fault strikes that a browser answers by itself, on a connection that it has used before. */
-const DEAF = 3;
+/** After so long an upload counts as stuck. Without faults it takes two seconds. */
+const UPLOAD_TIMEOUT_MS = 90_000;
+/** Uploads that run at once; most of the time they wait for their fault to pass. */
+const CONCURRENCY = 4;
+/** A browser retries by itself on a reused connection; only after so many faults does the uploader see one. */
+const BEYOND_BROWSER_RETRIES = 3;
+const OUTAGE_MS = 20_000;
 
 /** A rule for parts, or for another call. */
-const parts = (parts, fault, limits = { each: 1 }) => ({ call: "part", parts, fault, ...limits });
-const on = (call, fault, limits = { total: 1 }) => ({ call, fault, ...limits });
+const partRule = (parts, fault, limits = { maxPerPart: 1 }) => ({ call: "part", parts, fault, ...limits });
+const callRule = (call, fault, limits = { maxTotal: 1 }) => ({ call, fault, ...limits });
 
-/** Twenty parts: four more than come signed with the opening. */
-const SMALL = { partSize: 5 * MIB };
+/** Options for twenty parts: four more than are signed when the upload is opened. */
+const TWENTY_PARTS = { partSize: 5 * MIB };
 
 /**
- * Each row: what goes wrong, from the start by `rules` or meanwhile by `act`; the options of the upload; and
- * whether the browser itself may drop what is in flight. Those that take long come first.
+ * Each case has the proxy's `rules` from the start, or a function `during` that acts while the upload runs; `options`
+ * of the upload; and `browserDisconnects` where the browser itself may drop requests in flight. Long cases come first.
  */
-const ROWS = [
-  { name: "one part stalls in the middle of its body", rules: [parts({ only: 3 }, { stall: 2_000_000 })] },
-  { name: "one part drips at 10 kB/s", rules: [parts({ only: 3 }, { drip: 10_000 })] },
-  { name: "one part is never answered", rules: [parts({ only: 3 }, "silence")] },
-  { name: "the server is gone for 20 s", act: (tab, lane) => meanwhile(tab, lane, { dead: true }) },
-  { name: "the signer is down for 20 s", rules: [on("sign", "bad-gateway", { seconds: 20 })], options: SMALL },
-  { name: "the line stands still for 20 s", left: true, act: (tab, lane) => meanwhile(tab, lane, { still: true }) },
-  { name: "the browser is offline for 20 s", only: "Chromium", left: true, act: offline },
-  { name: "every other part: 503 SlowDown", rules: [parts("even", "slow-down")] },
-  { name: "every other part: 500 InternalError", rules: [parts("even", "internal-error")] },
-  { name: "every other part: reset in the middle of its body", rules: [parts("even", { reset: 1_000_000 }, { each: DEAF })] },
-  { name: "every other part: stored, answer lost", rules: [parts("even", "lost", { each: DEAF })] },
-  { name: "every other part: stored, answer cut off", rules: [parts("even", "truncated")] },
-  { name: "URLs have expired from part 3 on", rules: [parts({ from: 3 }, "expired")] },
-  { name: "the signer's answers are cut off", rules: [on("sign", "truncated", { total: 2 })], options: SMALL },
-  { name: "no part's ETag can be read", rules: [parts("all", { without: ["etag"] }, {})] },
-  { name: "no part's checksum can be read", rules: [parts("all", { without: ["x-amz-checksum-crc64nvme"] }, {})] },
-  { name: "neither can be read", rules: [parts("all", { without: ["etag", "x-amz-checksum-crc64nvme"] }, {})] },
-  { name: "one byte of one part changes on the way", rules: [parts({ only: 2 }, "flip")] },
-  { name: "the completion answers 500 once", rules: [on("complete", "internal-error")] },
-  { name: "the completion is done, its answer lost", rules: [on("complete", "lost", { total: DEAF })] },
-  { name: "the completion is done, its answer cut off", rules: [on("complete", "truncated")] },
-  { name: "the line goes from 40 MB/s to 5 and back", act: bandwidthSteps },
+const CASES = [
+  { name: "one part stalls in the middle of its body", rules: [partRule({ only: 3 }, { stall: 2_000_000 })] },
+  { name: "one part is slowed to 10 kB/s", rules: [partRule({ only: 3 }, { throttle: 10_000 })] },
+  { name: "one part is never answered", rules: [partRule({ only: 3 }, "no-response")] },
+  { name: "the server is down for 20 s", during: (tab, proxied) => outage(tab, proxied, { down: true }) },
+  {
+    name: "the signer is down for 20 s",
+    rules: [callRule("sign", "bad-gateway", { seconds: 20 })],
+    options: TWENTY_PARTS,
+  },
+  {
+    name: "the connection stalls for 20 s",
+    browserDisconnects: true,
+    during: (tab, proxied) => outage(tab, proxied, { stalled: true }),
+  },
+  { name: "the browser is offline for 20 s", only: "Chromium", browserDisconnects: true, during: offline },
+  { name: "every other part: 503 SlowDown", rules: [partRule("even", "slow-down")] },
+  { name: "every other part: 500 InternalError", rules: [partRule("even", "internal-error")] },
+  {
+    name: "every other part: reset in the middle of its body",
+    rules: [partRule("even", { reset: 1_000_000 }, { maxPerPart: BEYOND_BROWSER_RETRIES })],
+  },
+  {
+    name: "every other part: stored, response lost",
+    rules: [partRule("even", "lost-response", { maxPerPart: BEYOND_BROWSER_RETRIES })],
+  },
+  { name: "every other part: stored, response truncated", rules: [partRule("even", "truncated")] },
+  { name: "URLs have expired from part 3 on", rules: [partRule({ from: 3 }, "expired")] },
+  {
+    name: "the signer's responses are truncated",
+    rules: [callRule("sign", "truncated", { maxTotal: 2 })],
+    options: TWENTY_PARTS,
+  },
+  { name: "no part's ETag is readable", rules: [withoutHeaders("etag")] },
+  { name: "no part's checksum is readable", rules: [withoutHeaders("x-amz-checksum-crc64nvme")] },
+  { name: "neither is readable", rules: [withoutHeaders("etag", "x-amz-checksum-crc64nvme")] },
+  { name: "one byte of one part is changed in transit", rules: [partRule({ only: 2 }, "flip-byte")] },
+  { name: "the completion answers 500 once", rules: [callRule("complete", "internal-error")] },
+  {
+    name: "the completion is done, its response lost",
+    rules: [callRule("complete", "lost-response", { maxTotal: BEYOND_BROWSER_RETRIES })],
+  },
+  { name: "the completion is done, its response truncated", rules: [callRule("complete", "truncated")] },
+  { name: "the bandwidth drops from 40 MB/s to 5 and recovers", during: bandwidthSteps },
 ];
 
-/** In the middle of the file the line is so for 20 s; then good again. */
-async function meanwhile(tab, lane, setting) {
-  await lane.proxy.line({ bandwidth: 40_000_000 });
-  await faultProxy.sentMoreThan(tab, 0.3);
-  await lane.proxy.line(setting);
-  await sleep(20_000);
-  await lane.proxy.line({});
+function withoutHeaders(...names) {
+  return partRule("all", { "without-headers": names }, {});
 }
 
-/** The cable is pulled (no connection ends, no byte moves), and the browser knows. */
-async function offline(tab, lane) {
-  const pulled = meanwhile(tab, lane, { still: true });
-  await faultProxy.sentMoreThan(tab, 0.3);
-  await tab.offline(true);
-  await pulled;
-  await tab.offline(false);
+/** Applies these settings of the link for 20 s in the middle of the file. */
+async function outage(tab, proxied, settings) {
+  await proxied.proxy.setLink({ bandwidth: 40_000_000 });
+  await faultProxy.waitForProgress(tab, 0.3);
+  await proxied.proxy.setLink(settings);
+  await sleep(OUTAGE_MS);
+  await proxied.proxy.setLink({});
 }
 
-async function bandwidthSteps(tab, lane) {
-  await lane.proxy.line({ bandwidth: 40_000_000 });
-  await faultProxy.sentMoreThan(tab, 0.3);
-  await lane.proxy.line({ bandwidth: 5_000_000 });
-  await faultProxy.sentMoreThan(tab, 0.5);
-  await lane.proxy.line({ bandwidth: 40_000_000 });
+/** Stalls the link (no connection ends, no byte moves) while the browser reports that it is offline. */
+async function offline(tab, proxied) {
+  const stall = outage(tab, proxied, { stalled: true });
+  await faultProxy.waitForProgress(tab, 0.3);
+  await tab.setOffline(true);
+  await stall;
+  await tab.setOffline(false);
 }
 
-/** One upload under one fault; says what it cost. */
-async function run(row, browser, lane, file) {
+async function bandwidthSteps(tab, proxied) {
+  await proxied.proxy.setLink({ bandwidth: 40_000_000 });
+  await faultProxy.waitForProgress(tab, 0.3);
+  await proxied.proxy.setLink({ bandwidth: 5_000_000 });
+  await faultProxy.waitForProgress(tab, 0.5);
+  await proxied.proxy.setLink({ bandwidth: 40_000_000 });
+}
+
+/** Runs one upload under one fault and returns its cost for the report. */
+async function run(testCase, browser, proxied, file) {
   const profile = await browser.profile();
   let tab;
   try {
-    tab = await profile.open(lane.page);
-    await lane.proxy.rules(row.rules ?? []);
-    await faultProxy.start(tab, file, row.options);
-    await row.act?.(tab, lane);
-    const end = await faultProxy.finished(tab, lane, PATIENCE);
-    const { again, log } = await faultProxy.assertStored(lane, end, file, { left: row.left });
-    if (row.rules) assert.ok(Object.values(log.faulted).some((count) => count > 0), "the fault has struck");
-    return `${(again / 1e6).toFixed(1)} MB again`;
+    tab = await profile.open(proxied.uploaderUrl);
+    await proxied.proxy.setRules(testCase.rules ?? []);
+    await faultProxy.startUpload(tab, file, testCase.options);
+    await testCase.during?.(tab, proxied);
+    const report = await faultProxy.waitForEnd(tab, proxied, UPLOAD_TIMEOUT_MS);
+    const { browserDisconnects } = testCase;
+    const { resent, log } = await faultProxy.assertStoredOnce(proxied, report, file, { browserDisconnects });
+    if (testCase.rules) assert.ok(Object.values(log.faulted).some((count) => count > 0), "the fault was injected");
+    return `${(resent / 1e6).toFixed(1)} MB again`;
   } finally {
-    // Nothing watches the conversion, and nothing of a failed row is sent into the next one.
+    // Stops polling the conversion, and keeps requests of a failed case out of the next one.
     await tab?.evaluate(() => globalThis.cancel()).catch(() => {});
     await profile.close();
   }
 }
 
-suite("faults", ROWS, AT_ONCE, run);
+faultSuite("faults", CASES, CONCURRENCY, run);

@@ -1,18 +1,18 @@
-// What people really drop: empty files, huge ones, texts that call themselves videos, names of every kind.
+// Files that the page must refuse or that fail to convert, and file names of every kind.
 
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import * as e2e from "./support/system.mjs";
+import * as e2e from "./support/index.mjs";
 
-const LIMIT = 20_000_000;
+const MAX_UPLOAD_BYTES = 20_000_000;
 
 let system;
 let browser;
 
 before(async () => {
-  system = await e2e.System.start({ MAX_UPLOAD_BYTES: String(LIMIT) });
+  system = await e2e.System.start({ MAX_UPLOAD_BYTES: String(MAX_UPLOAD_BYTES) });
   browser = await e2e.startBrowser();
 });
 
@@ -21,80 +21,80 @@ after(async () => {
   await system?.stop();
 });
 
-async function file(name, content) {
-  const path = join(await e2e.folder("inputs"), name);
+async function inputFile(name, content) {
+  const path = join(await e2e.testFolder("inputs"), name);
   await writeFile(path, content);
   return path;
 }
 
-/** Drops one file that must fail; the card's text is returned, and what the page has asked of the API. */
-async function failure(path, name) {
+/** Drops one file that must fail; returns the card's text and the page's requests other than GET. */
+async function dropFailing(path, name) {
   const page = await e2e.openPage(browser, system.url);
-  const asked = e2e.requests(page, (request) => request.method() !== "GET");
+  const requests = e2e.recordRequests(page, (request) => request.method() !== "GET");
   await e2e.drop(page, [{ path }]);
   const card = e2e.cardOf(page, name);
-  await e2e.reaches(card, "failed");
-  const said = await card.innerText();
-  const news = await page.locator("#announcements").textContent();
-  assert.ok(news.startsWith(`${name}: `), "who can't see the card is told, too");
-  page.assertQuiet();
+  await e2e.reachesState(card, "failed");
+  const text = await card.innerText();
+  const announcement = await page.locator("#announcements").textContent();
+  assert.ok(announcement.startsWith(`${name}: `), "screen readers announce the failure");
+  page.assertNoErrors();
   await page.context().close();
-  return { said, asked };
+  return { text, requests };
 }
 
-/** The head of a video, and nothing but zeros where its pictures should be. */
-async function emptied(name) {
-  const whole = await readFile(await e2e.clip("short.mp4"));
-  whole.fill(0, whole.indexOf("mdat") + 4);
-  return file(name, whole);
+/** A video whose media data is all zeros. */
+async function videoWithoutPictures(name) {
+  const bytes = await readFile(await e2e.clip("short.mp4"));
+  bytes.fill(0, bytes.indexOf("mdat") + 4);
+  return inputFile(name, bytes);
 }
 
-/** A converter's sentence as the page shows it: nobody there knows the storage's addresses. */
-const sentence = (error) => error.message.replace(/ s3:\S+/, "");
+/** The converter's message as the page shows it: without addresses in the storage. */
+const shownMessage = (error) => error.message.replace(/ s3:\S+/, "");
 
-test("an empty file is refused in plain words", async () => {
-  const { said } = await failure(await file("empty.mp4", ""), "empty.mp4");
-  assert.match(said, /This file is empty\./);
-  assert.match(said, /file_empty/);
+test("empty file is rejected with a message", async () => {
+  const { text } = await dropFailing(await inputFile("empty.mp4", ""), "empty.mp4");
+  assert.match(text, /This file is empty\./);
+  assert.match(text, /file_empty/);
 });
 
-test("a file over the limit is refused before a byte is sent", async () => {
-  const { said } = await failure(await e2e.clip("big.mp4"), "big.mp4");
-  assert.match(said, /larger than this page takes/);
-  assert.match(said, /file_too_large/);
+test("file over the size limit is rejected before a byte is sent", async () => {
+  const { text } = await dropFailing(await e2e.clip("big.mp4"), "big.mp4");
+  assert.match(text, /larger than this page takes/);
+  assert.match(text, /file_too_large/);
   assert.deepEqual(await system.openUploads(), []);
 });
 
-test("a text that calls itself a video is refused at once, and nobody is asked", async () => {
-  const { said, asked } = await failure(await file("letter.mp4", "Dear converter,\n".repeat(500)), "letter.mp4");
-  assert.match(said, /This file isn't a video\./);
-  assert.match(said, /not_a_video/);
-  assert.doesNotMatch(said, /Try again/, "it would only fail again");
-  assert.deepEqual(asked, []);
+test("text file named .mp4 is rejected without a request", async () => {
+  const { text, requests } = await dropFailing(await inputFile("letter.mp4", "Dear converter,\n".repeat(500)), "letter.mp4");
+  assert.match(text, /This file isn't a video\./);
+  assert.match(text, /not_a_video/);
+  assert.doesNotMatch(text, /Try again/, "a retry would fail again");
+  assert.deepEqual(requests, []);
 });
 
-test("a video without pictures fails with the converter's number and sentence", async () => {
-  const { said } = await failure(await emptied("emptied.mp4"), "emptied.mp4");
-  assert.match(said, /couldn't be converted/);
-  assert.match(said, /\(\d{4}\)/);
+test("video without pictures fails with the converter's code and message", async () => {
+  const { text } = await dropFailing(await videoWithoutPictures("zeros.mp4"), "zeros.mp4");
+  assert.match(text, /couldn't be converted/);
+  assert.match(text, /\(\d{4}\)/);
   const { videos } = await system.api("/videos?limit=1");
   assert.equal(videos[0].status, "failed");
   assert.match(videos[0].error.code, /^\d{4}$/);
-  assert.ok(said.includes(sentence(videos[0].error)), said);
+  assert.ok(text.includes(shownMessage(videos[0].error)), text);
 });
 
-test("a failed video says why in the list and behind its link", async () => {
+test("failed video shows its error in the list and behind its link", async () => {
   const { videos } = await system.api("/videos");
   const { videoId, error } = videos.find((video) => video.status === "failed");
   const page = await e2e.openPage(browser, `${system.url}#v=${videoId}`);
-  await page.locator("#player-note", { hasText: sentence(error) }).waitFor();
+  await page.locator("#player-note", { hasText: shownMessage(error) }).waitFor();
   await page.keyboard.press("Escape");
-  await page.locator(".video[data-state=failed]", { hasText: sentence(error) }).first().waitFor();
+  await page.locator(".video[data-state=failed]", { hasText: shownMessage(error) }).first().waitFor();
   assert.equal(new URL(page.url()).hash, "");
   await page.context().close();
 });
 
-test("names of every kind arrive, and none becomes markup", async () => {
+test("file names of every kind are kept and never become markup", async () => {
   const names = [
     "my summer video.mp4",
     "1+1=2 & 100%.mp4",
@@ -108,21 +108,21 @@ test("names of every kind arrive, and none becomes markup", async () => {
   assert.equal(names[5].length, 300);
   const page = await e2e.openPage(browser, system.url, { options: { viewport: { width: 360, height: 720 } } });
   const path = await e2e.clip("short.mp4");
-  // Of the same bytes and time, two would be one file to the uploader, whatever they are called.
-  await e2e.drop(page, names.map((name, at) => ({ path, name, lastModified: 1e12 + at })));
+  // The uploader identifies a file by content and time, not by name: different times make different files.
+  await e2e.drop(page, names.map((name, index) => ({ path, name, lastModified: 1e12 + index })));
   await page.locator(".card").nth(names.length - 1).waitFor();
   assert.deepEqual(await page.locator(".card .name").allTextContents(), names);
-  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "nothing sticks out at 360 px");
-  const sum = await e2e.sha256(path);
-  for (let at = 0; at < names.length; at += 1) {
-    const card = page.locator(".card").nth(at);
-    await e2e.reaches(card, "ready");
-    assert.equal(await system.storedSha256(await e2e.videoIdOf(card)), sum, names[at]);
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "no horizontal overflow at 360 px");
+  const sha256 = await e2e.sha256(path);
+  for (let index = 0; index < names.length; index += 1) {
+    const card = page.locator(".card").nth(index);
+    await e2e.reachesState(card, "ready");
+    assert.equal(await system.storedSha256(await e2e.videoIdOf(card)), sha256, names[index]);
   }
   await page.reload();
   await page.locator(".video[data-state=ready]").nth(names.length - 1).waitFor();
   const listed = await page.locator(".video[data-state=ready] .name").allTextContents();
-  assert.deepEqual(listed.sort(), names.slice().sort(), "this browser remembers what it called them");
-  page.assertQuiet();
+  assert.deepEqual(listed.sort(), names.slice().sort(), "the browser keeps the names");
+  page.assertNoErrors();
   await page.context().close();
 });

@@ -1,4 +1,4 @@
-// The page itself: canceling, leaving, paging, links, access tokens, and words for every error.
+// The page: canceling, leaving, paging, links, keyboard, access tokens, and a message for every error code.
 
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { hasMessage } from "../../www/js/messages.js";
-import * as e2e from "./support/system.mjs";
+import * as e2e from "./support/index.mjs";
 
 let browser;
 let system;
@@ -28,22 +28,22 @@ const openUpload = (size) =>
     body: JSON.stringify({ fileName: "a.mp4", size, contentType: "video/mp4" }),
   });
 
-test("canceling removes every part from the storage", async () => {
+test("cancel removes all parts from the storage", async () => {
   const page = await e2e.openPage(browser, system.url);
   await e2e.throttle(page, 20_000_000);
   await e2e.drop(page, [{ path: await e2e.clip("big.mp4") }]);
   const card = e2e.cardOf(page, "big.mp4");
-  const open = await e2e.partsStored(system, 1);
+  const open = await e2e.waitForStoredParts(system, 1);
 
-  let asked = false;
-  page.once("dialog", (dialog) => ((asked = dialog.type() === "beforeunload"), dialog.dismiss()));
+  let confirmed = false;
+  page.once("dialog", (dialog) => ((confirmed = dialog.type() === "beforeunload"), dialog.dismiss()));
   await page.close({ runBeforeUnload: true });
-  await e2e.until(() => asked);
+  await e2e.waitUntil(() => confirmed);
 
-  const aborted = page.waitForResponse((answer) => answer.request().method() === "DELETE");
+  const aborted = page.waitForResponse((response) => response.request().method() === "DELETE");
   await card.getByRole("button", { name: "Cancel: big.mp4" }).click();
   assert.equal((await aborted).status(), 204);
-  await e2e.reaches(card, "canceled");
+  await e2e.reachesState(card, "canceled");
   assert.deepEqual(await system.openUploads(), []);
   assert.deepEqual(await system.storedParts(open), []);
   assert.deepEqual(await system.keys("uploads", ""), []);
@@ -51,14 +51,14 @@ test("canceling removes every part from the storage", async () => {
 
   await card.getByRole("button", { name: "Remove: big.mp4" }).click();
   assert.equal(await page.locator(".card").count(), 0);
-  assert.equal(await page.evaluate(() => document.activeElement.id), "picker", "the focus isn't lost");
-  page.assertQuiet();
+  assert.equal(await page.evaluate(() => document.activeElement.id), "picker", "the focus moves to the picker");
+  page.assertNoErrors();
   await page.context().close();
 });
 
-test("older videos come a page at a time, and a link opens one", async () => {
+test("video list loads page by page, and links open a video", async () => {
   const opened = [];
-  for (let at = 0; at < 14; at += 1) opened.push(await openUpload(1000 + at));
+  for (let index = 0; index < 14; index += 1) opened.push(await openUpload(1000 + index));
   const page = await e2e.openPage(browser, system.url);
   await page.locator(".video").nth(11).waitFor();
   assert.equal(await page.locator(".video").count(), 12);
@@ -75,12 +75,12 @@ test("older videos come a page at a time, and a link opens one", async () => {
   await page.goto(`${system.url}#v=nothing-of-that-name`);
   await page.locator("#player-note", { hasText: "There is no such video." }).waitFor();
   for (const { upload } of opened) await fetch(`${system.endpoints.api}/uploads/${upload}`, { method: "DELETE" });
-  page.assertQuiet();
+  page.assertNoErrors();
   await page.context().close();
 });
 
-test("the keyboard alone is enough", async () => {
-  // The field's own dialog; the one that gives handles can't be answered from here.
+test("page is usable by keyboard alone", async () => {
+  // Forces the input's file chooser: the test can't answer the dialog of `showOpenFilePicker`.
   const prepare = (page) => page.addInitScript(() => delete window.showOpenFilePicker);
   const page = await e2e.openPage(browser, system.url, { prepare });
   const chooser = page.waitForEvent("filechooser");
@@ -89,48 +89,48 @@ test("the keyboard alone is enough", async () => {
   await page.keyboard.press("Enter");
   await (await chooser).setFiles(await e2e.clip("short.mp4"));
   const card = e2e.cardOf(page, "short.mp4");
-  await e2e.reaches(card, "ready");
+  await e2e.reachesState(card, "ready");
   await card.getByRole("link", { name: "Watch" }).focus();
   await page.keyboard.press("Enter");
   await page.waitForFunction(() => document.querySelector("dialog[open] video").currentTime > 0.5);
   await page.keyboard.press("Escape");
   await page.locator("dialog[open]").waitFor({ state: "hidden" });
-  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Watch", "the focus comes back");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Watch", "the focus returns to the link");
   await card.getByRole("button", { name: "Hide: short.mp4" }).press("Enter");
   await page.locator(".video[data-state=ready] .name", { hasText: "short.mp4" }).waitFor();
-  page.assertQuiet();
+  page.assertNoErrors();
   await page.context().close();
 });
 
-test("a conversion that is put aside goes on in the list", async () => {
+test("hidden card's conversion continues in the list", async () => {
   const page = await e2e.openPage(browser, system.url);
-  await e2e.drop(page, [{ path: await e2e.clip("upright.mp4"), name: "aside.mp4" }]);
-  const card = e2e.cardOf(page, "aside.mp4");
-  await card.getByRole("button", { name: "Hide: aside.mp4" }).click();
+  await e2e.drop(page, [{ path: await e2e.clip("upright.mp4"), name: "hidden.mp4" }]);
+  const card = e2e.cardOf(page, "hidden.mp4");
+  await card.getByRole("button", { name: "Hide: hidden.mp4" }).click();
   assert.equal(await page.locator(".card").count(), 0);
-  const listed = page.locator(".video").filter({ has: page.locator('.name[title="aside.mp4"]') });
+  const listed = page.locator(".video").filter({ has: page.locator('.name[title="hidden.mp4"]') });
   await listed.and(page.locator("[data-state=ready]")).waitFor();
   await listed.locator(".preview.has-image").waitFor();
-  page.assertQuiet();
+  page.assertNoErrors();
   await page.context().close();
 });
 
 const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
 function token(secret, sub) {
-  const text = `${encode({ alg: "HS256", typ: "JWT" })}.${encode({ sub, exp: Math.floor(Date.now() / 1000) + 600 })}`;
-  return `${text}.${createHmac("sha256", secret).update(text).digest("base64url")}`;
+  const signingInput = `${encode({ alg: "HS256", typ: "JWT" })}.${encode({ sub, exp: Math.floor(Date.now() / 1000) + 600 })}`;
+  return `${signingInput}.${createHmac("sha256", secret).update(signingInput).digest("base64url")}`;
 }
 
-test("where a token is needed, the page asks for it and goes on", async () => {
+test("page asks for a token where one is required, and continues", async () => {
   const secret = "a secret that only this test knows, and the server";
-  const guarded = await e2e.System.start({ AUTH_MODE: "jwt", AUTH_JWT_SECRET: secret });
+  const authenticated = await e2e.System.start({ AUTH_MODE: "jwt", AUTH_JWT_SECRET: secret });
   try {
-    const page = await e2e.openPage(browser, guarded.url);
+    const page = await e2e.openPage(browser, authenticated.url);
     const field = page.getByLabel("Access token", { exact: true });
     await field.fill(token("another secret, of the same length or so, wrong", "ada"));
     await field.press("Enter");
-    // Refused: it asks again, with an empty field.
+    // The wrong token is rejected: the dialog opens again with an empty field.
     await page.waitForFunction(() => {
       const field = document.querySelector("dialog[open] #auth-token");
       return field?.value === "" && sessionStorage.length > 0;
@@ -140,28 +140,28 @@ test("where a token is needed, the page asks for it and goes on", async () => {
     await page.locator("#videos-note", { hasText: "Nothing here yet" }).waitFor();
     await e2e.drop(page, [{ path: await e2e.clip("short.mp4") }]);
     const card = e2e.cardOf(page, "short.mp4");
-    await e2e.reaches(card, "ready");
+    await e2e.reachesState(card, "ready");
     const videoId = await e2e.videoIdOf(card);
     await page.context().close();
 
-    const stranger = await e2e.openPage(browser, `${guarded.url}#v=${videoId}`, {
+    const otherUser = await e2e.openPage(browser, `${authenticated.url}#v=${videoId}`, {
       prepare: (page) => page.addInitScript((token) => sessionStorage.setItem("greloupis.token", token), token(secret, "bob")),
     });
-    await stranger.locator("#player-note", { hasText: "There is no such video." }).waitFor();
-    await stranger.context().close();
+    await otherUser.locator("#player-note", { hasText: "There is no such video." }).waitFor();
+    await otherUser.context().close();
   } finally {
-    await guarded.stop();
+    await authenticated.stop();
   }
 });
 
-test("every code of the edge and of the uploader has words of its own", async () => {
+test("every error code of edge and uploader has a message on the page", async () => {
   const read = (path) => readFile(join(e2e.ROOT, path), "utf8");
   const edge = [...(await read("wire/src/problem.rs")).matchAll(/^ {4}\w+, "(\w+)", "/gm)].map(([, code]) => code);
-  const ours = [...(await read("web/core/src/error.rs")).matchAll(/pub const \w+: &str = "(\w+)";/g)].map(([, code]) => code);
-  const face = [...(await read("web/js/index.js")).matchAll(/new UploadError\("(\w+)"/g)].map(([, code]) => code);
+  const uploader = [...(await read("web/core/src/error.rs")).matchAll(/pub const \w+: &str = "(\w+)";/g)].map(([, code]) => code);
+  const entryPoint = [...(await read("web/js/index.js")).matchAll(/new UploadError\("(\w+)"/g)].map(([, code]) => code);
   const worker = [...(await read("web/js/worker.js")).matchAll(/code: "(\w+)"/g)].map(([, code]) => code);
-  assert.ok(edge.length > 20 && ours.length > 10 && face.length > 0 && worker.length > 0);
-  // Canceling is no error to whoever did it.
-  const codes = new Set([...edge, ...ours, ...face, ...worker].filter((code) => code !== "canceled"));
+  assert.ok(edge.length > 20 && uploader.length > 10 && entryPoint.length > 0 && worker.length > 0);
+  // `canceled` isn't shown as an error.
+  const codes = new Set([...edge, ...uploader, ...entryPoint, ...worker].filter((code) => code !== "canceled"));
   assert.deepEqual([...codes].filter((code) => !hasMessage(code)), []);
 });

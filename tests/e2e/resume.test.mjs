@@ -1,14 +1,14 @@
-// What is interrupted goes on: paused, offline, after a reload, in a second tab.
+// Interrupted uploads: paused, offline, after a reload, in a second tab.
 
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import * as e2e from "./support/system.mjs";
+import * as e2e from "./support/index.mjs";
 
-const NAME = "bulky.mp4";
-/** Slow enough that there is time for everything, in bytes a second. */
-const SLOW = 5_000_000;
+const NAME = "padded.mp4";
+/** In bytes per second: slow enough to act in the middle of an upload. */
+const SLOW_BANDWIDTH = 5_000_000;
 
 let browser;
 let system;
@@ -17,7 +17,7 @@ let path;
 before(async () => {
   system = await e2e.System.start();
   browser = await e2e.startBrowser();
-  path = await e2e.bulkyClip();
+  path = await e2e.paddedClip();
 });
 
 after(async () => {
@@ -25,58 +25,58 @@ after(async () => {
   await system?.stop();
 });
 
-/** A page on which the file has begun to go up, slowly; `stored` parts have arrived. */
-async function begun({ stored = 2, prepare, put = (page) => e2e.drop(page, [{ path }]) } = {}) {
+/** Opens the page and starts a slow upload; returns once `stored` parts are stored. */
+async function startSlowUpload({ stored = 2, prepare, addFile = (page) => e2e.drop(page, [{ path }]) } = {}) {
   const page = await e2e.openPage(browser, system.url, { prepare });
-  const sent = e2e.partsSent(page);
-  await e2e.throttle(page, SLOW);
-  await put(page);
-  const open = await e2e.partsStored(system, stored);
+  const sent = e2e.recordSentParts(page);
+  await e2e.throttle(page, SLOW_BANDWIDTH);
+  await addFile(page);
+  const open = await e2e.waitForStoredParts(system, stored);
   return { page, sent, open, card: e2e.cardOf(page, NAME) };
 }
 
-/** Stored once and whole, with nothing left over. */
-async function arrived(card) {
-  await e2e.reaches(card, "ready");
+/** Waits until the video is ready; checks that the file is stored and no upload is left open. */
+async function assertStored(card) {
+  await e2e.reachesState(card, "ready");
   assert.equal(await system.storedSha256(await e2e.videoIdOf(card)), await e2e.sha256(path));
   assert.deepEqual(await system.openUploads(), []);
 }
 
 async function close(page) {
-  page.assertQuiet();
+  page.assertNoErrors();
   await page.context().close();
 }
 
-const unfinished = (page) => page.locator("#unfinished .card");
+const unfinishedCard = (page) => page.locator("#unfinished .card");
 
-/** The numbers of the parts that are stored. */
-const numbers = async (open) => (await system.storedParts(open)).map((part) => Number.parseInt(part));
+/** Numbers of an upload's stored parts. */
+const storedNumbers = async (open) => (await system.storedParts(open)).map((part) => Number.parseInt(part));
 
-test("while it is paused nothing new is sent; then it goes on to the end", async () => {
-  const { page, sent, card } = await begun();
+test("paused upload starts no part and resumes to the end", async () => {
+  const { page, sent, card } = await startSlowUpload();
   await card.getByRole("button", { name: `Pause: ${NAME}` }).press("Enter");
   await card.and(page.locator("[data-state=paused]")).waitFor();
   await e2e.throttle(page, 0);
-  const before = sent.length;
-  // Long enough for what is in flight to land, and for what must not come.
+  const sentBefore = sent.length;
+  // Long enough for the parts in flight to finish, and for a part that must not start.
   await page.waitForTimeout(3000);
-  assert.equal(sent.length, before, "no part is begun");
+  assert.equal(sent.length, sentBefore, "no part is started");
   const [open] = await system.openUploads();
-  assert.equal((await numbers(open)).length, before, "those in flight have arrived");
+  assert.equal((await storedNumbers(open)).length, sentBefore, "the parts in flight are stored");
   assert.match(await card.innerText(), /Paused/);
   const resume = card.getByRole("button", { name: `Resume: ${NAME}` });
-  assert.ok(await resume.evaluate((button) => button === document.activeElement), "the same button, still in focus");
+  assert.ok(await resume.evaluate((button) => button === document.activeElement), "the focus stays on the same button");
   await resume.press("Enter");
-  await arrived(card);
+  await assertStored(card);
   assert.equal(new Set(sent).size, sent.length, "no part was sent twice");
   await close(page);
 });
 
-test("without a network it waits, says so, and goes on by itself", async () => {
-  const { page, sent, card, open } = await begun();
+test("offline upload waits, says so, and continues by itself", async () => {
+  const { page, sent, card, open } = await startSlowUpload();
   await card.getByRole("button", { name: `Pause: ${NAME}` }).click();
-  await e2e.until(async () => (await numbers(open)).length === sent.length);
-  await e2e.unplug(page);
+  await e2e.waitUntil(async () => (await storedNumbers(open)).length === sent.length);
+  await e2e.goOffline(page);
   await card.getByRole("button", { name: `Resume: ${NAME}` }).click();
   await card.and(page.locator("[data-state=waiting]")).waitFor();
   assert.match(await card.innerText(), /Waiting for the network.*goes on by itself/);
@@ -84,129 +84,128 @@ test("without a network it waits, says so, and goes on by itself", async () => {
   const late = e2e.cardOf(page, "short.mp4");
   await late.and(page.locator("[data-state=waiting]")).waitFor();
   await e2e.throttle(page, 0);
-  await e2e.reaches(late, "ready");
-  await arrived(card);
+  await e2e.reachesState(late, "ready");
+  await assertStored(card);
   await close(page);
 });
 
-test("after a reload the same file goes on where it was", async () => {
-  const { page, sent, open, card } = await begun({ stored: 3 });
+test("same file resumes after a reload", async () => {
+  const { page, sent, open, card } = await startSlowUpload({ stored: 3 });
   await e2e.reload(page);
-  const stored = await numbers(open);
-  await unfinished(page).filter({ hasText: `of 120.0 MB` }).waitFor();
+  const stored = await storedNumbers(open);
+  await unfinishedCard(page).filter({ hasText: `of 120.0 MB` }).waitFor();
   sent.length = 0;
   await e2e.throttle(page, 0);
   await e2e.drop(page, [{ path }]);
-  await unfinished(page).waitFor({ state: "detached" });
-  await arrived(card);
-  // What was stored but not yet written down may be sent again; a card never begins at nothing.
+  await unfinishedCard(page).waitFor({ state: "detached" });
+  await assertStored(card);
   assert.ok(sent.length > 0);
   assert.deepEqual(sent.filter((part) => stored.includes(part)), []);
   await close(page);
 });
 
-test("continuing without a handle asks for the file, and kindly refuses another", async () => {
-  const { page, sent, open, card } = await begun({ stored: 3 });
-  const other = join(await e2e.folder("inputs"), "other.mp4");
+test("continue without a file handle asks for the file and rejects another", async () => {
+  const { page, sent, open, card } = await startSlowUpload({ stored: 3 });
+  const other = join(await e2e.testFolder("inputs"), "other.mp4");
   await writeFile(other, "something else");
   await e2e.reload(page);
-  const stored = await numbers(open);
+  const stored = await storedNumbers(open);
   sent.length = 0;
   const choose = async (file) => {
     const chooser = page.waitForEvent("filechooser");
-    await unfinished(page).getByRole("button", { name: `Continue: ${NAME}` }).click();
-    await unfinished(page).filter({ hasText: /Choose “bulky\.mp4” \(120 MB\) once more/ }).waitFor();
+    await unfinishedCard(page).getByRole("button", { name: `Continue: ${NAME}` }).click();
+    await unfinishedCard(page).filter({ hasText: /Choose “padded\.mp4” \(120 MB\) once more/ }).waitFor();
     await (await chooser).setFiles(file);
   };
   await choose(other);
-  await unfinished(page).filter({ hasText: /“other\.mp4” \(14 B\) is another file/ }).waitFor();
+  await unfinishedCard(page).filter({ hasText: /“other\.mp4” \(14 B\) is another file/ }).waitFor();
   assert.equal(await page.locator("#queue .card").count(), 0);
   await e2e.throttle(page, 0);
   await choose(path);
-  await arrived(card);
+  await assertStored(card);
   assert.deepEqual(sent.filter((part) => stored.includes(part)), []);
   await close(page);
 });
 
-test("with a handle one click is enough", async () => {
-  // No dialog can be answered from here, but a file in the browser's own storage has a handle like any other.
+test("continue with a file handle needs one click", async () => {
+  // The test can't answer the dialog, but a file in the origin private file system has a handle as well.
   const prepare = (page) =>
     page.addInitScript((name) => {
       window.showOpenFilePicker = async () => [await (await navigator.storage.getDirectory()).getFileHandle(name)];
     }, NAME);
-  const put = async (page) => {
-    // All behind it is empty.
-    const head = [...(await readFile(path)).subarray(0, 1_000_000)];
-    await page.evaluate(copy, { name: NAME, head, size: e2e.BULK });
+  const addFile = async (page) => {
+    // The rest of the file is padding.
+    const start = [...(await readFile(path)).subarray(0, 1_000_000)];
+    await page.evaluate(writePrivateFile, { name: NAME, start, size: e2e.PADDED_SIZE });
     await page.getByLabel("Choose videos").press("Enter");
   };
-  const { page, sent, open, card } = await begun({ stored: 3, prepare, put });
+  const { page, sent, open, card } = await startSlowUpload({ stored: 3, prepare, addFile });
   await e2e.reload(page);
-  const stored = await numbers(open);
+  const stored = await storedNumbers(open);
   sent.length = 0;
   await e2e.throttle(page, 0);
-  await unfinished(page).getByRole("button", { name: `Continue: ${NAME}` }).click();
-  await arrived(card);
+  await unfinishedCard(page).getByRole("button", { name: `Continue: ${NAME}` }).click();
+  await assertStored(card);
   assert.deepEqual(sent.filter((part) => stored.includes(part)), []);
   await close(page);
 });
 
-/** Runs in the page: writes a file into the browser's own storage. */
-async function copy({ name, head, size }) {
+/** Runs in the page: writes a file to the origin private file system. */
+async function writePrivateFile({ name, start, size }) {
   const root = await navigator.storage.getDirectory();
   const file = await (await root.getFileHandle(name, { create: true })).createWritable();
-  await file.write(Uint8Array.from(head));
+  await file.write(Uint8Array.from(start));
   await file.truncate(size);
   await file.close();
 }
 
-test("discarding removes it here and from the storage", async () => {
-  const { page, open } = await begun();
+test("discard removes the upload from the page and from the storage", async () => {
+  const { page, open } = await startSlowUpload();
   await e2e.reload(page);
-  await unfinished(page).waitFor();
-  assert.equal(await page.locator(".video", { hasText: "Not completely uploaded" }).count(), 0, "it is shown once");
-  await unfinished(page).getByRole("button", { name: `Discard: ${NAME}` }).click();
+  await unfinishedCard(page).waitFor();
+  assert.equal(await page.locator(".video", { hasText: "Not completely uploaded" }).count(), 0, "it is shown only once");
+  await unfinishedCard(page).getByRole("button", { name: `Discard: ${NAME}` }).click();
   await page.locator("#unfinished-section").waitFor({ state: "hidden" });
-  await e2e.until(async () => (await system.openUploads()).length === 0);
+  await e2e.waitUntil(async () => (await system.openUploads()).length === 0);
   assert.deepEqual(await system.storedParts(open), []);
-  const listed = page.waitForResponse((answer) => answer.url().includes("/videos?"));
+  const listed = page.waitForResponse((response) => response.url().includes("/videos?"));
   await page.reload();
-  // It comes after the look at what is unfinished.
+  // The page lists videos after unfinished uploads, so those would be shown by now.
   await listed;
-  assert.equal(await unfinished(page).count(), 0);
+  assert.equal(await unfinishedCard(page).count(), 0);
   await close(page);
 });
 
-test("two tabs with one file send it once, and both show how far it is", async () => {
-  const { page, sent, card } = await begun();
+test("file added in two tabs is sent once, with progress in both", async () => {
+  const { page, sent, card } = await startSlowUpload();
   const second = await e2e.openPage(browser, system.url, { context: page.context() });
-  const also = e2e.partsSent(second);
+  const sentBySecond = e2e.recordSentParts(second);
   await e2e.drop(second, [{ path }]);
   const other = e2e.cardOf(second, NAME);
   await other.and(second.locator("[data-state=uploading]")).waitFor();
   await second.waitForFunction(() => document.querySelector("#queue progress").value > 0.3);
-  // Each may tell the one that sends what to do.
+  // Both tabs control the one that sends.
   await other.getByRole("button", { name: `Pause: ${NAME}` }).click();
   await card.and(page.locator("[data-state=paused]")).waitFor();
   await other.getByRole("button", { name: `Resume: ${NAME}` }).click();
   await e2e.throttle(page, 0);
-  await arrived(card);
-  await e2e.reaches(other, "ready");
+  await assertStored(card);
+  await e2e.reachesState(other, "ready");
   assert.equal(await e2e.videoIdOf(other), await e2e.videoIdOf(card));
-  assert.deepEqual(also, []);
+  assert.deepEqual(sentBySecond, []);
   assert.equal(new Set(sent).size, sent.length);
-  second.assertQuiet();
+  second.assertNoErrors();
   await close(page);
 });
 
-test("a tab that is closed hands its file over to the other", async () => {
-  const { page, card } = await begun();
+test("closing the sending tab moves the upload to the other", async () => {
+  const { page, card } = await startSlowUpload();
   const second = await e2e.openPage(browser, system.url, { context: page.context() });
   await e2e.drop(second, [{ path }]);
   const other = e2e.cardOf(second, NAME);
   await other.and(second.locator("[data-state=uploading]")).waitFor();
   await card.waitFor();
   await page.close();
-  await arrived(other);
+  await assertStored(other);
   await close(second);
 });

@@ -1,10 +1,10 @@
-// Takes the pictures of the page that people look at: target/screenshots/, and docs/page.png for the README.
-// Needs what the tests need: GRELOUPIS_LOCAL and GRELOUPIS_SITE.
+// Takes screenshots of the page's states: target/screenshots/, and docs/page.png for the README. Needs the tests'
+// variables GRELOUPIS_LOCAL and GRELOUPIS_SITE.
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { scene } from "./support/demo_video.mjs";
-import * as e2e from "./support/system.mjs";
+import { demoVideo } from "./support/demo_video.mjs";
+import * as e2e from "./support/index.mjs";
 
 const SCREENS = {
   wide: { viewport: { width: 1280, height: 900 } },
@@ -12,14 +12,14 @@ const SCREENS = {
   dark: { viewport: { width: 1280, height: 900 }, colorScheme: "dark" },
 };
 
-const shots = join(e2e.ROOT, "target/screenshots");
-await mkdir(shots, { recursive: true });
+const folder = join(e2e.ROOT, "target/screenshots");
+await mkdir(folder, { recursive: true });
 const files = {
-  sunset: { path: await scene("sunset"), name: "Sunset at Naxos.mp4" },
-  noon: { path: await scene("noon"), name: "Ferry to Paros.mov" },
-  night: { path: await e2e.bulky(await scene("night"), "night.mp4"), name: "Night swim.mp4" },
-  letter: { path: join(await e2e.folder("inputs"), "letter.mp4"), name: "letter.mp4" },
-  nothing: { path: join(await e2e.folder("inputs"), "nothing.mp4"), name: "nothing.mp4" },
+  sunset: { path: await demoVideo("sunset"), name: "Sunset at Naxos.mp4" },
+  noon: { path: await demoVideo("noon"), name: "Ferry to Paros.mov" },
+  night: { path: await e2e.padded(await demoVideo("night"), "night.mp4"), name: "Night swim.mp4" },
+  letter: { path: join(await e2e.testFolder("inputs"), "letter.mp4"), name: "letter.mp4" },
+  nothing: { path: join(await e2e.testFolder("inputs"), "nothing.mp4"), name: "nothing.mp4" },
 };
 await writeFile(files.letter.path, "Dear converter,\n".repeat(500));
 await writeFile(files.nothing.path, "");
@@ -27,10 +27,10 @@ await writeFile(files.nothing.path, "");
 const browser = await e2e.startBrowser();
 const system = await e2e.System.start();
 try {
-  const shoot = (page, name, path = join(shots, `${name}.png`)) => page.screenshot({ path, animations: "disabled" });
+  const screenshot = (page, name, path = join(folder, `${name}.png`)) => page.screenshot({ path, animations: "disabled" });
   const open = (options) => e2e.openPage(browser, system.url, { options });
   const close = (page) => page.context().close();
-  const percent = (page, file, share) =>
+  const waitForProgress = (page, file, share) =>
     page.waitForFunction(
       ([name, share]) => {
         const card = [...document.querySelectorAll("#queue .card")].find((card) => card.querySelector(".name").title === name);
@@ -39,78 +39,78 @@ try {
       [file.name, share],
     );
 
-  // What is in flight when it pauses still lands.
-  const still = (page, file) =>
-    e2e.until(async () => {
+  // Parts in flight at the pause still finish.
+  const waitForStandstill = (page, file) =>
+    e2e.waitUntil(async () => {
       const value = () => e2e.cardOf(page, file.name).locator("progress").evaluate((bar) => bar.value);
       const before = await value();
       await page.waitForTimeout(1500);
       return (await value()) === before;
     });
-  const pictured = (page) =>
+  const waitForImages = (page) =>
     page.waitForFunction(() => [...document.images].every((image) => image.complete || image.loading === "lazy"));
 
   for (const [screen, options] of Object.entries(SCREENS)) {
     const page = await open(options);
     await page.locator("#videos-note", { hasText: "Nothing here yet" }).waitFor();
-    await shoot(page, `empty-${screen}`);
+    await screenshot(page, `empty-${screen}`);
     await close(page);
   }
 
   for (const [screen, options] of Object.entries(SCREENS)) {
     const page = await open(options);
     await e2e.drop(page, [files.letter, files.nothing]);
-    await e2e.reaches(e2e.cardOf(page, files.letter.name), "failed");
-    await e2e.reaches(e2e.cardOf(page, files.nothing.name), "failed");
-    await shoot(page, `failed-${screen}`);
+    await e2e.reachesState(e2e.cardOf(page, files.letter.name), "failed");
+    await e2e.reachesState(e2e.cardOf(page, files.nothing.name), "failed");
+    await screenshot(page, `failed-${screen}`);
     await close(page);
 
     const work = await open(options);
     await e2e.drop(work, [files.sunset]);
-    await e2e.reaches(e2e.cardOf(work, files.sunset.name), "ready");
+    await e2e.reachesState(e2e.cardOf(work, files.sunset.name), "ready");
     await e2e.drop(work, [files.noon]);
-    await e2e.reaches(e2e.cardOf(work, files.noon.name), "converting");
+    await e2e.reachesState(e2e.cardOf(work, files.noon.name), "converting");
     await e2e.throttle(work, 12_000_000);
     await e2e.drop(work, [files.night]);
-    await percent(work, files.night, 0.35);
-    await shoot(work, `uploading-${screen}`);
-    if (screen === "wide") await shoot(work, "", join(e2e.ROOT, "docs/page.png"));
+    await waitForProgress(work, files.night, 0.35);
+    await screenshot(work, `uploading-${screen}`);
+    if (screen === "wide") await screenshot(work, "", join(e2e.ROOT, "docs/page.png"));
     const night = e2e.cardOf(work, files.night.name);
     const becomes = (state) => night.and(work.locator(`[data-state=${state}]`)).waitFor();
     await night.getByRole("button", { name: "Pause" }).click();
     await becomes("paused");
-    await still(work, files.night);
-    await shoot(work, `paused-${screen}`);
-    await e2e.unplug(work);
+    await waitForStandstill(work, files.night);
+    await screenshot(work, `paused-${screen}`);
+    await e2e.goOffline(work);
     await night.getByRole("button", { name: "Resume" }).click();
     await becomes("waiting");
-    await shoot(work, `waiting-${screen}`);
+    await screenshot(work, `waiting-${screen}`);
     await e2e.throttle(work, 12_000_000);
     await e2e.reload(work);
     await work.locator("#unfinished .card").waitFor();
-    await pictured(work);
-    await shoot(work, `unfinished-${screen}`);
+    await waitForImages(work);
+    await screenshot(work, `unfinished-${screen}`);
     const chooser = work.waitForEvent("filechooser");
     await work.getByRole("button", { name: "Continue" }).click();
     await (await chooser).setFiles(files.noon.path);
     await work.locator(".note", { hasText: "another file" }).waitFor();
-    await shoot(work, `another-${screen}`);
+    await screenshot(work, `another-${screen}`);
     await e2e.drop(work, [files.sunset, files.night]);
     await e2e.throttle(work, 0);
-    await e2e.reaches(e2e.cardOf(work, files.sunset.name), "ready");
-    await e2e.reaches(night, "converting");
-    await percent(work, files.night, 0.3);
-    await shoot(work, `converting-${screen}`);
-    await e2e.reaches(night, "ready");
-    await e2e.playsPast(work, e2e.cardOf(work, files.sunset.name), 1.5);
-    await shoot(work, `playing-${screen}`);
+    await e2e.reachesState(e2e.cardOf(work, files.sunset.name), "ready");
+    await e2e.reachesState(night, "converting");
+    await waitForProgress(work, files.night, 0.3);
+    await screenshot(work, `converting-${screen}`);
+    await e2e.reachesState(night, "ready");
+    await e2e.playUntil(work, e2e.cardOf(work, files.sunset.name), 1.5);
+    await screenshot(work, `playing-${screen}`);
     await close(work);
   }
 
   const page = await open(SCREENS.wide);
   await page.locator(".video[data-state=ready]").nth(8).waitFor();
-  await pictured(page);
-  await page.screenshot({ path: join(shots, "list-wide.png"), fullPage: true });
+  await waitForImages(page);
+  await page.screenshot({ path: join(folder, "list-wide.png"), fullPage: true });
 } finally {
   await browser.close();
   await system.stop();

@@ -1,53 +1,56 @@
-// The tab dies in the middle, or the page is loaded anew: the same file, picked again, goes on where it was.
-// What the storage has is not sent a second time.
+// The tab is killed or reloaded in the middle of an upload: the same file, picked again, resumes, and what the storage
+// has isn't sent again.
 
 import assert from "node:assert/strict";
 import * as faultProxy from "./support/fault_proxy.mjs";
-import { suite } from "./support/fault_suite.mjs";
-import * as e2e from "./support/system.mjs";
+import { faultSuite } from "./support/fault_suite.mjs";
+import { waitUntil } from "./support/index.mjs";
 
-const PATIENCE = 90_000;
-const AT_ONCE = 2;
+const UPLOAD_TIMEOUT_MS = 90_000;
+const CONCURRENCY = 2;
 
 const kill = (tab) => tab.kill();
+const reload = (tab) => tab.reload();
 
-/** From part `from` on, parts stand still after so many bytes: by then the upload is where the row says. */
-const ROWS = [
-  { name: "the tab is killed at 30 %", from: 4, bytes: 1_000_000, end: kill },
-  { name: "the tab is killed at 60 %", from: 8, bytes: 1_000_000, end: kill },
-  { name: "the tab is killed at 99 %", from: 12, bytes: 6_700_000, end: kill },
-  { name: "the page is loaded anew at 60 %", from: 8, bytes: 1_000_000, end: (tab) => tab.reload(), stays: true },
+/** From part `from` on, parts stall after so many `bytes`, which holds the upload at the named progress. */
+const CASES = [
+  { name: "the tab is killed at 30 %", from: 4, bytes: 1_000_000, interrupt: kill },
+  { name: "the tab is killed at 60 %", from: 8, bytes: 1_000_000, interrupt: kill },
+  { name: "the tab is killed at 99 %", from: 12, bytes: 6_700_000, interrupt: kill },
+  { name: "the page is reloaded at 60 %", from: 8, bytes: 1_000_000, interrupt: reload, tabSurvives: true },
 ];
 
-/** Waits until all parts before `from` are stored and every other one that has begun stands still. */
-function standsStill(lane, { from, bytes }) {
-  return e2e.until(async () => {
-    const { tries } = await lane.proxy.log();
-    const stored = new Set(tries.filter((one) => one.outcome === 200).map((one) => one.part));
-    const begun = tries.filter((one) => one.part >= from);
-    return stored.size === from - 1 && begun.length > 0 && begun.every((one) => one.received > bytes);
+/** Waits until all parts before `from` are stored and all later ones that have started are stalled. */
+function waitForStall(proxied, { from, bytes }) {
+  return waitUntil(async () => {
+    const { attempts } = await proxied.proxy.log();
+    const stored = new Set(attempts.filter(({ outcome }) => outcome === 200).map(({ part }) => part));
+    const stalled = attempts.filter(({ part }) => part >= from);
+    return stored.size === from - 1 && stalled.length > 0 && stalled.every(({ received }) => received > bytes);
   });
 }
 
-async function run(row, browser, lane, file) {
-  const profile = await browser.lasting();
+async function run(testCase, browser, proxied, file) {
+  const profile = await browser.persistentProfile();
   try {
-    let tab = await profile.open(lane.page);
-    await lane.proxy.rules([{ call: "part", parts: { from: row.from }, fault: { stall: row.bytes } }]);
-    await faultProxy.start(tab, file);
-    await standsStill(lane, row);
-    await row.end(tab);
-    await lane.proxy.rules([]);
-    if (!row.stays) tab = await profile.open(lane.page);
-    assert.equal(await tab.evaluate(() => globalThis.unfinished()), 1, "one unfinished upload is known");
-    await faultProxy.start(tab, file);
-    const end = await faultProxy.finished(tab, lane, PATIENCE);
-    const { again } = await faultProxy.assertStored(lane, end, file, { left: true });
-    assert.equal(await tab.evaluate(() => globalThis.unfinished()), 0, "nothing unfinished is left");
-    return `${(again / 1e6).toFixed(1)} MB again`;
+    let tab = await profile.open(proxied.uploaderUrl);
+    await proxied.proxy.setRules([
+      { call: "part", parts: { from: testCase.from }, fault: { stall: testCase.bytes } },
+    ]);
+    await faultProxy.startUpload(tab, file);
+    await waitForStall(proxied, testCase);
+    await testCase.interrupt(tab);
+    await proxied.proxy.setRules([]);
+    if (!testCase.tabSurvives) tab = await profile.open(proxied.uploaderUrl);
+    assert.equal(await tab.evaluate(() => globalThis.resumableCount()), 1, "one upload is resumable");
+    await faultProxy.startUpload(tab, file);
+    const report = await faultProxy.waitForEnd(tab, proxied, UPLOAD_TIMEOUT_MS);
+    const { resent } = await faultProxy.assertStoredOnce(proxied, report, file, { browserDisconnects: true });
+    assert.equal(await tab.evaluate(() => globalThis.resumableCount()), 0, "no upload is left to resume");
+    return `${(resent / 1e6).toFixed(1)} MB again`;
   } finally {
     await profile.close();
   }
 }
 
-suite("resume", ROWS, AT_ONCE, run);
+faultSuite("resume", CASES, CONCURRENCY, run);

@@ -10,7 +10,7 @@ use crate::support::api_client::token;
 use fixture::{House, SECRET, told};
 use http_payloads::{Asked, FORMS};
 use serde_json::{Value, json};
-use tests::lambda_runtime::{LARGEST_PAYLOAD, Outcome, function_url};
+use tests::lambda_runtime::{MAX_PAYLOAD_BYTES, Outcome, function_url};
 
 const NOTIFICATION: &str = include_str!("../fixtures/s3-notification.json");
 /// Lambda's word for an event that is to come again.
@@ -189,7 +189,7 @@ fn garbage() -> Vec<Row> {
     let asked = |body| Asked { method: "POST", path: "/api/uploads", token: Some(&token), body: Some(body) };
     let long = "x".repeat(5 * 1024 * 1024);
     let mut largest = json!({ "x": "" });
-    largest["x"] = "x".repeat(LARGEST_PAYLOAD - largest.to_string().len()).into();
+    largest["x"] = "x".repeat(MAX_PAYLOAD_BYTES - largest.to_string().len()).into();
     let inside = json!({ "requestContext": { "http": { "method": "POST", "path": "/events" } }, "rawPath": "/events" });
     vec![
         row("an empty object", json!({}), "response null", ""),
@@ -300,7 +300,7 @@ async fn what_is_too_large_never_reaches_the_function() {
         .unwrap();
     assert_eq!(failed.status(), 200, "the invocation went well, the function didn't");
     assert_eq!(failed.headers()["x-amz-function-error"], "Unhandled");
-    let refused = invoke(format!("\"{}\"", "x".repeat(LARGEST_PAYLOAD))).await.unwrap();
+    let refused = invoke(format!("\"{}\"", "x".repeat(MAX_PAYLOAD_BYTES))).await.unwrap();
     assert_eq!(refused.status(), 413);
     assert_eq!(refused.headers()["x-amzn-errortype"], "RequestTooLargeException");
     assert_eq!(invoke("{".into()).await.unwrap().status(), 400);
@@ -308,7 +308,7 @@ async fn what_is_too_large_never_reaches_the_function() {
     let call = |body: Vec<u8>| {
         client.post(format!("{base}/api/uploads")).bearer_auth(token(SECRET, "anna")).body(body).send()
     };
-    assert_eq!(call(vec![b'x'; LARGEST_PAYLOAD]).await.unwrap().status(), 413);
+    assert_eq!(call(vec![b'x'; MAX_PAYLOAD_BYTES]).await.unwrap().status(), 413);
     let opened = call(json!({ "fileName": "a.mp4", "size": 5 }).to_string().into()).await.unwrap();
     assert_eq!(
         (opened.status().as_u16(), &opened.headers()["content-type"]),

@@ -1,6 +1,8 @@
-//! AWS Lambda around a real function, as far as the function and its callers can tell: execution environments
-//! that start when they are needed and serve one invocation at a time (`environment`), the Runtime API that
-//! each of them has for itself (`runtime_api`), the Invoke API and a function URL in front (`invoke_api`, `function_url`).
+//! AWS Lambda on this machine, as far as a function and its callers can tell the difference.
+//!
+//! - `environment`: execution environments, started on demand, one invocation at a time each
+//! - `runtime_api`: the Runtime API of one environment
+//! - `invoke_api`, `function_url`: the two ways in
 
 pub mod environment;
 pub mod function_url;
@@ -16,35 +18,35 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// In bytes: of an event that somebody waits for, and of the answer to it.
-pub const LARGEST_PAYLOAD: usize = 6 * 1024 * 1024;
+/// The limit of a synchronous invocation's event, and of its response.
+pub const MAX_PAYLOAD_BYTES: usize = 6 * 1024 * 1024;
 
-/// What Lambda is told of a function.
+/// The configuration of a function.
 #[derive(Clone, Debug)]
 pub struct Function {
     pub name: String,
-    /// The unpacked zip.
-    pub task: PathBuf,
-    /// What is run in it; its `bootstrap` unless another runtime is to be measured.
+    /// The folder of the unpacked zip, where the process starts.
+    pub task_root: PathBuf,
+    /// Program and arguments; `bootstrap` in `task_root` by default.
     pub command: Vec<String>,
-    /// The function's own settings. Nothing else of our environment reaches it.
+    /// The function's own settings. Nothing else of this process's environment reaches it.
     pub env: Vec<(String, String)>,
-    /// How many environments there are at the most; who comes then waits.
+    /// At most so many environments; further invocations wait.
     pub concurrency: usize,
     pub memory_mb: u32,
     pub timeout: Duration,
-    /// Where it writes to; our stderr unless told.
+    /// File for stdout and stderr of the process; our stderr when absent.
     pub log: Option<PathBuf>,
 }
 
 impl Function {
-    pub fn new(task: impl AsRef<Path>, env: Vec<(String, String)>) -> Self {
-        // It is where the process starts: a relative path would lead elsewhere.
-        let task = std::path::absolute(&task).unwrap_or_else(|_| task.as_ref().into());
+    pub fn new(task_root: impl AsRef<Path>, env: Vec<(String, String)>) -> Self {
+        // Absolute, because the process starts in that folder and would resolve a relative path twice.
+        let task_root = std::path::absolute(&task_root).unwrap_or_else(|_| task_root.as_ref().into());
         Self {
             name: "edge".into(),
-            command: vec![task.join("bootstrap").to_string_lossy().into_owned()],
-            task,
+            command: vec![task_root.join("bootstrap").to_string_lossy().into_owned()],
+            task_root,
             env,
             concurrency: 2,
             memory_mb: 512,
@@ -54,28 +56,28 @@ impl Function {
     }
 }
 
-/// What came of an invocation, as Lambda sees it.
+/// The outcome of an invocation, as Lambda sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Posted to `…/response`: a success, whatever stands in it.
+    /// Posted to `…/response`: a success, whatever its content.
     Response(Bytes),
-    /// Posted to `…/error`, or Lambda's own word about a process that ended or took too long: an invocation
-    /// without a waiting caller is tried again, and then goes to the dead-letter queue.
+    /// Posted to `…/error`, or Lambda's own error for a process that exited or timed out. Lambda retries an
+    /// asynchronous invocation that ends so, then sends it to the dead-letter queue.
     Error(Bytes),
 }
 
-/// Lambda's line in the log.
+/// The figures of the `REPORT` line in the log.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Report {
     pub duration: Duration,
-    /// From the start of the process to its first question for work, where this invocation had to wait for it.
+    /// From process start to its first poll for an event; absent for a warm invocation.
     pub init: Option<Duration>,
-    /// Of the process, at its peak so far.
+    /// The process's peak so far.
     pub memory_kb: u64,
 }
 
 #[derive(Clone, Debug)]
-pub struct Invoked {
+pub struct InvocationResult {
     pub outcome: Outcome,
     pub report: Report,
 }
@@ -86,51 +88,52 @@ pub struct Lambda(Arc<Inner>);
 
 struct Inner {
     function: Function,
-    turns: Semaphore,
+    slots: Semaphore,
     idle: Mutex<Vec<Environment>>,
     invocations: AtomicU64,
 }
 
 impl Lambda {
-    /// Starts nothing yet: the first invocation does.
+    /// Starts no process; the first invocation does.
     pub fn new(function: Function) -> Self {
-        let turns = Semaphore::new(function.concurrency);
-        Self(Arc::new(Inner { function, turns, idle: Mutex::default(), invocations: AtomicU64::new(0) }))
+        let slots = Semaphore::new(function.concurrency);
+        Self(Arc::new(Inner { function, slots, idle: Mutex::default(), invocations: AtomicU64::new(0) }))
     }
 
     pub fn function(&self) -> &Function {
         &self.0.function
     }
 
-    /// Hands the function one event and waits for what comes of it.
-    pub async fn invoke(&self, event: Bytes) -> Invoked {
-        let id = self.request_id();
-        // Nobody closes it.
-        let _turn = self.0.turns.acquire().await;
+    /// Invokes the function with one event and waits for the outcome.
+    pub async fn invoke(&self, event: Bytes) -> InvocationResult {
+        let id = self.next_request_id();
+        // An error would mean a closed semaphore; it is never closed.
+        let _slot = self.0.slots.acquire().await;
         let mut report = Report::default();
-        let ready = self.idle();
-        let mut environment = match ready {
+        let mut environment = match self.idle_environment() {
             Some(environment) => environment,
             None => match Environment::start(&self.0.function).await {
                 Ok(environment) => {
                     report.init = Some(environment.init);
                     environment
                 }
-                Err(failure) => return Invoked { outcome: Outcome::Error(told(&id, failure)), report },
+                Err(failure) => {
+                    return InvocationResult { outcome: Outcome::Error(init_error(&id, failure)), report };
+                }
             },
         };
         let (outcome, duration) = environment.run(&id, event, self.0.function.timeout).await;
         report.duration = duration;
         report.memory_kb = environment.memory_kb();
         if environment.is_alive() {
-            self.lock().push(environment);
+            self.lock_idle().push(environment);
         }
-        Invoked { outcome, report }
+        InvocationResult { outcome, report }
     }
 
-    /// An environment that waits for work; those whose process has ended meanwhile are forgotten.
-    fn idle(&self) -> Option<Environment> {
-        let mut idle = self.lock();
+    /// Takes an idle environment; drops those whose process has exited.
+    fn idle_environment(&self) -> Option<Environment> {
+        let mut idle = self.lock_idle();
         while let Some(mut environment) = idle.pop() {
             if environment.is_alive() {
                 return Some(environment);
@@ -139,24 +142,25 @@ impl Lambda {
         None
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Environment>> {
+    fn lock_idle(&self) -> MutexGuard<'_, Vec<Environment>> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// In the form of Lambda's ids.
-    fn request_id(&self) -> String {
+    /// A request id in the format of Lambda's.
+    fn next_request_id(&self) -> String {
         let number = self.0.invocations.fetch_add(1, Ordering::Relaxed);
         format!("00000000-0000-4000-8000-{number:012x}")
     }
 }
 
-/// What a caller hears of a function that can't start: its own words, or Lambda's.
-fn told(id: &str, failure: InitFailure) -> Bytes {
-    let InitFailure { posted, ended } = failure;
-    posted.unwrap_or_else(|| error("Runtime.ExitError", &format!("RequestId: {id} Error: {ended}")))
+/// The error of an invocation whose environment failed to start: the function's own, else Lambda's.
+fn init_error(id: &str, failure: InitFailure) -> Bytes {
+    let InitFailure { posted_error, exit_reason } = failure;
+    posted_error
+        .unwrap_or_else(|| error("Runtime.ExitError", &format!("RequestId: {id} Error: {exit_reason}")))
 }
 
-/// An error in Lambda's own form.
+/// An error in Lambda's format.
 fn error(kind: &str, message: &str) -> Bytes {
     let error: Value = json!({ "errorType": kind, "errorMessage": message });
     error.to_string().into()

@@ -1,4 +1,4 @@
-//! What several of the tests share.
+//! Helpers shared by the integration tests, the benchmarks and the programs beside them.
 
 pub mod lambda_runtime;
 pub mod token;

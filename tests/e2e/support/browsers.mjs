@@ -1,19 +1,18 @@
-// Two browsers with one face: profiles in which pages are opened, files picked, and tabs killed.
+// Chromium and Firefox with one interface: profiles, tabs, picking files, killing tabs.
 
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import puppeteer from "puppeteer-core";
-import * as e2e from "./system.mjs";
+import * as e2e from "./index.mjs";
 
-/** One page. */
 class Tab {
   constructor(page) {
     this.page = page;
   }
 
-  evaluate(script, given) {
-    return this.page.evaluate(script, given);
+  evaluate(script, argument) {
+    return this.page.evaluate(script, argument);
   }
 
   reload() {
@@ -22,12 +21,12 @@ class Tab {
 }
 
 class ChromiumTab extends Tab {
-  pick(path) {
-    // Picked this way a file stays on the disk, however large.
+  pickFile(path) {
+    // Files picked this way stay on disk, however large.
     return this.page.setInputFiles("input", path);
   }
 
-  /** Its process ends at once; no page is asked or told. */
+  /** Ends the tab's process at once, without `beforeunload` or other events. */
   async kill() {
     const session = await this.page.context().newCDPSession(this.page);
     const crashed = this.page.waitForEvent("crash");
@@ -36,24 +35,24 @@ class ChromiumTab extends Tab {
     await this.page.close();
   }
 
-  offline(is) {
-    return this.page.context().setOffline(is);
+  setOffline(offline) {
+    return this.page.context().setOffline(offline);
   }
 }
 
 class FirefoxTab extends Tab {
-  async pick(path) {
+  async pickFile(path) {
     const input = await this.page.$("input");
     await input.uploadFile(path);
   }
 
-  /** The whole browser ends at once: a tab can't be reached from outside. */
+  /** Kills the whole browser: a single tab's process can't be addressed from outside. */
   async kill() {
     const browser = this.page.browser();
-    const gone = new Promise((resolve) => browser.once("disconnected", resolve));
+    const disconnected = new Promise((resolve) => browser.once("disconnected", resolve));
     const exit = once(browser.process(), "exit");
     browser.process().kill("SIGKILL");
-    await Promise.all([exit, gone]);
+    await Promise.all([exit, disconnected]);
   }
 }
 
@@ -67,7 +66,7 @@ export class Chromium {
     return chromium;
   }
 
-  /** A profile that nobody else uses. */
+  /** A new profile. */
   async profile() {
     const context = await this.#browser.newContext();
     return {
@@ -80,30 +79,30 @@ export class Chromium {
     };
   }
 
-  /** One whose tabs can be killed. */
-  lasting = this.profile;
+  /** A new profile that survives the killing of its tabs. */
+  persistentProfile = this.profile;
 
   close() {
     return this.#browser.close();
   }
 }
 
-const PREFERENCES = {
-  // Several tests run at once, and all their tabs but one are in the background.
+const FIREFOX_PREFERENCES = {
+  // Several tests run at once, so all tabs but one are in the background: no throttling of their timers.
   "dom.min_background_timeout_value": 4,
   "dom.timeout.enable_budget_timer_throttling": false,
 };
 
-const launch = (userDataDir) =>
+const launchFirefox = (userDataDir) =>
   puppeteer.launch({
     browser: "firefox",
-    executablePath: e2e.onPath("firefox-esr", "firefox"),
-    extraPrefsFirefox: PREFERENCES,
+    executablePath: e2e.findExecutable("firefox-esr", "firefox"),
+    extraPrefsFirefox: FIREFOX_PREFERENCES,
     userDataDir,
   });
 
-const openIn = async (place, url) => {
-  const page = await place.newPage();
+const openFirefoxTab = async (context, url) => {
+  const page = await context.newPage();
   await page.goto(url);
   return new FirefoxTab(page);
 };
@@ -111,37 +110,37 @@ const openIn = async (place, url) => {
 export class Firefox {
   name = "Firefox";
   #browser;
-  /** Tabs are opened and closed one after another: a new one is put beside one that must not vanish meanwhile. */
-  #turn = Promise.resolve();
+  /** Serializes opening and closing of tabs: Firefox opens a tab beside another, which must not close meanwhile. */
+  #queue = Promise.resolve();
 
   static async start() {
     const firefox = new Firefox();
-    firefox.#browser = await launch();
+    firefox.#browser = await launchFirefox();
     return firefox;
   }
 
   async profile() {
-    const context = await this.#inTurn(() => this.#browser.createBrowserContext());
+    const context = await this.#enqueue(() => this.#browser.createBrowserContext());
     return {
-      open: (url) => this.#inTurn(() => openIn(context, url)),
-      close: () => this.#inTurn(() => context.close()),
+      open: (url) => this.#enqueue(() => openFirefoxTab(context, url)),
+      close: () => this.#enqueue(() => context.close()),
     };
   }
 
-  #inTurn(work) {
-    const done = this.#turn.then(work);
-    this.#turn = done.catch(() => {});
+  #enqueue(operation) {
+    const done = this.#queue.then(operation);
+    this.#queue = done.catch(() => {});
     return done;
   }
 
-  /** A browser of its own, since killing a tab ends all of it; started again with what was on the disk. */
-  async lasting() {
-    const folder = await mkdtemp(join(await e2e.folder("profiles"), "firefox-"));
+  /** A browser of its own, as killing a tab ends it; opening a page starts it again on the same profile folder. */
+  async persistentProfile() {
+    const folder = await mkdtemp(join(await e2e.testFolder("profiles"), "firefox-"));
     let browser;
     return {
       open: async (url) => {
-        if (!browser?.connected) browser = await launch(folder);
-        return openIn(browser, url);
+        if (!browser?.connected) browser = await launchFirefox(folder);
+        return openFirefoxTab(browser, url);
       },
       close: async () => {
         if (browser?.connected) await browser.close();

@@ -1,77 +1,86 @@
-// A whole system behind the fault proxy, and what a test asks of both: one upload under rules, then the proof
-// that exactly the file's bytes are stored, once, and that none was sent more often than it had to be.
+// A system behind the fault proxy: one upload under faults, then the check that exactly the file's bytes are stored,
+// once, and that no byte was sent again without need.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { copyFile, cp, mkdtemp, open, rename, rm } from "node:fs/promises";
+import { copyFile, cp, mkdtemp, open, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import * as e2e from "./system.mjs";
+import * as e2e from "./index.mjs";
 
 export const MIB = 2 ** 20;
 
-/** In bytes, of the file that is sent. */
-export const SIZE = 100_000_000;
+export const FILE_SIZE = 100_000_000;
 
-/** The file, and its sum; made once and kept. Nothing can guess or squeeze its bytes. */
-export async function file() {
-  const path = join(await e2e.folder("inputs"), "random.bin");
+/** A file of random bytes and its SHA-256; made once and kept. */
+export async function randomFile() {
+  const path = join(await e2e.testFolder("inputs"), "random.bin");
   if (!existsSync(path)) {
-    const half = await open(`${path}.half`, "w");
-    for (let left = SIZE; left > 0; left -= 10_000_000) await half.write(randomBytes(Math.min(left, 10_000_000)));
-    await half.close();
-    await rename(`${path}.half`, path);
+    const partial = await open(`${path}.partial`, "w");
+    for (let left = FILE_SIZE; left > 0; left -= 10_000_000) await partial.write(randomBytes(Math.min(left, 10_000_000)));
+    await partial.close();
+    await rename(`${path}.partial`, path);
   }
-  return { path, sum: await e2e.sha256(path) };
+  return { path, sha256: await e2e.sha256(path) };
 }
 
-/** The site with a page more: `uploader.html`, the uploader and nothing else. */
-export async function uploaderPages() {
-  const pages = await mkdtemp(join(await e2e.folder("pages"), "uploader-"));
-  await cp(e2e.site(), pages, { recursive: true });
-  await copyFile(join(e2e.ROOT, "tests/e2e/support/uploader.html"), join(pages, "uploader.html"));
-  return pages;
+/** A copy of the site with one more page, `uploader.html`: the uploader without the page around it. */
+export async function siteWithUploader() {
+  const site = await mkdtemp(join(await e2e.testFolder("sites"), "uploader-"));
+  await cp(e2e.siteFolder(), site, { recursive: true });
+  await copyFile(new URL("uploader.html", import.meta.url), join(site, "uploader.html"));
+  return site;
 }
 
-/** The proxy of tests/proxy; what can be told to it stands there. */
-export class Proxy {
+/** The proxy of tests/support/fault_proxy, where its control requests are documented. */
+export class FaultProxy {
   #child;
   #control;
 
   static async start() {
-    const proxy = new Proxy();
-    const child = spawn(e2e.given("GRELOUPIS_FAULT_PROXY"), { stdio: ["ignore", "pipe", "inherit"] });
+    const proxy = new FaultProxy();
+    const child = spawn(e2e.requiredEnv("GRELOUPIS_FAULT_PROXY"), { stdio: ["ignore", "pipe", "inherit"] });
     proxy.#child = child;
     const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-    const after = async (word) => (await lines.next()).value.slice(`${word} `.length);
-    proxy.url = await after("fault_proxy");
-    proxy.#control = await after("control");
+    const addressAfter = async (name) => (await lines.next()).value.slice(`${name} `.length);
+    proxy.url = await addressAfter("fault_proxy");
+    proxy.#control = await addressAfter("control");
     return proxy;
   }
 
-  async tell(path, body) {
+  async #post(path, body) {
     const options = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
-    const answer = await fetch(this.#control + path, options);
-    assert.ok(answer.ok, `${path} answers ${answer.status}: ${await answer.text()}`);
+    const response = await fetch(this.#control + path, options);
+    assert.ok(response.ok, `${path} answers ${response.status}: ${await response.text()}`);
   }
 
-  rules(rules) {
-    return this.tell("/rules", rules);
+  setRules(rules) {
+    return this.#post("/rules", rules);
   }
 
-  line(setting) {
-    return this.tell("/line", setting);
+  setLink(settings) {
+    return this.#post("/link", settings);
   }
 
-  /** All tries of parts as one list, and how often which call came. */
+  setUpstream(url) {
+    return this.#post("/upstream", { url });
+  }
+
+  reset() {
+    return this.#post("/reset");
+  }
+
+  /** All attempts of parts as one list, and the counts of calls and of faulted calls by kind. */
   async log() {
     const { parts, calls, faulted } = await (await fetch(`${this.#control}/log`)).json();
-    const tries = Object.entries(parts).flatMap(([part, tries]) => tries.map((one) => ({ part: Number(part), ...one })));
-    return { tries, calls, faulted };
+    const attempts = Object.entries(parts).flatMap(([part, attempts]) =>
+      attempts.map((attempt) => ({ part: Number(part), ...attempt })),
+    );
+    return { attempts, calls, faulted };
   }
 
   async stop() {
@@ -81,22 +90,24 @@ export class Proxy {
   }
 }
 
-/** A system behind a proxy, for one upload at a time. */
-export class Lane {
-  static async start(pages) {
-    const lane = new Lane();
-    lane.proxy = await Proxy.start();
-    const { url } = lane.proxy;
-    lane.system = await e2e.System.start({ UPLOAD_BASE_URL: url, CDN_BASE_URL: `${url}/cdn` }, pages);
-    await lane.proxy.tell("/upstream", { url: lane.system.url });
-    lane.page = `${url}/uploader.html`;
-    return lane;
+/** A system behind its own proxy, for one upload at a time. */
+export class ProxiedSystem {
+  static async start(site) {
+    const proxied = new ProxiedSystem();
+    proxied.proxy = await FaultProxy.start();
+    const { url } = proxied.proxy;
+    proxied.system = await e2e.System.start({ UPLOAD_BASE_URL: url, CDN_BASE_URL: `${url}/cdn` }, site);
+    await proxied.proxy.setUpstream(proxied.system.url);
+    proxied.uploaderUrl = `${url}/uploader.html`;
+    return proxied;
   }
 
-  /** Everything as before the first upload. */
+  /** Restores the state before the first upload. */
   async clear() {
-    await this.proxy.tell("/reset");
-    for (const key of await this.system.keys("uploads", "")) await this.system.aws("s3", `/uploads/${key}`, { method: "DELETE" });
+    await this.proxy.reset();
+    for (const key of await this.system.keys("uploads", "")) {
+      await this.system.aws("s3", `/uploads/${key}`, { method: "DELETE" });
+    }
     for (const { id, key } of await this.system.openUploads()) {
       await this.system.aws("s3", `/uploads/${key}?uploadId=${encodeURIComponent(id)}`, { method: "DELETE" });
     }
@@ -108,111 +119,120 @@ export class Lane {
   }
 }
 
-/** Hands lanes out, one to each who asks, as they become free. */
-export class Lanes {
-  #free = [];
+/** A fixed number of proxied systems, each used by one test at a time. */
+export class SystemPool {
+  #all;
+  #free;
   #waiting = [];
 
-  static async start(count, pages) {
-    const lanes = new Lanes();
-    lanes.all = await Promise.all(Array.from({ length: count }, () => Lane.start(pages)));
-    lanes.#free = [...lanes.all];
-    return lanes;
+  static async start(size, site) {
+    const pool = new SystemPool();
+    pool.#all = await Promise.all(Array.from({ length: size }, () => ProxiedSystem.start(site)));
+    pool.#free = [...pool.#all];
+    return pool;
   }
 
-  async with(work) {
-    const lane = this.#free.pop() ?? (await new Promise((resolve) => this.#waiting.push(resolve)));
+  /** Runs `test` with a cleared system, as soon as one is free. */
+  async use(test) {
+    const proxied = this.#free.pop() ?? (await new Promise((resolve) => this.#waiting.push(resolve)));
     try {
-      await lane.clear();
-      return await work(lane);
+      await proxied.clear();
+      return await test(proxied);
     } finally {
       const next = this.#waiting.shift();
-      if (next) next(lane);
-      else this.#free.push(lane);
+      if (next) next(proxied);
+      else this.#free.push(proxied);
     }
   }
 
   async stop() {
-    await Promise.all(this.all.map((lane) => lane.stop()));
+    await Promise.all(this.#all.map((proxied) => proxied.stop()));
   }
 }
 
-/** Picks the file in an opened tab and starts. */
-export async function start(tab, { path }, options) {
-  await tab.pick(path);
+/** Picks the file in an open tab and starts its upload. */
+export async function startUpload(tab, { path }, options) {
+  await tab.pickFile(path);
   await tab.evaluate((options) => globalThis.start(options), { partSize: 8 * MIB, ...options });
 }
 
-/** What the page has been told so far. */
-export const told = (tab) => tab.evaluate(() => globalThis.told);
+const reportOf = (tab) => tab.evaluate(() => globalThis.report);
 
-/** Waits until so much of the file, 0 to 1, is said to be sent. */
-export async function sentMoreThan(tab, share) {
-  await e2e.until(async () => {
-    const { sent, error } = await told(tab);
+/** Waits until more than this share of the file, 0 to 1, is reported as sent. */
+export async function waitForProgress(tab, share) {
+  await e2e.waitUntil(async () => {
+    const { sent, error } = await reportOf(tab);
     assert.equal(error, null);
-    return sent > share * SIZE;
+    return sent > share * FILE_SIZE;
   });
 }
 
-/** Waits for the end of an upload; one that has none after `patience` milliseconds fails, and says how it stands. */
-export async function finished(tab, lane, patience) {
-  const ended = tab.evaluate(() => globalThis.finished);
-  ended.catch(() => {});
-  const late = new AbortController();
-  const end = await Promise.race([ended, sleep(patience, null, { signal: late.signal })]);
-  late.abort();
-  if (end) {
-    assert.equal(end.error, null);
-    return end;
+/** Waits for the end of an upload; after `timeoutMs` fails with the upload's state. */
+export async function waitForEnd(tab, proxied, timeoutMs) {
+  const finished = tab.evaluate(() => globalThis.finished);
+  finished.catch(() => {});
+  const timer = new AbortController();
+  const report = await Promise.race([finished, sleep(timeoutMs, null, { signal: timer.signal })]);
+  timer.abort();
+  if (report) {
+    assert.equal(report.error, null);
+    return report;
   }
-  const { state, sent, retries } = await told(tab);
-  const { tries } = await lane.proxy.log();
-  const open = tries.filter((one) => one.outcome === "flying").map((one) => `part ${one.part} (${JSON.stringify(one.fault)})`);
+  const { state, sent, retries } = await reportOf(tab);
+  const { attempts } = await proxied.proxy.log();
+  const inFlight = attempts
+    .filter(({ outcome }) => outcome === "in-flight")
+    .map(({ part, fault }) => `part ${part} (${JSON.stringify(fault)})`);
   const last = retries.at(-1);
   throw new Error(
-    `no end after ${patience / 1000} s: ${state}, ${((sent / SIZE) * 100).toFixed(1)} % sent, ` +
-      `in flight: ${open.join(", ") || "nothing"}, last retry: ${last ? `part ${last.partNumber} for ${last.reason}` : "none"}`,
+    `not finished after ${timeoutMs / 1000} s: ${state}, ${((sent / FILE_SIZE) * 100).toFixed(1)} % sent, ` +
+      `in flight: ${inFlight.join(", ") || "nothing"}, last retry: ${last ? `part ${last.partNumber} for ${last.reason}` : "none"}`,
   );
 }
 
-/** Faults of which the bytes arrive all the same: they justify no second sending. */
-const HARMLESS = (fault) => fault?.without !== undefined;
+/** The bytes arrive in spite of this fault, so it doesn't justify sending them again. */
+const storesTheBytes = (fault) => fault?.["without-headers"] !== undefined;
 
 /**
- * How many bytes were sent again, and how many of them without need. Sent in vain are the bytes of a try that
- * met a fault or a cut connection, and, where `left` says so, of those that the browser dropped.
+ * The number of bytes that were sent again, and how many of them without need. Sending again is justified after an
+ * attempt that met a fault or was disconnected and, with `browserDisconnects`, after one that the browser dropped.
  */
-export function resent({ tries }, { left = false } = {}) {
-  const vain = (one) => (one.fault && !HARMLESS(one.fault)) || one.outcome === "cut" || (left && one.outcome === "left");
-  const sum = (some) => some.reduce((sum, one) => sum + one.received, 0);
-  const again = sum(tries) - SIZE;
-  return { again, needless: again - sum(tries.filter(vain)) };
+export function resentBytes({ attempts }, { browserDisconnects = false } = {}) {
+  const lost = ({ fault, outcome }) =>
+    (fault && !storesTheBytes(fault)) ||
+    outcome === "disconnected" ||
+    (browserDisconnects && outcome === "client-gone");
+  const sum = (attempts) => attempts.reduce((sum, { received }) => sum + received, 0);
+  const resent = sum(attempts) - FILE_SIZE;
+  return { resent, needless: resent - sum(attempts.filter(lost)) };
 }
 
-/** Exactly the file is stored, once; nothing is left open; nothing went back; no byte was sent without need. */
-export async function assertStored(lane, end, { sum }, why) {
-  assert.equal(end.stepsBack, 0, "`sent` never goes back");
-  const keys = await lane.system.keys("uploads", "inputs/");
-  assert.equal(keys.length, 1, `one object, not ${keys}`);
-  assert.ok(keys[0].startsWith(`inputs/${end.stored.videoId}.`), keys[0]);
-  assert.equal(await lane.system.storedSha256(end.stored.videoId), sum, "the bytes of the file");
-  assert.deepEqual(await lane.system.openUploads(), [], "nothing is left open");
-  const log = await lane.proxy.log();
+/**
+ * Checks that exactly the file is stored, once, that nothing is left open, that progress never decreased, and that no
+ * byte was sent again without need.
+ */
+export async function assertStoredOnce(proxied, report, file, options) {
+  assert.equal(report.decreases, 0, "`sent` never decreases");
+  const keys = await proxied.system.keys("uploads", "inputs/");
+  assert.equal(keys.length, 1, `expected one object, found ${keys}`);
+  assert.ok(keys[0].startsWith(`inputs/${report.stored.videoId}.`), keys[0]);
+  assert.equal(await proxied.system.storedSha256(report.stored.videoId), file.sha256, "the bytes of the file");
+  assert.deepEqual(await proxied.system.openUploads(), [], "nothing is left open");
+  const log = await proxied.proxy.log();
   assert.equal(log.calls.open, 1, "one upload was opened");
-  const { again, needless } = resent(log, why);
-  assert.ok(needless <= 0, `${needless} of ${again} bytes were sent again without need: ${story(log)}`);
-  return { again, log };
+  const { resent, needless } = resentBytes(log, options);
+  assert.ok(needless <= 0, `${needless} of ${resent} bytes were sent again without need: ${describeRetries(log)}`);
+  return { resent, log };
 }
 
-/** The tries of every part that had more than one, for people. */
-function story({ tries }) {
+/** All attempts of the parts that had more than one, as text. */
+function describeRetries({ attempts }) {
   const parts = new Map();
-  for (const one of tries) parts.set(one.part, [...(parts.get(one.part) ?? []), one]);
-  const words = (one) => `${one.outcome}${one.fault ? ` ${JSON.stringify(one.fault)}` : ""} after ${one.received}`;
-  return [...parts].filter(([, tries]) => tries.length > 1).map(([part, tries]) => `part ${part}: ${tries.map(words).join(", ")}`).join("; ");
-}
-
-export async function removePages(pages) {
-  await rm(pages, { recursive: true, force: true });
+  for (const attempt of attempts) parts.set(attempt.part, [...(parts.get(attempt.part) ?? []), attempt]);
+  const describe = ({ outcome, fault, received }) =>
+    `${outcome}${fault ? ` ${JSON.stringify(fault)}` : ""} after ${received}`;
+  return [...parts]
+    .filter(([, attempts]) => attempts.length > 1)
+    .map(([part, attempts]) => `part ${part}: ${attempts.map(describe).join(", ")}`)
+    .join("; ");
 }

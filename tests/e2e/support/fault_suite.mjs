@@ -1,42 +1,48 @@
-// A suite of rows: each an upload through the proxy, in every browser, several at a time; its results in a table.
+// Runs test cases in every browser, several at a time, each with one upload through the fault proxy.
 
+import { rm } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { Chromium, Firefox } from "./browsers.mjs";
 import * as faultProxy from "./fault_proxy.mjs";
-import { Table } from "./report.mjs";
+import { Report } from "./report.mjs";
 
 /**
- * Registers a test for each row and browser, `atOnce` of them at a time. `run(row, browser, lane, file)` does one and
- * says in a few words what it cost; the table is called `name`. A row with `only` is for the browser of that name.
+ * Registers a test for each case and browser, `concurrency` of them at a time.
+ *
+ * `run(testCase, browser, proxied, file)` performs one and returns a few words about its cost. `name` is the report's
+ * name. A case with `only` runs in the browser of that name.
  */
-export function suite(name, rows, atOnce, run) {
-  const table = new Table(name);
-  let pages;
-  let lanes;
+export function faultSuite(name, cases, concurrency, run) {
+  const report = new Report(name);
+  let site;
+  let pool;
   let file;
 
   before(async () => {
-    file = await faultProxy.file();
-    pages = await faultProxy.uploaderPages();
-    lanes = await faultProxy.Lanes.start(atOnce, pages);
+    file = await faultProxy.randomFile();
+    site = await faultProxy.siteWithUploader();
+    pool = await faultProxy.SystemPool.start(concurrency, site);
   });
 
   after(async () => {
-    await lanes?.stop();
-    await faultProxy.removePages(pages);
-    await table.publish();
+    await pool?.stop();
+    await rm(site, { recursive: true, force: true });
+    await report.write();
   });
 
   for (const Browser of [Chromium, Firefox]) {
-    describe(Browser.name, { concurrency: atOnce }, () => {
+    describe(Browser.name, { concurrency }, () => {
       let browser;
       before(async () => (browser = await Browser.start()));
       after(() => browser?.close());
 
-      for (const row of rows) {
-        if (row.only && row.only !== Browser.name) continue;
-        const work = (lane) => table.row(row.name, Browser.name, () => run(row, browser, lane, file));
-        test(row.name, () => lanes.with(work));
+      for (const testCase of cases) {
+        if (testCase.only && testCase.only !== Browser.name) continue;
+        test(testCase.name, () =>
+          pool.use((proxied) =>
+            report.measure(testCase.name, Browser.name, () => run(testCase, browser, proxied, file)),
+          ),
+        );
       }
     });
   }

@@ -1,10 +1,10 @@
-// Files to send: clips that ffmpeg makes once and keeps under target/, and what ffprobe says of any.
+// Files for the tests: clips made once by ffmpeg and kept under target/, ffprobe's view of any media, executables.
 
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { mkdir, readFile, rename, stat, truncate, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -13,12 +13,29 @@ const run = promisify(execFile);
 
 export const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 
-/** A folder of the tests under target/; made if it is missing. */
-export async function folder(name) {
+/** An environment variable that `cargo xtask test` sets. */
+export function requiredEnv(name) {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} isn't set; run these tests by \`cargo xtask test e2e\`.`);
+  return value;
+}
+
+/** The path of the first of these programs on the PATH. */
+export function findExecutable(...names) {
+  for (const folder of (process.env.PATH ?? "").split(delimiter)) {
+    for (const name of names) if (existsSync(join(folder, name))) return join(folder, name);
+  }
+  throw new Error(`None of ${names.join(", ")} is on the PATH; run these tests by \`cargo xtask test e2e\`.`);
+}
+
+/** A folder under target/e2e; created if it is missing. */
+export async function testFolder(name) {
   const path = join(ROOT, "target/e2e", name);
   await mkdir(path, { recursive: true });
   return path;
 }
+
+export const sizeOf = async (path) => (await stat(path)).size;
 
 export async function sha256(path) {
   const hash = createHash("sha256");
@@ -26,76 +43,81 @@ export async function sha256(path) {
   return hash.digest("hex");
 }
 
-const picture = (size, seconds, rate = 24) => ["-f", "lavfi", "-i", `testsrc2=size=${size}:rate=${rate}:duration=${seconds}`];
+const testPicture = (size, seconds, rate = 24) => [
+  "-f", "lavfi", "-i", `testsrc2=size=${size}:rate=${rate}:duration=${seconds}`,
+];
 const tone = (seconds) => ["-f", "lavfi", "-i", `sine=frequency=440:sample_rate=48000:duration=${seconds}`];
 const H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"];
 const AAC = ["-c:a", "aac"];
 
-/** How each clip is made. */
+/** ffmpeg arguments of each clip. */
 const CLIPS = {
-  // Noise can't be compressed: a hundred megabytes in a few seconds that are quickly converted.
-  "big.mp4": [...picture("1920x1080", 6.5), ...tone(6.5), "-vf", "noise=alls=8:allf=t", ...H264, "-b:v", "130M", ...AAC],
-  "upright.mp4": [...picture("1280x720", 4, 30), ...tone(4), ...H264, ...AAC],
-  "silent.mp4": [...picture("960x540", 4), ...H264],
-  "short.mp4": [...picture("320x180", 1), ...tone(1), ...H264, ...AAC],
+  // 100 MB in few seconds of video, because noise doesn't compress; converts quickly.
+  "big.mp4": [...testPicture("1920x1080", 6.5), ...tone(6.5), "-vf", "noise=alls=8:allf=t", ...H264, "-b:v", "130M", ...AAC],
+  "upright.mp4": [...testPicture("1280x720", 4, 30), ...tone(4), ...H264, ...AAC],
+  "silent.mp4": [...testPicture("960x540", 4), ...H264],
+  "short.mp4": [...testPicture("320x180", 1), ...tone(1), ...H264, ...AAC],
 };
 
 /** The path of a clip; made once and kept. */
 export async function clip(name) {
-  const path = join(await folder("clips"), name);
-  if (!existsSync(path)) await make(path, CLIPS[name]);
+  const path = join(await testFolder("clips"), name);
+  if (!existsSync(path)) await encode(path, CLIPS[name]);
   return path;
 }
 
-/** Runs ffmpeg so that `path` is there only once it is whole. */
-export async function make(path, args) {
-  const half = `${path}.half.mp4`;
-  await run("ffmpeg", ["-v", "error", "-y", ...args, "-movflags", "+faststart", half]);
-  await rename(half, path);
+/** Runs ffmpeg; `path` exists only once the file is complete. */
+export async function encode(path, args) {
+  const partial = `${path}.partial.mp4`;
+  await run("ffmpeg", ["-v", "error", "-y", ...args, "-movflags", "+faststart", partial]);
+  await rename(partial, path);
 }
 
-/** In bytes. */
-export const BULK = 120_000_000;
+/** Size of a padded clip, in bytes. */
+export const PADDED_SIZE = 120_000_000;
 
-/** The path of a copy that a large empty box makes bulky: it takes its time to be sent, and none to be converted. */
-export async function bulky(source, name) {
-  const path = join(await folder("clips"), name);
+/** A copy of a video, padded by an empty box to `PADDED_SIZE`: takes long to send, and no time to convert. */
+export async function padded(source, name) {
+  const path = join(await testFolder("clips"), name);
   if (existsSync(path)) return path;
   const video = await readFile(source);
-  await writeFile(`${path}.half`, Buffer.concat([video, emptyBox(BULK - video.length)]));
-  await truncate(`${path}.half`, BULK);
-  await rename(`${path}.half`, path);
+  await writeFile(`${path}.partial`, Buffer.concat([video, emptyBoxHeader(PADDED_SIZE - video.length)]));
+  await truncate(`${path}.partial`, PADDED_SIZE);
+  await rename(`${path}.partial`, path);
   return path;
 }
 
-export const bulkyClip = async () => bulky(await clip("short.mp4"), "bulky.mp4");
+export const paddedClip = async () => padded(await clip("short.mp4"), "padded.mp4");
 
-/** The head of a box that players skip, so many bytes long. */
-function emptyBox(length) {
-  const head = Buffer.alloc(8);
-  head.writeUInt32BE(length);
-  head.write("free", 4);
-  return head;
+/** The header of a `free` box, which players skip. */
+function emptyBoxHeader(length) {
+  const header = Buffer.alloc(8);
+  header.writeUInt32BE(length);
+  header.write("free", 4);
+  return header;
 }
 
-/** A clip as phones film upright: the pictures lie on their side, and a matrix says how to turn them. */
+/** A portrait clip as phones record it: landscape pictures and a rotation matrix. */
 export async function phoneClip() {
-  const path = join(await folder("clips"), "phone.mov");
+  const path = join(await testFolder("clips"), "phone.mov");
   if (existsSync(path)) return path;
-  const lying = await clip("upright.mp4");
-  // ffmpeg has renamed this option; whichever it knows.
-  const ways = [["-display_rotation", "90", "-i", lying, "-c", "copy"], ["-i", lying, "-c", "copy", "-metadata:s:v:0", "rotate=90"]];
-  for (const way of ways) {
-    await run("ffmpeg", ["-v", "error", "-y", ...way, "-f", "mov", `${path}.half`]).catch(() => {});
-    if (existsSync(`${path}.half`) && Math.abs((await probe(`${path}.half`)).rotation) === 90) {
-      await rename(`${path}.half`, path);
+  const landscape = await clip("upright.mp4");
+  // ffmpeg versions differ in the option for rotation.
+  const variants = [
+    ["-display_rotation", "90", "-i", landscape, "-c", "copy"],
+    ["-i", landscape, "-c", "copy", "-metadata:s:v:0", "rotate=90"],
+  ];
+  for (const args of variants) {
+    await run("ffmpeg", ["-v", "error", "-y", ...args, "-f", "mov", `${path}.partial`]).catch(() => {});
+    if (existsSync(`${path}.partial`) && Math.abs((await probe(`${path}.partial`)).rotation) === 90) {
+      await rename(`${path}.partial`, path);
       return path;
     }
   }
-  throw new Error("This ffmpeg writes no rotation.");
+  throw new Error("This ffmpeg can't write a rotation.");
 }
 
-/** What ffprobe says of a file or URL. */
+/** ffprobe's report of a file or URL. */
 export async function probe(source) {
   const { stdout } = await run("ffprobe", ["-v", "error", "-of", "json", "-show_streams", "-show_format", source]);
   const { streams, format } = JSON.parse(stdout);
@@ -104,19 +126,17 @@ export async function probe(source) {
     width: video?.width,
     height: video?.height,
     codec: video?.codec_name,
-    rotation: Number(video?.side_data_list?.find((side) => side.rotation !== undefined)?.rotation ?? 0),
-    sound: streams.some((stream) => stream.codec_type === "audio"),
+    rotation: Number(video?.side_data_list?.find((data) => data.rotation !== undefined)?.rotation ?? 0),
+    hasAudio: streams.some((stream) => stream.codec_type === "audio"),
     seconds: Number(format.duration),
     size: Number(format.size),
   };
 }
 
-/** Sizes of the renditions of a video, smallest first, each as ffprobe sees it. */
-export async function renditions(master) {
-  const playlist = await (await fetch(master)).text();
+/** ffprobe's reports of a master playlist's renditions, smallest first. */
+export async function renditions(masterUrl) {
+  const playlist = await (await fetch(masterUrl)).text();
   const names = playlist.split("\n").filter((line) => line && !line.startsWith("#"));
-  const found = await Promise.all(names.map((name) => probe(new URL(name, master).href)));
-  return found.sort((a, b) => a.height - b.height);
+  const reports = await Promise.all(names.map((name) => probe(new URL(name, masterUrl).href)));
+  return reports.sort((a, b) => a.height - b.height);
 }
-
-export { stat };

@@ -1,42 +1,46 @@
-// The results of a suite as a table, fault × browser: printed for people, and written for programs.
+// The results of a fault suite, fault × browser: printed as a table and written as JSON.
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import * as e2e from "./system.mjs";
+import { testFolder } from "./files.mjs";
 
-export class Table {
+export class Report {
   #name;
   #rows = new Map();
   #browsers = new Set();
 
-  /** `target/e2e/NAME.json` is where it is written to. */
+  /** The JSON is written to `target/e2e/NAME.json`. */
   constructor(name) {
     this.#name = name;
   }
 
-  /** Runs one cell and notes how it ends; `work` says in a few words what it cost. */
-  async row(fault, browser, work) {
+  /** Runs one test and records its result and duration; `run` returns a few words about its cost. */
+  async measure(fault, browser, run) {
     const start = performance.now();
-    const note = (result) => {
+    const record = (result) => {
       const seconds = Number(((performance.now() - start) / 1000).toFixed(1));
       this.#browsers.add(browser);
       this.#rows.set(fault, { ...this.#rows.get(fault), [browser]: { ...result, seconds } });
     };
     try {
-      note({ ok: true, cost: await work() });
+      record({ ok: true, cost: await run() });
     } catch (error) {
-      note({ ok: false, why: String(error.message).split("\n")[0] });
+      record({ ok: false, error: String(error.message).split("\n")[0] });
       throw error;
     }
   }
 
-  async publish() {
+  async write() {
     const browsers = [...this.#browsers];
-    const cell = (result) => (result ? (result.ok ? `ok, ${result.seconds} s, ${result.cost}` : `FAILS: ${result.why}`) : "–");
     const lines = [["fault", ...browsers], ["---", ...browsers.map(() => "---")]];
     for (const [fault, results] of this.#rows) lines.push([fault, ...browsers.map((browser) => cell(results[browser]))]);
     console.log(lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n"));
     const rows = [...this.#rows].map(([fault, results]) => ({ fault, results }));
-    await writeFile(join(await e2e.folder("."), `${this.#name}.json`), `${JSON.stringify(rows, null, 2)}\n`);
+    await writeFile(join(await testFolder("."), `${this.#name}.json`), `${JSON.stringify(rows, null, 2)}\n`);
   }
+}
+
+function cell(result) {
+  if (!result) return "–";
+  return result.ok ? `ok, ${result.seconds} s, ${result.cost}` : `FAILS: ${result.error}`;
 }

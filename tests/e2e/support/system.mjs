@@ -1,73 +1,54 @@
-// The real system, real files, a real browser. Tests say what must come true; how to get there lives here.
+// The running system: its page, its APIs and its storage, on ports and a data folder of its own.
 
-import { AwsClient } from "aws4fetch";
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { pipeline } from "node:stream/promises";
-import { chromium } from "playwright-core";
-import { ROOT, folder } from "./files.mjs";
+import { AwsClient } from "aws4fetch";
+import { ROOT, requiredEnv, testFolder } from "./files.mjs";
 
-export * from "./files.mjs";
+/** The longest wait for any single thing. */
+export const TIMEOUT_MS = 120_000;
 
-/** How long anything may take before it counts as stuck. */
-export const PATIENCE = 120_000;
+/** The folder of the built page. */
+export const siteFolder = () => requiredEnv("GRELOUPIS_SITE");
 
-export function given(name) {
-  const value = process.env[name];
-  if (!value) throw new Error(`${name} isn't set; run these tests by \`cargo xtask test\`.`);
-  return value;
-}
-
-/** The folder with the page as `cargo xtask` has put it together. */
-export const site = () => given("GRELOUPIS_SITE");
-
-/** A copy of it under a strict policy, as a careful host would send it; `changes` are directives of other values. */
-export async function carefulSite(changes = {}) {
-  const careful = await mkdtemp(join(await folder("careful-site"), "site-"));
-  await cp(site(), careful, { recursive: true });
-  const index = join(careful, "index.html");
+/** A copy of the page with a strict Content-Security-Policy; `changes` replace single directives. */
+export async function siteWithCsp(changes = {}) {
+  const copy = await mkdtemp(join(await testFolder("csp-site"), "site-"));
+  await cp(siteFolder(), copy, { recursive: true });
+  const index = join(copy, "index.html");
   const html = await readFile(index, "utf8");
-  const [, map] = html.match(/<script type="importmap">([^]*?)<\/script>/);
+  const [, importMap] = html.match(/<script type="importmap">([^]*?)<\/script>/);
   const directives = {
     "default-src": "'self'",
-    "script-src": `'self' 'wasm-unsafe-eval' 'sha256-${createHash("sha256").update(map).digest("base64")}'`,
+    "script-src": `'self' 'wasm-unsafe-eval' 'sha256-${createHash("sha256").update(importMap).digest("base64")}'`,
     "connect-src": "'self' http://127.0.0.1:*",
     "img-src": "'self' blob:",
     "media-src": "'self' blob:",
-    // hls.js makes its worker from a blob.
+    // hls.js starts its worker from a blob.
     "worker-src": "'self' blob:",
     ...changes,
   };
   const policy = Object.entries(directives).map((directive) => directive.join(" ")).join("; ");
   await writeFile(index, html.replace("<head>", `<head><meta http-equiv="Content-Security-Policy" content="${policy}">`));
-  return careful;
+  return copy;
 }
 
-export function onPath(...names) {
-  for (const folder of (process.env.PATH ?? "").split(delimiter)) {
-    for (const name of names) if (existsSync(join(folder, name))) return join(folder, name);
-  }
-  throw new Error(`None of ${names.join(", ")} is on the PATH; run these tests by \`cargo xtask test\`.`);
-}
-
-// ---- The system
-
-/** Three free ports in a row: the page's, S3's and MediaConvert's. */
+/** The first of three consecutive free ports: for the page, S3 and MediaConvert. */
 async function freePorts() {
   for (;;) {
     const servers = [];
     try {
       let port = 0;
-      for (let at = 0; at < 3; at += 1) {
+      for (let offset = 0; offset < 3; offset += 1) {
         const server = createServer();
-        server.listen(port && port + at, "127.0.0.1");
+        server.listen(port && port + offset, "127.0.0.1");
         await once(server, "listening");
         servers.push(server);
         port ||= server.address().port;
@@ -81,42 +62,43 @@ async function freePorts() {
   }
 }
 
-/** One running system. It can be killed and started again on the same ports and data. */
+/** A running system. It can be killed and started again on the same ports and data. */
 export class System {
   log = "";
   #child;
   #env;
   #site;
 
-  static async start(env = {}, pages = site()) {
+  static async start(env = {}, site = siteFolder()) {
     const system = new System();
     system.#env = env;
-    system.#site = pages;
+    system.#site = site;
     system.port = await freePorts();
-    system.data = await mkdtemp(join(await folder("data"), "run-"));
+    system.data = await mkdtemp(join(await testFolder("data"), "run-"));
     await system.start();
     return system;
   }
 
   async start() {
     const args = ["--port", this.port, "--data", this.data, "--site", this.#site, "--job", join(ROOT, "job.json")];
-    const child = spawn(given("GRELOUPIS_LOCAL"), args.map(String), {
+    const child = spawn(requiredEnv("GRELOUPIS_LOCAL"), args.map(String), {
       env: { ...process.env, ...this.#env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child = child;
     child.stderr.setEncoding("utf8").on("data", (text) => (this.log += text));
-    const lines = createInterface(child.stdout);
-    const ready = once(lines, "line").then(([line]) => line);
-    const ended = once(child, "exit").then(([code]) => Promise.reject(new Error(`It ended with ${code}:\n${this.log}`)));
-    const line = await Promise.race([ready, ended]);
-    ended.catch(() => {});
+    const ready = once(createInterface(child.stdout), "line").then(([line]) => line);
+    const exited = once(child, "exit").then(([code]) =>
+      Promise.reject(new Error(`The system exited with ${code}:\n${this.log}`)),
+    );
+    const line = await Promise.race([ready, exited]);
+    exited.catch(() => {});
     assert.match(line, /^ready http:/);
     this.url = line.slice("ready ".length);
     this.endpoints = (await (await fetch(`${this.url}/healthz`)).json()).endpoints;
   }
 
-  /** As the power cut does it. */
+  /** Kills the process without a chance to clean up. */
   async kill() {
     const exit = once(this.#child, "exit");
     this.#child.kill("SIGKILL");
@@ -132,184 +114,71 @@ export class System {
     await rm(this.data, { recursive: true, force: true });
   }
 
-  /** Of a call to the API: its parsed body; anything but success is a failure of the test. */
+  /** Calls the edge's API and returns the parsed body; fails unless the status is a success. */
   async api(path, options) {
-    const answer = await fetch(this.endpoints.api + path, options);
-    assert.ok(answer.ok, `${path} answers ${answer.status}`);
-    return answer.json();
+    const response = await fetch(this.endpoints.api + path, options);
+    assert.ok(response.ok, `${path} answers ${response.status}`);
+    return response.json();
   }
 
-  /** A signed call to S3 or MediaConvert. */
+  /** Sends a signed request to `s3` or `mediaconvert`. */
   aws(service, path, options) {
-    const keys = { accessKeyId: "local", secretAccessKey: "locallocal" };
-    const client = new AwsClient({ ...keys, region: "us-east-1", service, retries: 0 });
+    const credentials = { accessKeyId: "local", secretAccessKey: "locallocal" };
+    const client = new AwsClient({ ...credentials, region: "us-east-1", service, retries: 0 });
     return client.fetch(this.endpoints[service] + path, options);
   }
 
   /** Keys in a bucket that start with `prefix`. */
   async keys(bucket, prefix) {
-    const answer = await this.aws("s3", `/${bucket}?list-type=2&prefix=${encodeURIComponent(prefix)}`);
-    return found(await answer.text(), "Key");
+    const response = await this.aws("s3", `/${bucket}?list-type=2&prefix=${encodeURIComponent(prefix)}`);
+    return elementTexts(await response.text(), "Key");
   }
 
-  /** The upload ids and keys of what is under way in the bucket for uploads. */
+  /** Upload ids and keys of the open multipart uploads. */
   async openUploads() {
     const xml = await (await this.aws("s3", "/uploads?uploads")).text();
     assert.match(xml, /ListMultipartUploadsResult/);
-    const keys = found(xml, "Key");
-    return found(xml, "UploadId").map((id, at) => ({ id, key: keys[at] }));
+    const keys = elementTexts(xml, "Key");
+    return elementTexts(xml, "UploadId").map((id, index) => ({ id, key: keys[index] }));
   }
 
-  /** The parts that S3 has of an upload, as `number etag`. */
+  /** The stored parts of an open upload, each as `number etag`. */
   async storedParts({ id, key }) {
     const xml = await (await this.aws("s3", `/uploads/${key}?uploadId=${encodeURIComponent(id)}`)).text();
-    const etags = found(xml, "ETag");
-    return found(xml, "PartNumber").map((number, at) => `${number} ${etags[at]}`);
+    const etags = elementTexts(xml, "ETag");
+    return elementTexts(xml, "PartNumber").map((number, index) => `${number} ${etags[index]}`);
   }
 
-  /** SHA-256 of the one stored object of a video, read back through S3. */
+  /** SHA-256 of a video's only stored object, read back through S3. */
   async storedSha256(videoId) {
     const keys = await this.keys("uploads", `inputs/${videoId}.`);
-    assert.equal(keys.length, 1, `one object, not ${keys}`);
-    const answer = await this.aws("s3", `/uploads/${keys[0]}`);
-    assert.equal(answer.status, 200);
+    assert.equal(keys.length, 1, `expected one object, found ${keys}`);
+    const response = await this.aws("s3", `/uploads/${keys[0]}`);
+    assert.equal(response.status, 200);
     const hash = createHash("sha256");
-    await pipeline(answer.body, hash);
+    await pipeline(response.body, hash);
     return hash.digest("hex");
   }
 }
 
-const found = (xml, tag) => [...xml.matchAll(new RegExp(`<${tag}>([^<]*)</${tag}>`, "g"))].map(([, text]) => text);
+const elementTexts = (xml, tag) =>
+  [...xml.matchAll(new RegExp(`<${tag}>([^<]*)</${tag}>`, "g"))].map(([, text]) => text);
 
-/** Asks until the answer is truthy: for what has no event that could be awaited. */
-export async function until(ask) {
-  const deadline = Date.now() + PATIENCE;
+/** Polls until `condition` returns something truthy, and returns it. For what has no event to await. */
+export async function waitUntil(condition) {
+  const deadline = Date.now() + TIMEOUT_MS;
   for (;;) {
-    const answer = await ask();
-    if (answer) return answer;
-    if (Date.now() > deadline) throw new Error(`This never came true: ${ask}`);
+    const result = await condition();
+    if (result) return result;
+    if (Date.now() > deadline) throw new Error(`Condition not met within ${TIMEOUT_MS / 1000} s: ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 
-// ---- The browser
-
-export async function startBrowser() {
-  return chromium.launch({ executablePath: onPath("chromium", "chromium-browser", "google-chrome") });
-}
-
-/**
- * Opens the page; whatever it complains of fails the test at its end, by `page.assertQuiet()`. In a browser of its
- * own, made by `options`, or beside another page, in its `context`.
- */
-export async function openPage(browser, url, { options, context: given, prepare } = {}) {
-  const context = given ?? (await browser.newContext({ locale: "en-GB", ...options }));
-  const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE);
-  const complaints = [];
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("console", (message) => {
-    // The browser logs each failed request by itself; those are the tests' own business.
-    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) complaints.push(message.text());
-  });
-  page.assertQuiet = () => assert.deepEqual(complaints, []);
-  await prepare?.(page);
-  await page.goto(url);
-  return page;
-}
-
-/** Drops files on the page, as a person does. Each is `{ path, name?, type?, lastModified? }`. */
-export async function drop(page, files) {
-  const hold = await page.evaluateHandle(() => Object.assign(document.createElement("input"), { type: "file", multiple: true }));
-  // Files picked this way stay on the disk, however large.
-  await hold.setInputFiles(files.map((file) => file.path));
-  await hold.evaluate((input, files) => {
-    const transfer = new DataTransfer();
-    [...input.files].forEach((file, at) => {
-      const { name, type = file.type, lastModified = file.lastModified } = files[at];
-      transfer.items.add(name === undefined ? file : new File([file], name, { type, lastModified }));
-    });
-    const options = { dataTransfer: transfer, bubbles: true, cancelable: true };
-    for (const kind of ["dragenter", "dragover", "drop"]) document.body.dispatchEvent(new DragEvent(kind, options));
-  }, files);
-}
-
-/** The card of a file, by its exact name. */
-export function cardOf(page, name) {
-  return page.locator("#queue .card").filter({ has: page.locator(`.name[title=${JSON.stringify(name)}]`) });
-}
-
-/** Waits until a card is in a state; tells what it says if it gets to another end. */
-export async function reaches(card, state) {
-  const ends = ["ready", "failed", "canceled"];
-  const selector = [state, ...ends].map((one) => `self::*[@data-state="${one}"]`).join(" | ");
-  const ended = card.locator(`xpath=${selector}`);
-  await ended.waitFor().catch(async (cause) => {
-    throw new Error(`It never became ${state}; it says: ${await card.innerText()}`, { cause });
-  });
-  const reached = await ended.getAttribute("data-state");
-  assert.equal(reached, state, await card.innerText());
-}
-
-/** The id of the video that a ready card offers. */
-export async function videoIdOf(card) {
-  return (await card.locator(".links .button").getAttribute("href")).slice("#v=".length);
-}
-
-/** Plays a card's video in the page and waits until it has passed `seconds`. */
-export async function playsPast(page, card, seconds) {
-  await card.getByRole("link", { name: "Watch" }).click();
-  await page.waitForFunction((seconds) => document.querySelector("dialog[open] video")?.currentTime > seconds, seconds);
-}
-
-/** What the page fetched so far. */
-export const fetched = (page) => page.evaluate(() => performance.getEntriesByType("resource").map((entry) => entry.name));
-
-/** Collects the page's requests from now on that `matter`, as `METHOD path?query`. */
-export function requests(page, matter = () => true) {
-  const seen = [];
-  page.on("request", (request) => {
-    const { pathname, search } = new URL(request.url());
-    if (matter(request)) seen.push(`${request.method()} ${pathname}${search}`);
-  });
-  return seen;
-}
-
-/** Collects the numbers of the parts that the page sends from now on, in that order. */
-export function partsSent(page) {
-  const sent = [];
-  page.on("request", (request) => {
-    if (request.method() === "PUT") sent.push(Number(new URL(request.url()).searchParams.get("partNumber")));
-  });
-  return sent;
-}
-
-/** Waits until `count` parts of the one open upload are stored; that upload. */
-export function partsStored(system, count) {
-  return until(async () => {
+/** Waits until `count` parts of the only open upload are stored; returns the upload. */
+export function waitForStoredParts(system, count) {
+  return waitUntil(async () => {
     const [open] = await system.openUploads();
     return open && (await system.storedParts(open)).length >= count && open;
   });
-}
-
-/** Loads the page anew, whatever it would rather have. */
-export async function reload(page) {
-  page.once("dialog", (dialog) => dialog.accept());
-  await page.reload();
-}
-
-/** Slows the page's uploads to so many bytes a second; `0` lets them free. */
-export const throttle = (page, bytesPerSecond) => emulate(page, { uploadThroughput: bytesPerSecond || -1 });
-
-/** Takes the network from the page, its worker included. */
-export const unplug = (page) => emulate(page, { offline: true });
-
-const sessions = new WeakMap();
-
-async function emulate(page, conditions) {
-  // What several sessions ask of one page gets into each other's way.
-  if (!sessions.has(page)) sessions.set(page, page.context().newCDPSession(page));
-  const session = await sessions.get(page);
-  const free = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
-  await session.send("Network.emulateNetworkConditions", { ...free, ...conditions });
 }

@@ -8,7 +8,7 @@ use local::stack::Stack;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use tempfile::TempDir;
-use tests::lambda_runtime::{Function, Invoked, Lambda, Outcome};
+use tests::lambda_runtime::{Function, InvocationResult, Lambda, Outcome};
 
 pub const SECRET: &str = "a secret of at least thirty-two bytes";
 
@@ -61,7 +61,7 @@ impl House {
     }
 
     pub async fn invoke(&self, event: &Value) -> Outcome {
-        let Invoked { outcome, .. } = self.lambda.invoke(event.to_string().into()).await;
+        let InvocationResult { outcome, .. } = self.lambda.invoke(event.to_string().into()).await;
         outcome
     }
 

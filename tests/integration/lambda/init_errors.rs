@@ -12,8 +12,8 @@ async fn refusal(task: &Path, changes: &[(&str, &str)]) -> String {
     let mut function = Function::new(task, settings(None, &dir, changes));
     function.log = Some(dir.path().join("log"));
     let Err(failure) = Environment::start(&function).await else { panic!("it starts with {changes:?}") };
-    assert_eq!(failure.ended, "Runtime exited with error: exit status: 1");
-    let posted: Value = serde_json::from_slice(&failure.posted.expect("an init error")).unwrap();
+    assert_eq!(failure.exit_reason, "Runtime exited with error: exit status: 1");
+    let posted: Value = serde_json::from_slice(&failure.posted_error.expect("an init error")).unwrap();
     assert_eq!(posted["errorType"], "Runtime.InitError");
     let sentence = posted["errorMessage"].as_str().unwrap().to_owned();
     let log = std::fs::read_to_string(dir.path().join("log")).unwrap();

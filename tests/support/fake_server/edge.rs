@@ -1,8 +1,8 @@
-//! The edge's calls, as the contract has them, over the sink's memory.
+//! The edge's HTTP API.
 
-use crate::HangUp;
+use crate::CloseConnection;
 use crate::faults::{Fault, Faults};
-use crate::state::{Sink, to_base64};
+use crate::state::{Uploads, to_base64};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -15,12 +15,13 @@ use wire::{
     VideoStatus, VideoUrls,
 };
 
-/// So many parts come signed with the opening.
+/// Number of parts signed when an upload is opened.
 const FIRST_WINDOW: u32 = 8;
-/// So many calls for URLs fail when the signer is down.
-const SIGNER_DOWN_FOR: u32 = 3;
+/// Number of sign requests that fail when the signer is down.
+const SIGNER_DOWN_REQUESTS: u32 = 3;
+const EXPIRES_AT: &str = "2099-01-01T00:00:00Z";
 
-pub fn routes() -> Router<Sink> {
+pub fn routes() -> Router<Uploads> {
     Router::new()
         .route("/{faults}/api/uploads", post(open))
         .route("/{faults}/api/uploads/{upload}", get(status).delete(abort))
@@ -32,12 +33,12 @@ pub fn routes() -> Router<Sink> {
 }
 
 async fn open(
-    State(sink): State<Sink>,
-    Path(words): Path<String>,
+    State(uploads): State<Uploads>,
+    Path(fault_names): Path<String>,
     headers: HeaderMap,
     Json(request): Json<OpenUpload>,
 ) -> Response {
-    let Some(faults) = Faults::parse(&words) else {
+    let Some(faults) = Faults::parse(&fault_names) else {
         return problem(ErrorCode::NotFound, 404, "There is no such fault.");
     };
     let plan = match PartPlan::new(request.size, request.part_size) {
@@ -49,9 +50,10 @@ async fn open(
         true => ChecksumKind::None,
         false => ChecksumKind::Crc64Nvme,
     };
-    let id = request.video_id.unwrap_or_else(|| sink.new_id());
-    sink.open(id.clone(), faults, Some(plan));
-    let window = (1..=plan.part_count().min(FIRST_WINDOW)).map(|part| signed(&words, &headers, &id, part));
+    let id = request.video_id.unwrap_or_else(|| uploads.new_id());
+    uploads.open(id.clone(), faults, Some(plan));
+    let window =
+        (1..=plan.part_count().min(FIRST_WINDOW)).map(|part| sign_part(&fault_names, &headers, &id, part));
     let opened = UploadOpened {
         upload: id.clone(),
         key: format!("inputs/{id}.mp4"),
@@ -59,32 +61,33 @@ async fn open(
         part_size: plan.part_size(),
         part_count: plan.part_count(),
         checksum,
-        expires_at: far(),
+        expires_at: EXPIRES_AT.into(),
         parts: window.collect(),
     };
     (StatusCode::CREATED, Json(opened)).into_response()
 }
 
 async fn sign(
-    State(sink): State<Sink>,
-    Path((words, id)): Path<(String, String)>,
+    State(uploads): State<Uploads>,
+    Path((fault_names, id)): Path<(String, String)>,
     headers: HeaderMap,
     Json(request): Json<SignParts>,
 ) -> Response {
-    let down = sink
-        .with(&id, |upload| upload.count("sign") <= SIGNER_DOWN_FOR && upload.faults.has(Fault::SignerDown));
+    let down = uploads.with(&id, |upload| {
+        upload.count("sign") <= SIGNER_DOWN_REQUESTS && upload.faults.has(Fault::SignerDown)
+    });
     match down {
-        None => gone(),
+        None => upload_gone(),
         Some(true) => (StatusCode::BAD_GATEWAY, "<html>Bad gateway</html>").into_response(),
         Some(false) => {
-            let parts = request.part_numbers.iter().map(|part| signed(&words, &headers, &id, *part));
+            let parts = request.part_numbers.iter().map(|part| sign_part(&fault_names, &headers, &id, *part));
             Json(SignedParts { parts: parts.collect() }).into_response()
         }
     }
 }
 
-async fn status(State(sink): State<Sink>, Path((_, id)): Path<(String, String)>) -> Response {
-    let status = sink.with(&id, |upload| {
+async fn status(State(uploads): State<Uploads>, Path((_, id)): Path<(String, String)>) -> Response {
+    let status = uploads.with(&id, |upload| {
         upload.count("list");
         let plan = upload.plan?;
         let checksums = !upload.faults.has(Fault::NoChecksum);
@@ -101,26 +104,26 @@ async fn status(State(sink): State<Sink>, Path((_, id)): Path<(String, String)>)
             parts: parts.collect(),
         })
     });
-    status.flatten().map_or_else(gone, |status| Json(status).into_response())
+    status.flatten().map_or_else(upload_gone, |status| Json(status).into_response())
 }
 
 async fn complete(
-    State(sink): State<Sink>,
+    State(uploads): State<Uploads>,
     Path((_, id)): Path<(String, String)>,
     Json(request): Json<CompleteUpload>,
 ) -> Response {
-    let answer = sink.with(&id, |upload| {
+    let response = uploads.with(&id, |upload| {
         let first = upload.count("complete") == 1;
         if first && upload.faults.has(Fault::CompleteError) {
-            return problem(ErrorCode::Internal, 500, "As ordered.");
+            return problem(ErrorCode::Internal, 500, "Injected fault.");
         }
-        let Some(plan) = upload.plan else { return gone() };
+        let Some(plan) = upload.plan else { return upload_gone() };
         if upload.state == UploadState::Aborted {
-            return gone();
+            return upload_gone();
         }
-        let asked: Vec<_> = request.parts.iter().map(|p| (p.part_number, p.etag.clone())).collect();
-        let have: Vec<_> = upload.parts.iter().map(|(n, stored)| (*n, stored.etag())).collect();
-        if asked != have {
+        let requested: Vec<_> = request.parts.iter().map(|p| (p.part_number, p.etag.clone())).collect();
+        let stored: Vec<_> = upload.parts.iter().map(|(n, stored)| (*n, stored.etag())).collect();
+        if requested != stored {
             return problem(ErrorCode::PartsMismatch, 409, "The parts aren't those that are stored.");
         }
         if upload.size() != plan.size() {
@@ -132,7 +135,7 @@ async fn complete(
         }
         upload.state = UploadState::Completed;
         if first && upload.faults.has(Fault::CompleteLost) {
-            return HangUp::response();
+            return CloseConnection::response();
         }
         let completed = UploadCompleted {
             video_id: id.clone(),
@@ -143,32 +146,32 @@ async fn complete(
         };
         Json(completed).into_response()
     });
-    answer.unwrap_or_else(gone)
+    response.unwrap_or_else(upload_gone)
 }
 
-async fn abort(State(sink): State<Sink>, Path((_, id)): Path<(String, String)>) -> Response {
-    let aborted = sink.with(&id, |upload| {
+async fn abort(State(uploads): State<Uploads>, Path((_, id)): Path<(String, String)>) -> Response {
+    let aborted = uploads.with(&id, |upload| {
         upload.count("abort");
         if upload.state == UploadState::Open {
             upload.state = UploadState::Aborted;
             upload.parts.clear();
         }
     });
-    aborted.map_or_else(gone, |()| StatusCode::NO_CONTENT.into_response())
+    aborted.map_or_else(upload_gone, |()| StatusCode::NO_CONTENT.into_response())
 }
 
-/// Each look finds the conversion further: queued, half done, still half done, at its end.
+/// Each poll finds the conversion further: queued, half done, still half done, finished.
 async fn video(
-    State(sink): State<Sink>,
+    State(uploads): State<Uploads>,
     Path((_, id)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    let Some((look, size, fails)) =
-        sink.with(&id, |u| (u.count("look"), u.size(), u.faults.has(Fault::ConvertFails)))
+    let Some((poll, size, fails)) =
+        uploads.with(&id, |u| (u.count("poll"), u.size(), u.faults.has(Fault::ConvertFails)))
     else {
         return problem(ErrorCode::VideoNotFound, 404, "There is no such video.");
     };
-    let video = match look {
+    let video = match poll {
         1 => make_video(&id, size, VideoStatus::Uploaded, 0),
         2 | 3 => make_video(&id, size, VideoStatus::Converting, 50),
         _ if fails => Video {
@@ -179,34 +182,30 @@ async fn video(
     };
     let etag = format!("\"{:?}-{}\"", video.status, video.progress);
     if headers.get(header::IF_NONE_MATCH).is_some_and(|seen| seen.as_bytes() == etag.as_bytes()) {
-        sink.with(&id, |upload| upload.count("unchanged"));
+        uploads.with(&id, |upload| upload.count("unchanged"));
         return StatusCode::NOT_MODIFIED.into_response();
     }
     ([(header::ETAG, etag)], Json(video)).into_response()
 }
 
-async fn totals(State(sink): State<Sink>) -> Json<serde_json::Value> {
-    Json(sink.totals())
+async fn totals(State(uploads): State<Uploads>) -> Json<serde_json::Value> {
+    Json(uploads.totals())
 }
 
-async fn inspect(State(sink): State<Sink>, Path(id): Path<String>) -> Response {
-    sink.inspect(&id).map_or_else(gone, |told| Json(told).into_response())
+async fn inspect(State(uploads): State<Uploads>, Path(id): Path<String>) -> Response {
+    uploads.inspect(&id).map_or_else(upload_gone, |json| Json(json).into_response())
 }
 
-fn signed(words: &str, headers: &HeaderMap, id: &str, part_number: u32) -> Part {
+fn sign_part(fault_names: &str, headers: &HeaderMap, id: &str, part_number: u32) -> Part {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     Part {
         part_number,
         url: format!(
-            "http://{host}/{words}/s3/uploads/{id}?partNumber={part_number}&uploadId={id}&X-Amz-Signature=secret"
+            "http://{host}/{fault_names}/s3/uploads/{id}?partNumber={part_number}&uploadId={id}&X-Amz-Signature=secret"
         ),
         headers: BTreeMap::new(),
-        expires_at: far(),
+        expires_at: EXPIRES_AT.into(),
     }
-}
-
-fn far() -> String {
-    "2099-01-01T00:00:00Z".into()
 }
 
 fn make_video(id: &str, size: u64, status: VideoStatus, progress: u8) -> Video {
@@ -225,7 +224,7 @@ fn make_video(id: &str, size: u64, status: VideoStatus, progress: u8) -> Video {
     }
 }
 
-fn gone() -> Response {
+fn upload_gone() -> Response {
     problem(ErrorCode::UploadGone, 404, "The upload no longer exists.")
 }
 

@@ -1,4 +1,4 @@
-//! What can be made to go wrong, by its word in the path.
+//! The faults that a request's path can select.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ pub enum Fault {
     SlowDown,
     /// Every other part: 500, once.
     ServerError,
-    /// Every other part: the connection is cut in the middle of the body, three times, as a browser tries
-    /// once more by itself on a connection that it has used before.
+    /// Every other part: the connection is closed in the middle of the body, three times. A browser retries by
+    /// itself once on a reused connection, so once would not reach the uploader.
     Reset,
-    /// Every other part: stored, then the connection is cut, three times.
-    LostAnswer,
+    /// Every other part: stored, then the connection is closed, three times.
+    LostResponse,
     /// From part 3 on: 403, once.
     Expired,
-    /// Part 2: one byte changes on the way, once.
+    /// Part 2: one byte is changed, once.
     Flipped,
-    /// Part 2: one byte changes on the way, each time.
+    /// Part 2: one byte is changed, each time.
     FlippedAlways,
     /// CORS exposes no header of the storage.
     NoEtag,
@@ -25,21 +25,21 @@ pub enum Fault {
     NoChecksum,
     /// The first completion: 500.
     CompleteError,
-    /// The first completion: done, then the connection is cut.
+    /// The first completion: done, then the connection is closed.
     CompleteLost,
     /// The first three calls for signed URLs: 502 with a proxy's page.
     SignerDown,
     /// The conversion fails.
     ConvertFails,
-    /// Milliseconds added to every request, preflights too.
+    /// Milliseconds added to every request, preflights included.
     Delay(u64),
 }
 
-const WORDS: [(&str, Fault); 13] = [
+const FAULT_NAMES: [(&str, Fault); 13] = [
     ("slow-down", Fault::SlowDown),
     ("server-error", Fault::ServerError),
     ("reset", Fault::Reset),
-    ("lost-answer", Fault::LostAnswer),
+    ("lost-response", Fault::LostResponse),
     ("expired", Fault::Expired),
     ("flipped", Fault::Flipped),
     ("flipped-always", Fault::FlippedAlways),
@@ -55,12 +55,12 @@ const WORDS: [(&str, Fault); 13] = [
 pub struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// `plain`, or words joined by commas; `None` for a word that is none.
-    pub fn parse(words: &str) -> Option<Self> {
-        if words == "plain" {
+    /// Parses `plain` or names joined by commas; `None` for an unknown name.
+    pub fn parse(names: &str) -> Option<Self> {
+        if names == "plain" {
             return Some(Self::default());
         }
-        words.split(',').map(word).collect::<Option<_>>().map(Self)
+        names.split(',').map(fault_by_name).collect::<Option<_>>().map(Self)
     }
 
     pub fn has(&self, fault: Fault) -> bool {
@@ -74,22 +74,22 @@ impl Faults {
         })
     }
 
-    /// The fault that hits part `part` at its try number `try_number`, counted from 1.
-    pub fn of_part(&self, part: u32, try_number: u32) -> Option<Fault> {
+    /// The fault of part `part` at this attempt, counted from 1.
+    pub fn for_part(&self, part: u32, attempt: u32) -> Option<Fault> {
         self.0.iter().copied().find(|fault| match fault {
-            Fault::SlowDown | Fault::ServerError => part.is_multiple_of(2) && try_number == 1,
-            Fault::Reset | Fault::LostAnswer => part.is_multiple_of(2) && try_number <= 3,
-            Fault::Expired => part >= 3 && try_number == 1,
-            Fault::Flipped => part == 2 && try_number == 1,
+            Fault::SlowDown | Fault::ServerError => part.is_multiple_of(2) && attempt == 1,
+            Fault::Reset | Fault::LostResponse => part.is_multiple_of(2) && attempt <= 3,
+            Fault::Expired => part >= 3 && attempt == 1,
+            Fault::Flipped => part == 2 && attempt == 1,
             Fault::FlippedAlways => part == 2,
             _ => false,
         })
     }
 }
 
-fn word(word: &str) -> Option<Fault> {
-    if let Some(ms) = word.strip_prefix("delay-") {
+fn fault_by_name(name: &str) -> Option<Fault> {
+    if let Some(ms) = name.strip_prefix("delay-") {
         return ms.parse().ok().map(Fault::Delay);
     }
-    WORDS.iter().find(|(name, _)| *name == word).map(|(_, fault)| *fault)
+    FAULT_NAMES.iter().find(|(known, _)| *known == name).map(|(_, fault)| *fault)
 }

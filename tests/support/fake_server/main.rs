@@ -1,13 +1,13 @@
-//! A small server that plays the edge and S3 at once, for tests and benchmarks of the uploader: it drains what
-//! it is sent and keeps only sizes and checksums. What goes wrong is chosen by the first word of the path.
+//! `fake_server`: the edge's API and S3 in one process, for tests and benchmarks of the uploader. It keeps sizes
+//! and checksums of parts, not their bytes. The first path segment selects faults.
 //!
 //! ```text
-//! /FAULTS/api/…            the edge, as the contract has it
+//! /FAULTS/api/…            the edge's HTTP API
 //! /FAULTS/s3/BUCKET/KEY    S3's multipart calls
-//! /inspect[/VIDEO]         what has become of an upload, or of all
+//! /inspect[/VIDEO]         counts of one upload, or of all
 //! ```
 //!
-//! `FAULTS` is `plain`, or words of `faults.rs` joined by commas.
+//! `FAULTS` is `plain`, or names in `faults.rs` joined by commas. `fake_server [PORT]` prints its address.
 
 mod edge;
 mod faults;
@@ -23,17 +23,17 @@ use axum::response::{IntoResponse, Response};
 use faults::Faults;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use state::Sink;
+use state::Uploads;
 use std::io::Write;
 use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
-/// In a response's extensions: the connection is cut instead of answering.
+/// Marks a response (as an extension) that is replaced by closing the connection.
 #[derive(Clone, Copy, Debug)]
-pub struct HangUp;
+pub struct CloseConnection;
 
-impl HangUp {
+impl CloseConnection {
     pub fn response() -> Response {
         let mut response = Response::new(Body::empty());
         response.extensions_mut().insert(Self);
@@ -45,7 +45,7 @@ impl HangUp {
 async fn main() -> std::io::Result<()> {
     let port = std::env::args().nth(1).and_then(|port| port.parse().ok()).unwrap_or(0);
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await?;
-    let app = app(Sink::default());
+    let app = app(Uploads::default());
     writeln!(std::io::stdout(), "fake_server http://{}", listener.local_addr()?)?;
     loop {
         let (stream, _) = listener.accept().await?;
@@ -53,50 +53,50 @@ async fn main() -> std::io::Result<()> {
     }
 }
 
-fn app(sink: Sink) -> Router {
+fn app(uploads: Uploads) -> Router {
     Router::new()
         .merge(edge::routes())
         .merge(s3::routes())
-        .layer(middleware::from_fn_with_state(sink.clone(), as_if_far_away))
-        .with_state(sink)
+        .layer(middleware::from_fn_with_state(uploads.clone(), delay_and_cors))
+        .with_state(uploads)
 }
 
 async fn serve(stream: TcpStream, app: Router) {
-    // Small answers would wait for company otherwise.
+    // Without it, Nagle's algorithm delays small responses.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let app = app.clone();
         async move {
             let Ok(response) = app.oneshot(request.map(Body::new)).await;
-            match response.extensions().get::<HangUp>() {
-                Some(HangUp) => Err("hung up on purpose"),
+            match response.extensions().get::<CloseConnection>() {
+                Some(CloseConnection) => Err("closed by a fault"),
                 None => Ok(response),
             }
         }
     });
-    // A client that leaves, or is left, is what this server is for.
+    // Broken connections are expected: faults cause them.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// The delay, preflights, and the headers of CORS.
-async fn as_if_far_away(State(sink): State<Sink>, request: Request, next: Next) -> Response {
+/// Adds the fault's delay, answers preflights, and adds the CORS headers.
+async fn delay_and_cors(State(uploads): State<Uploads>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    let first = path.split('/').nth(1).unwrap_or_default();
-    let faults = Faults::parse(first).unwrap_or_default();
+    let fault_names = path.split('/').nth(1).unwrap_or_default();
+    let faults = Faults::parse(fault_names).unwrap_or_default();
     if let Some(delay) = faults.delay() {
         tokio::time::sleep(delay).await;
     }
     let mut response = if request.method() == Method::OPTIONS {
-        sink.preflight(request.uri());
-        let asked = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
+        uploads.count_preflight(request.uri());
+        let requested = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
         let mut response = StatusCode::NO_CONTENT.into_response();
-        if let Some(asked) = asked {
-            response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked);
+        if let Some(requested) = requested {
+            response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_HEADERS, requested);
         }
         response
             .headers_mut()
             .insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, PUT, POST, DELETE"));
-        // As S3: remembered, but only for one URL, and each part has its own.
+        // As S3's: cacheable, but per URL, and each part has its own URL.
         response.headers_mut().insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3000"));
         response
     } else {

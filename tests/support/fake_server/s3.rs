@@ -1,8 +1,8 @@
-//! S3's multipart calls, path-style, as far as uploaders use them. Signatures are not looked at.
+//! S3's multipart calls, path-style, as far as uploaders use them. Signatures aren't checked.
 
-use crate::HangUp;
+use crate::CloseConnection;
 use crate::faults::{Fault, Faults};
-use crate::state::{Sink, Stored, to_base64};
+use crate::state::{PartRecord, Uploads, to_base64};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
@@ -13,40 +13,40 @@ use crc_fast::{CrcAlgorithm, Digest};
 use futures_util::StreamExt;
 use wire::UploadState;
 
-pub fn routes() -> Router<Sink> {
+pub fn routes() -> Router<Uploads> {
     Router::new().route("/{faults}/s3/{bucket}/{key}", post(open_or_complete).put(put_part).delete(abort))
 }
 
-/// A value of a query string; ids here need no decoding.
+/// A value of a query string, not decoded: the ids here contain no escapes.
 pub fn query<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
-async fn put_part(State(sink): State<Sink>, RawQuery(raw): RawQuery, body: Body) -> Response {
+async fn put_part(State(uploads): State<Uploads>, RawQuery(raw): RawQuery, body: Body) -> Response {
     let raw = raw.unwrap_or_default();
     let part = query(&raw, "partNumber").and_then(|number| number.parse::<u32>().ok());
     let (Some(id), Some(part)) = (query(&raw, "uploadId"), part) else {
         return error(StatusCode::BAD_REQUEST, "InvalidRequest");
     };
-    let Some(fault) = sink.with(id, |upload| {
-        let try_number = upload.arrives(part);
-        upload.faults.of_part(part, try_number)
+    let Some(fault) = uploads.with(id, |upload| {
+        let attempt = upload.part_started(part);
+        upload.faults.for_part(part, attempt)
     }) else {
         return error(StatusCode::NOT_FOUND, "NoSuchUpload");
     };
-    let response = take(&sink, id, part, fault, body).await;
-    sink.with(id, |upload| upload.left());
+    let response = receive_part(&uploads, id, part, fault, body).await;
+    uploads.with(id, |upload| upload.part_ended());
     response
 }
 
-async fn take(sink: &Sink, id: &str, part: u32, fault: Option<Fault>, body: Body) -> Response {
+async fn receive_part(uploads: &Uploads, id: &str, part: u32, fault: Option<Fault>, body: Body) -> Response {
     let mut chunks = body.into_data_stream();
     let mut digest = Digest::new(CrcAlgorithm::Crc64Nvme);
     let mut size = 0;
     while let Some(chunk) = chunks.next().await {
-        let Ok(chunk) = chunk else { return HangUp::response() };
+        let Ok(chunk) = chunk else { return CloseConnection::response() };
         match fault {
-            Some(Fault::Reset) => return HangUp::response(),
+            Some(Fault::Reset) => return CloseConnection::response(),
             Some(Fault::Flipped | Fault::FlippedAlways) if size == 0 && !chunk.is_empty() => {
                 let mut changed = chunk.to_vec();
                 changed[0] ^= 1;
@@ -62,17 +62,17 @@ async fn take(sink: &Sink, id: &str, part: u32, fault: Option<Fault>, body: Body
         Some(Fault::Expired) => return error(StatusCode::FORBIDDEN, "AccessDenied"),
         _ => {}
     }
-    let stored = Stored { size, crc: digest.finalize() };
+    let stored = PartRecord { size, crc: digest.finalize() };
     let (etag, checksum) = (stored.etag(), to_base64(stored.crc));
-    let taken = sink.with(id, |upload| {
+    let received = uploads.with(id, |upload| {
         let open = upload.state == UploadState::Open;
         if open {
             upload.parts.insert(part, stored);
         }
         (open, upload.faults.has(Fault::NoChecksum))
     });
-    match (taken, fault) {
-        (Some((true, _)), Some(Fault::LostAnswer)) => HangUp::response(),
+    match (received, fault) {
+        (Some((true, _)), Some(Fault::LostResponse)) => CloseConnection::response(),
         (Some((true, true)), _) => [(header::ETAG.as_str(), etag)].into_response(),
         (Some((true, false)), _) => {
             [(header::ETAG.as_str(), etag), ("x-amz-checksum-crc64nvme", checksum)].into_response()
@@ -83,15 +83,15 @@ async fn take(sink: &Sink, id: &str, part: u32, fault: Option<Fault>, body: Body
 
 /// `POST ?uploads` opens, `POST ?uploadId=…` completes.
 async fn open_or_complete(
-    State(sink): State<Sink>,
+    State(uploads): State<Uploads>,
     Path((faults, bucket, key)): Path<(String, String, String)>,
     RawQuery(raw): RawQuery,
 ) -> Response {
     let raw = raw.unwrap_or_default();
     if let Some(id) = query(&raw, "uploadId") {
-        let etag = sink.with(id, |upload| {
+        let etag = uploads.with(id, |upload| {
             upload.state = UploadState::Completed;
-            Stored { size: upload.size(), crc: upload.crc() }.etag()
+            PartRecord { size: upload.size(), crc: upload.crc() }.etag()
         });
         return match etag {
             Some(etag) => xml(&format!(
@@ -101,17 +101,17 @@ async fn open_or_complete(
             None => error(StatusCode::NOT_FOUND, "NoSuchUpload"),
         };
     }
-    let id = sink.new_id();
-    sink.open(id.clone(), Faults::parse(&faults).unwrap_or_default(), None);
+    let id = uploads.new_id();
+    uploads.open(id.clone(), Faults::parse(&faults).unwrap_or_default(), None);
     xml(&format!(
         "<InitiateMultipartUploadResult><Bucket>{bucket}</Bucket><Key>{key}</Key><UploadId>{id}</UploadId>\
          </InitiateMultipartUploadResult>"
     ))
 }
 
-async fn abort(State(sink): State<Sink>, RawQuery(raw): RawQuery) -> Response {
+async fn abort(State(uploads): State<Uploads>, RawQuery(raw): RawQuery) -> Response {
     let raw = raw.unwrap_or_default();
-    let aborted = query(&raw, "uploadId").and_then(|id| sink.with(id, |u| u.state = UploadState::Aborted));
+    let aborted = query(&raw, "uploadId").and_then(|id| uploads.with(id, |u| u.state = UploadState::Aborted));
     match aborted {
         Some(()) => StatusCode::NO_CONTENT.into_response(),
         None => error(StatusCode::NOT_FOUND, "NoSuchUpload"),
@@ -119,11 +119,11 @@ async fn abort(State(sink): State<Sink>, RawQuery(raw): RawQuery) -> Response {
 }
 
 fn error(status: StatusCode, code: &str) -> Response {
-    (status, xml(&format!("<Error><Code>{code}</Code><Message>As ordered.</Message></Error>")))
+    (status, xml(&format!("<Error><Code>{code}</Code><Message>Injected fault.</Message></Error>")))
         .into_response()
 }
 
 fn xml(body: &str) -> Response {
-    let whole = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{body}");
-    ([(header::CONTENT_TYPE, "application/xml")], whole).into_response()
+    let document = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{body}");
+    ([(header::CONTENT_TYPE, "application/xml")], document).into_response()
 }

@@ -1,4 +1,4 @@
-//! What the sink remembers of each upload: sizes and checksums, and how often what was asked.
+//! The state of each upload: sizes and checksums of its parts, and counts of its requests.
 
 use crate::faults::Faults;
 use axum::http::Uri;
@@ -10,52 +10,53 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wire::{PartPlan, UploadState};
 
+/// A part that arrived.
 #[derive(Clone, Debug)]
-pub struct Stored {
+pub struct PartRecord {
     pub size: u64,
     pub crc: u64,
 }
 
-impl Stored {
+impl PartRecord {
     pub fn etag(&self) -> String {
         format!("\"{:016x}-{}\"", self.crc, self.size)
     }
 }
 
-/// One upload; its token, S3 upload id and video id are the same word.
+/// One upload; its token, S3 upload id and video id are the same string.
 #[derive(Debug)]
 pub struct Upload {
     pub faults: Faults,
-    /// Absent for an upload that S3's own calls opened.
+    /// Absent for an upload opened by S3's `CreateMultipartUpload`.
     pub plan: Option<PartPlan>,
     pub state: UploadState,
-    pub parts: BTreeMap<u32, Stored>,
-    tries: BTreeMap<u32, u32>,
+    pub parts: BTreeMap<u32, PartRecord>,
+    attempts: BTreeMap<u32, u32>,
     in_flight: u32,
-    most_in_flight: u32,
+    max_in_flight: u32,
     preflights: u32,
-    /// How often each kind of call came.
+    /// Requests by kind.
     calls: BTreeMap<&'static str, u32>,
 }
 
 impl Upload {
-    /// Counts a call of this kind; answers how many there have been.
+    /// Counts a request of this kind and returns the count.
     pub fn count(&mut self, call: &'static str) -> u32 {
         let calls = self.calls.entry(call).or_default();
         *calls += 1;
         *calls
     }
 
-    /// A part begins to arrive; answers the number of this try.
-    pub fn arrives(&mut self, part: u32) -> u32 {
+    /// Counts the start of a part's request and returns the number of this attempt, from 1.
+    pub fn part_started(&mut self, part: u32) -> u32 {
         self.in_flight += 1;
-        self.most_in_flight = self.most_in_flight.max(self.in_flight);
-        let tries = self.tries.entry(part).or_default();
-        *tries += 1;
-        *tries
+        self.max_in_flight = self.max_in_flight.max(self.in_flight);
+        let attempts = self.attempts.entry(part).or_default();
+        *attempts += 1;
+        *attempts
     }
 
-    pub fn left(&mut self) {
+    pub fn part_ended(&mut self) {
         self.in_flight -= 1;
     }
 
@@ -64,19 +65,20 @@ impl Upload {
     }
 
     pub fn crc(&self) -> u64 {
-        let join = |crc, part: &Stored| checksum_combine(CrcAlgorithm::Crc64Nvme, crc, part.crc, part.size);
+        let join =
+            |crc, part: &PartRecord| checksum_combine(CrcAlgorithm::Crc64Nvme, crc, part.crc, part.size);
         self.parts.values().fold(0, join)
     }
 
-    fn tell(&self) -> Value {
+    fn to_json(&self) -> Value {
         json!({
             "state": self.state,
             "size": self.size(),
             "checksum": to_base64(self.crc()),
-            "puts": self.tries.values().sum::<u32>(),
-            "tries": self.tries,
+            "puts": self.attempts.values().sum::<u32>(),
+            "attempts": self.attempts,
             "preflights": self.preflights,
-            "mostInFlight": self.most_in_flight,
+            "maxInFlight": self.max_in_flight,
             "calls": self.calls,
         })
     }
@@ -84,53 +86,53 @@ impl Upload {
 
 /// All uploads.
 #[derive(Clone, Default)]
-pub struct Sink(Arc<Mutex<HashMap<String, Upload>>>);
+pub struct Uploads(Arc<Mutex<HashMap<String, Upload>>>);
 
-impl Sink {
-    /// Remembers a new upload under its id.
+impl Uploads {
+    /// Adds an upload under its id.
     pub fn open(&self, id: String, faults: Faults, plan: Option<PartPlan>) {
         let upload = Upload {
             faults,
             plan,
             state: UploadState::Open,
             parts: BTreeMap::new(),
-            tries: BTreeMap::new(),
+            attempts: BTreeMap::new(),
             in_flight: 0,
-            most_in_flight: 0,
+            max_in_flight: 0,
             preflights: 0,
             calls: BTreeMap::new(),
         };
         self.lock().insert(id, upload);
     }
 
-    /// An id that nobody has.
+    /// An unused id.
     pub fn new_id(&self) -> String {
         format!("video-{}", self.lock().len() + 1)
     }
 
-    /// Does something with an upload, if there is one of that id.
-    pub fn with<T>(&self, id: &str, work: impl FnOnce(&mut Upload) -> T) -> Option<T> {
-        self.lock().get_mut(id).map(work)
+    /// Applies `operation` to the upload of that id; `None` if there is none.
+    pub fn with<T>(&self, id: &str, operation: impl FnOnce(&mut Upload) -> T) -> Option<T> {
+        self.lock().get_mut(id).map(operation)
     }
 
-    /// A preflight came for a part.
-    pub fn preflight(&self, uri: &Uri) {
+    /// Counts a preflight of a part.
+    pub fn count_preflight(&self, uri: &Uri) {
         let id = crate::s3::query(uri.query().unwrap_or_default(), "uploadId");
         if let Some(id) = id {
             self.with(id, |upload| upload.preflights += 1);
         }
     }
 
-    /// Over all uploads there have been.
+    /// Sums over all uploads.
     pub fn totals(&self) -> Value {
         let uploads = self.lock();
-        let puts: u32 = uploads.values().flat_map(|upload| upload.tries.values()).sum();
+        let puts: u32 = uploads.values().flat_map(|upload| upload.attempts.values()).sum();
         let preflights: u32 = uploads.values().map(|upload| upload.preflights).sum();
         json!({ "puts": puts, "preflights": preflights })
     }
 
     pub fn inspect(&self, id: &str) -> Option<Value> {
-        self.with(id, |upload| upload.tell())
+        self.with(id, |upload| upload.to_json())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Upload>> {

@@ -1,7 +1,8 @@
-//! Bodies on their way through: counted, slowed, spoiled, and never held whole.
+//! Streams request and response bodies, applying the link's limits and the request's fault. Bodies are never
+//! buffered whole.
 
-use crate::line::{Line, span};
-use crate::log::Meter;
+use crate::link::{Link, transmission_time};
+use crate::request_log::ByteCounter;
 use crate::rules::Fault;
 use bytes::Bytes;
 use futures_util::stream::{try_unfold, unfold};
@@ -31,67 +32,67 @@ fn never(never: Infallible) -> Error {
     match never {}
 }
 
-/// A request's body between the browser and whoever takes it.
-pub struct Upward {
+/// A request's body, received from the browser.
+pub struct RequestBody {
     pub body: Incoming,
     pub fault: Option<Fault>,
-    pub line: Arc<Line>,
-    pub meter: Meter,
-    /// Told to reset the browser's connection.
+    pub link: Arc<Link>,
+    pub byte_counter: ByteCounter,
+    /// Notified to reset the browser's connection.
     pub reset: Arc<Notify>,
 }
 
-impl Upward {
-    /// For the server.
+impl RequestBody {
+    /// The body to forward to the server.
     pub fn into_body(self) -> Body {
         if self.body.is_end_stream() {
             return empty();
         }
-        let frames = try_unfold((self, 0), |(mut upward, seen)| async move {
-            let chunk = upward.next(seen).await?;
+        let frames = try_unfold((self, 0), |(mut body, received)| async move {
+            let chunk = body.next_chunk(received).await?;
             Ok(chunk.map(|chunk| {
-                let seen = seen + chunk.len() as u64;
-                (Frame::data(chunk), (upward, seen))
+                let received = received + chunk.len() as u64;
+                (Frame::data(chunk), (body, received))
             }))
         });
         StreamBody::new(frames).boxed_unsync()
     }
 
-    /// For nobody: taken whole and thrown away.
+    /// Receives the whole body and discards it.
     pub async fn drain(mut self) -> Result<(), Error> {
-        let mut seen = 0;
-        while let Some(chunk) = self.next(seen).await? {
-            seen += chunk.len() as u64;
+        let mut received = 0;
+        while let Some(chunk) = self.next_chunk(received).await? {
+            received += chunk.len() as u64;
         }
         Ok(())
     }
 
-    async fn next(&mut self, seen: u64) -> Result<Option<Bytes>, Error> {
+    async fn next_chunk(&mut self, received: u64) -> Result<Option<Bytes>, Error> {
         let chunk = loop {
             match self.body.frame().await.transpose()? {
                 None => return Ok(None),
                 Some(frame) => {
-                    // Trailers are of no use to anybody here.
+                    // Trailers are dropped.
                     if let Ok(chunk) = frame.into_data() {
                         break chunk;
                     }
                 }
             }
         };
-        self.meter.received(chunk.len());
-        self.line.carry(chunk.len()).await;
-        let end = seen + chunk.len() as u64;
+        self.byte_counter.add(chunk.len());
+        self.link.transmit(chunk.len()).await;
+        let end = received + chunk.len() as u64;
         match self.fault {
             Some(Fault::Reset(after)) if end > after => {
                 self.reset.notify_one();
                 pending().await
             }
             Some(Fault::Stall(after)) if end > after => pending().await,
-            Some(Fault::Drip(rate)) => sleep(span(chunk.len(), rate)).await,
-            Some(Fault::Flip) if seen == 0 && !chunk.is_empty() => {
-                let mut spoiled = chunk.to_vec();
-                spoiled[0] ^= 1;
-                return Ok(Some(spoiled.into()));
+            Some(Fault::Throttle(rate)) => sleep(transmission_time(chunk.len(), rate)).await,
+            Some(Fault::FlipByte) if received == 0 && !chunk.is_empty() => {
+                let mut changed = chunk.to_vec();
+                changed[0] ^= 1;
+                return Ok(Some(changed.into()));
             }
             _ => {}
         }
@@ -99,26 +100,26 @@ impl Upward {
     }
 }
 
-/// Ends the connection to the server when it is dropped.
-pub struct Hold(pub AbortHandle);
+/// The connection to the server; dropping it ends it.
+pub struct UpstreamConnection(pub AbortHandle);
 
-impl Drop for Hold {
+impl Drop for UpstreamConnection {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-/// An answer's body between the server and the browser; with `at_most`, it breaks off after so many bytes.
-pub fn downward(body: Incoming, hold: Hold, at_most: Option<u64>) -> Body {
-    if at_most.is_none() && body.is_end_stream() {
+/// A response's body, forwarded to the browser; with `max_bytes`, the connection ends after so many.
+pub fn response_body(body: Incoming, connection: UpstreamConnection, max_bytes: Option<u64>) -> Body {
+    if max_bytes.is_none() && body.is_end_stream() {
         return empty();
     }
-    let frames = unfold(Some((body, hold, at_most)), |state| async {
-        let (mut body, hold, left) = state?;
+    let frames = unfold(Some((body, connection, max_bytes)), |state| async {
+        let (mut body, connection, left) = state?;
         if left == Some(0) {
-            // What came before shall arrive before the connection ends.
+            // Lets the bytes before it arrive first.
             sleep(Duration::from_millis(50)).await;
-            return Some((Err("cut off on purpose".into()), None));
+            return Some((Err("truncated by a fault".into()), None));
         }
         let mut chunk = match body.frame().await? {
             Ok(frame) => frame.into_data().unwrap_or_default(),
@@ -128,7 +129,7 @@ pub fn downward(body: Incoming, hold: Hold, at_most: Option<u64>) -> Body {
             chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         }
         let left = left.map(|left| left - chunk.len() as u64);
-        Some((Ok(Frame::data(chunk)), Some((body, hold, left))))
+        Some((Ok(Frame::data(chunk)), Some((body, connection, left))))
     });
     StreamBody::new(frames).boxed_unsync()
 }

@@ -1,4 +1,4 @@
-//! The second port: where a test says what is to go wrong, and asks what came.
+//! The control port, where a test sets faults and reads the log.
 
 use crate::Proxy;
 use crate::rules::{Rule, Rules};
@@ -11,18 +11,18 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The line's settings; what isn't said is as good as it gets.
+/// Settings of the link; an absent field means no limit.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Setting {
-    /// In bytes a second, of all request bodies together.
+struct LinkSettings {
+    /// In bytes per second, of all request bodies together.
     bandwidth: Option<u64>,
     #[serde(default)]
     latency_ms: u64,
     #[serde(default)]
-    still: bool,
+    stalled: bool,
     #[serde(default)]
-    dead: bool,
+    down: bool,
 }
 
 #[derive(Deserialize)]
@@ -34,25 +34,25 @@ struct Upstream {
 pub fn router(proxy: Arc<Proxy>) -> Router {
     Router::new()
         .route("/rules", post(rules))
-        .route("/line", post(line))
+        .route("/link", post(link))
         .route("/upstream", post(upstream))
         .route("/log", get(log))
         .route("/reset", post(reset))
         .with_state(proxy)
 }
 
-/// Takes the place of all rules before.
+/// Replaces all rules.
 async fn rules(State(proxy): State<Arc<Proxy>>, Json(rules): Json<Vec<Rule>>) -> StatusCode {
     proxy.set_rules(Rules::new(rules));
     StatusCode::NO_CONTENT
 }
 
-async fn line(State(proxy): State<Arc<Proxy>>, Json(setting): Json<Setting>) -> StatusCode {
-    proxy.line.set(setting.bandwidth, Duration::from_millis(setting.latency_ms), setting.still);
-    if setting.dead {
-        proxy.line.die()
+async fn link(State(proxy): State<Arc<Proxy>>, Json(settings): Json<LinkSettings>) -> StatusCode {
+    proxy.link.set(settings.bandwidth, Duration::from_millis(settings.latency_ms), settings.stalled);
+    if settings.down {
+        proxy.link.go_down()
     } else {
-        proxy.line.revive()
+        proxy.link.go_up()
     }
     StatusCode::NO_CONTENT
 }
@@ -63,15 +63,15 @@ async fn upstream(State(proxy): State<Arc<Proxy>>, Json(upstream): Json<Upstream
 }
 
 async fn log(State(proxy): State<Arc<Proxy>>) -> Json<Value> {
-    Json(proxy.log.tell())
+    Json(proxy.log.to_json())
 }
 
-/// As at the start, but for the address of the server: no rules, no log, every connection ended.
+/// Restores the state after start, the upstream excepted: no rules, no log, every connection ended.
 async fn reset(State(proxy): State<Arc<Proxy>>) -> StatusCode {
     proxy.set_rules(Rules::default());
-    proxy.line.set(None, Duration::ZERO, false);
-    proxy.line.die();
-    proxy.line.revive();
+    proxy.link.set(None, Duration::ZERO, false);
+    proxy.link.go_down();
+    proxy.link.go_up();
     proxy.log.clear();
     StatusCode::NO_CONTENT
 }

@@ -1,15 +1,15 @@
-//! A proxy that spoils what passes it, for tests of the uploader: it stands before the page's port of a whole
-//! system, which then hands out URLs of the proxy (`UPLOAD_BASE_URL`, `CDN_BASE_URL`), so that everything a
-//! browser does comes by. Bodies stream through; none is held.
+//! `fault_proxy`: an HTTP proxy that injects faults, for tests of the uploader. It runs in front of a system's page
+//! port; the system hands out the proxy's URLs (`UPLOAD_BASE_URL`, `CDN_BASE_URL`), so all of the browser's
+//! requests pass it. Bodies are streamed.
 //!
-//! `fault_proxy [UPSTREAM [PORT]]` prints where it is and where it is told what to do:
+//! `fault_proxy [UPSTREAM [PORT]]` prints its address and that of its control port:
 //!
 //! ```text
 //! fault_proxy http://127.0.0.1:40001
 //! control http://127.0.0.1:40002
 //!
 //! POST /rules     [{ "call": "part", "parts": "even", "each": 1, "fault": "slow-down" }]: see rules.rs
-//! POST /line      { "bandwidth"?: bytes a second, "latencyMs"?, "still"?, "dead"? }
+//! POST /link      { "bandwidth"?: bytes per second, "latencyMs"?, "stalled"?, "down"? }
 //! POST /upstream  { "url": "http://127.0.0.1:8080" }
 //! GET  /log       { "parts": { "1": [{ "received", "fault", "outcome" }] }, "calls": {…}, "faulted": {…} }
 //! POST /reset
@@ -17,9 +17,9 @@
 
 mod body;
 mod control;
-mod line;
-mod log;
-mod relay;
+mod forward;
+mod link;
+mod request_log;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -27,8 +27,8 @@ mod tests;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use line::Line;
-use log::Log;
+use link::Link;
+use request_log::RequestLog;
 use rules::{Call, Fault, Rules};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -37,18 +37,17 @@ use std::time::Instant;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 
-/// In bytes. Of what the kernel takes on its own, a browser believes that it was sent.
-const RECEIVE_BUFFER: u32 = 128 * 1024;
-/// In bytes, of one read.
-const READ_BUFFER: usize = 32 * 1024;
+/// Kept small: bytes in the kernel's buffer count as sent for the browser.
+const RECEIVE_BUFFER_BYTES: u32 = 128 * 1024;
+const READ_BUFFER_BYTES: usize = 32 * 1024;
 
-/// What all connections share.
+/// The state shared by all connections.
 pub struct Proxy {
     start: Instant,
     upstream: Mutex<String>,
     rules: Mutex<Rules>,
-    line: Arc<Line>,
-    log: Log,
+    link: Arc<Link>,
+    log: RequestLog,
 }
 
 impl Proxy {
@@ -57,8 +56,8 @@ impl Proxy {
             start: Instant::now(),
             upstream: Mutex::default(),
             rules: Mutex::default(),
-            line: Arc::new(Line::new()),
-            log: Log::default(),
+            link: Arc::new(Link::new()),
+            log: RequestLog::default(),
         };
         proxy.set_upstream(upstream);
         proxy
@@ -77,8 +76,8 @@ impl Proxy {
         *lock(&self.rules) = rules;
     }
 
-    fn strike(&self, call: Call) -> Option<Fault> {
-        lock(&self.rules).strike(call, self.start.elapsed())
+    fn next_fault(&self, call: Call) -> Option<Fault> {
+        lock(&self.rules).next_fault(call, self.start.elapsed())
     }
 }
 
@@ -103,8 +102,8 @@ async fn main() -> std::io::Result<()> {
 fn listen(port: u16) -> std::io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
-    // Connections inherit it.
-    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    // Accepted connections inherit it.
+    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
     socket.bind(SocketAddr::from(([127, 0, 0, 1], port)))?;
     socket.listen(1024)
 }
@@ -112,7 +111,7 @@ fn listen(port: u16) -> std::io::Result<TcpListener> {
 async fn accept(listener: TcpListener, proxy: Arc<Proxy>) -> std::io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
-        if proxy.line.is_dead() {
+        if proxy.link.is_down() {
             reset(&stream);
         } else {
             tokio::spawn(serve(stream, proxy.clone()));
@@ -121,26 +120,26 @@ async fn accept(listener: TcpListener, proxy: Arc<Proxy>) -> std::io::Result<()>
 }
 
 async fn serve(stream: TcpStream, proxy: Arc<Proxy>) {
-    // Small answers would wait for company otherwise.
+    // Without it, Nagle's algorithm delays small responses.
     let _ = stream.set_nodelay(true);
-    let cut = proxy.line.cut();
-    let asked = Arc::new(Notify::new());
+    let disconnected = proxy.link.disconnected();
+    let reset_requested = Arc::new(Notify::new());
     let service = {
-        let asked = asked.clone();
-        service_fn(move |request| relay::relay(proxy.clone(), request, asked.clone()))
+        let reset_requested = reset_requested.clone();
+        service_fn(move |request| forward::handle(proxy.clone(), request, reset_requested.clone()))
     };
     let mut connection =
-        http1::Builder::new().max_buf_size(READ_BUFFER).serve_connection(TokioIo::new(stream), service);
+        http1::Builder::new().max_buf_size(READ_BUFFER_BYTES).serve_connection(TokioIo::new(stream), service);
     tokio::select! {
-        // A browser that leaves, or is left, is what this proxy is for.
+        // Broken connections are expected: faults cause them.
         _ = &mut connection => return,
-        () = cut => {}
-        () = asked.notified() => {}
+        () = disconnected => {}
+        () = reset_requested.notified() => {}
     }
     reset(connection.into_parts().io.inner());
 }
 
-/// So that closing resets, even with everything read.
+/// Makes closing the socket send RST instead of FIN.
 fn reset(stream: &TcpStream) {
     let _ = stream.set_zero_linger();
 }

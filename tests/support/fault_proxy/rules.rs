@@ -1,14 +1,14 @@
-//! Which request meets which fault. Pure: no clock of its own, no network.
+//! Decides which request meets which fault. Pure: time is passed in.
 
 use http::{Method, Uri};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// What a request is about, by its method and path.
+/// The kind of a request, by its method and path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum CallKind {
     /// `PUT` of one part.
     Part,
     Open,
@@ -17,15 +17,15 @@ pub enum Kind {
     Complete,
     Abort,
     Video,
-    /// The page, what was converted, anything else.
+    /// The page, converted videos, everything else.
     Other,
 }
 
-/// A request, as far as rules look at it.
+/// A request, as rules match it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Call {
-    pub kind: Kind,
-    /// Of a part; 0 for everything else.
+    pub kind: CallKind,
+    /// The part number; 0 for other calls.
     pub part: u32,
 }
 
@@ -34,59 +34,59 @@ impl Call {
         let path: Vec<&str> = uri.path().split('/').skip(1).collect();
         let kind = match (method.as_str(), path.as_slice()) {
             ("PUT", ["inputs", ..]) => {
-                let part = number(uri.query().unwrap_or_default());
-                return Self { kind: Kind::Part, part };
+                let part = part_number(uri.query().unwrap_or_default());
+                return Self { kind: CallKind::Part, part };
             }
-            ("POST", ["api", "uploads"]) => Kind::Open,
-            ("POST", ["api", "uploads", _, "parts"]) => Kind::Sign,
-            ("POST", ["api", "uploads", _, "complete"]) => Kind::Complete,
-            ("GET", ["api", "uploads", _]) => Kind::List,
-            ("DELETE", ["api", "uploads", _]) => Kind::Abort,
-            ("GET", ["api", "videos", ..]) => Kind::Video,
-            _ => Kind::Other,
+            ("POST", ["api", "uploads"]) => CallKind::Open,
+            ("POST", ["api", "uploads", _, "parts"]) => CallKind::Sign,
+            ("POST", ["api", "uploads", _, "complete"]) => CallKind::Complete,
+            ("GET", ["api", "uploads", _]) => CallKind::List,
+            ("DELETE", ["api", "uploads", _]) => CallKind::Abort,
+            ("GET", ["api", "videos", ..]) => CallKind::Video,
+            _ => CallKind::Other,
         };
         Self { kind, part: 0 }
     }
 }
 
-fn number(query: &str) -> u32 {
+fn part_number(query: &str) -> u32 {
     let value = query.split('&').find_map(|pair| pair.strip_prefix("partNumber="));
     value.and_then(|value| value.parse().ok()).unwrap_or(0)
 }
 
-/// What goes wrong.
+/// A fault to inject.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fault {
-    /// Taken whole, not forwarded, answered 503; to a part in S3's words.
+    /// Received, not forwarded, answered with 503; for a part with S3's error document.
     SlowDown,
     /// The same with 500.
     InternalError,
-    /// The same with 502 and a gateway's page.
+    /// The same with 502 and a gateway's HTML page.
     BadGateway,
-    /// The same with S3's 403 for a URL that has run out.
+    /// The same with S3's 403 for an expired URL.
     Expired,
-    /// After so many bytes of the body the connection is reset.
+    /// The connection is reset after so many bytes of the body.
     Reset(u64),
-    /// Forwarded and done, then the connection is closed instead of answering.
-    Lost,
-    /// Forwarded and done; half of the answer's body comes, then the connection is closed.
+    /// Forwarded; the connection is closed instead of responding.
+    LostResponse,
+    /// Forwarded; the connection is closed after half of the response's body.
     Truncated,
-    /// After so many bytes of the body nothing is read any more, nor answered.
+    /// After so many bytes of the body, nothing more is read and there is no response.
     Stall(u64),
-    /// Taken whole, not forwarded, never answered.
-    Silence,
-    /// The body is taken at so many bytes a second.
-    Drip(u64),
-    /// The first byte of the body is another when it arrives.
-    Flip,
-    /// The answer lacks these headers.
-    Without(Vec<String>),
-    /// The server is gone for so many seconds: connections are reset, new ones at once.
-    Dead(f64),
+    /// Received, not forwarded, never answered.
+    NoResponse,
+    /// The body is read at so many bytes per second.
+    Throttle(u64),
+    /// The first byte of the body is changed.
+    FlipByte,
+    /// These headers are removed from the response.
+    WithoutHeaders(Vec<String>),
+    /// The server is down for so many seconds: all connections are reset, new ones included.
+    Down(f64),
 }
 
-/// Which parts a rule is about.
+/// The parts that a rule matches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Parts {
@@ -98,7 +98,7 @@ pub enum Parts {
 }
 
 impl Parts {
-    fn has(self, part: u32) -> bool {
+    fn contains(self, part: u32) -> bool {
         match self {
             Self::All => true,
             Self::Even => part.is_multiple_of(2),
@@ -108,59 +108,59 @@ impl Parts {
     }
 }
 
-/// A fault, and when it strikes: without limits, always.
+/// A fault and the requests it applies to; without limits, to all of the kind.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rule {
-    pub call: Kind,
+    pub call: CallKind,
     #[serde(default)]
     pub parts: Parts,
-    /// So often for each part; for other calls, so often.
-    pub each: Option<u32>,
-    /// So often in all.
-    pub total: Option<u32>,
-    /// So long after it first struck, in seconds.
+    /// At most so often per part; per kind for other calls.
+    pub max_per_part: Option<u32>,
+    /// At most so often in total.
+    pub max_total: Option<u32>,
+    /// Only within so many seconds of its first use.
     pub seconds: Option<f64>,
     pub fault: Fault,
 }
 
-/// The rules in force, and how often each has struck.
+/// The active rules and their use counts.
 #[derive(Debug, Default)]
-pub struct Rules(Vec<Active>);
+pub struct Rules(Vec<ActiveRule>);
 
 #[derive(Debug)]
-struct Active {
+struct ActiveRule {
     rule: Rule,
-    struck: HashMap<Call, u32>,
-    first: Option<Duration>,
+    uses: HashMap<Call, u32>,
+    first_use: Option<Duration>,
 }
 
 impl Rules {
     pub fn new(rules: Vec<Rule>) -> Self {
-        let active = |rule| Active { rule, struck: HashMap::new(), first: None };
+        let active = |rule| ActiveRule { rule, uses: HashMap::new(), first_use: None };
         Self(rules.into_iter().map(active).collect())
     }
 
-    /// The fault that a call meets at `now`, a time since any fixed moment: that of the first rule which is
-    /// about such calls and not used up. Counts it.
-    pub fn strike(&mut self, call: Call, now: Duration) -> Option<Fault> {
-        let active = self.0.iter_mut().find(|active| active.strikes(call, now))?;
-        *active.struck.entry(call).or_default() += 1;
-        active.first.get_or_insert(now);
+    /// The fault of a call at `now` (time since any fixed moment): that of the first rule that matches and isn't
+    /// used up. Counts the use.
+    pub fn next_fault(&mut self, call: Call, now: Duration) -> Option<Fault> {
+        let active = self.0.iter_mut().find(|active| active.applies(call, now))?;
+        *active.uses.entry(call).or_default() += 1;
+        active.first_use.get_or_insert(now);
         Some(active.rule.fault.clone())
     }
 }
 
-impl Active {
-    fn strikes(&self, call: Call, now: Duration) -> bool {
-        let Rule { call: kind, parts, each, total, seconds, .. } = &self.rule;
-        let often = self.struck.get(&call).copied().unwrap_or(0);
-        let in_all: u32 = self.struck.values().sum();
-        let age = self.first.map_or(Duration::ZERO, |first| now.saturating_sub(first));
+impl ActiveRule {
+    fn applies(&self, call: Call, now: Duration) -> bool {
+        let Rule { call: kind, parts, max_per_part, max_total, seconds, .. } = &self.rule;
+        let uses = self.uses.get(&call).copied().unwrap_or(0);
+        let total_uses: u32 = self.uses.values().sum();
+        let age = self.first_use.map_or(Duration::ZERO, |first_use| now.saturating_sub(first_use));
         *kind == call.kind
-            && parts.has(call.part)
-            && each.is_none_or(|each| often < each)
-            && total.is_none_or(|total| in_all < total)
+            && parts.contains(call.part)
+            && max_per_part.is_none_or(|max| uses < max)
+            && max_total.is_none_or(|max| total_uses < max)
             && seconds.is_none_or(|seconds| age.as_secs_f64() < seconds)
     }
 }
@@ -174,7 +174,7 @@ mod tests {
     }
 
     fn part(part: u32) -> Call {
-        Call { kind: Kind::Part, part }
+        Call { kind: CallKind::Part, part }
     }
 
     fn rules(json: &str) -> Rules {
@@ -182,17 +182,17 @@ mod tests {
     }
 
     #[test]
-    fn calls_are_told_apart() {
+    fn call_kind_is_derived_from_method_and_path() {
         for (method, uri, kind) in [
-            ("POST", "/api/uploads", Kind::Open),
-            ("POST", "/api/uploads/abc/parts", Kind::Sign),
-            ("POST", "/api/uploads/abc/complete", Kind::Complete),
-            ("GET", "/api/uploads/abc", Kind::List),
-            ("DELETE", "/api/uploads/abc", Kind::Abort),
-            ("GET", "/api/videos/abc", Kind::Video),
-            ("GET", "/api/videos?limit=1", Kind::Video),
-            ("GET", "/inputs/a.mp4?partNumber=1", Kind::Other),
-            ("GET", "/", Kind::Other),
+            ("POST", "/api/uploads", CallKind::Open),
+            ("POST", "/api/uploads/abc/parts", CallKind::Sign),
+            ("POST", "/api/uploads/abc/complete", CallKind::Complete),
+            ("GET", "/api/uploads/abc", CallKind::List),
+            ("DELETE", "/api/uploads/abc", CallKind::Abort),
+            ("GET", "/api/videos/abc", CallKind::Video),
+            ("GET", "/api/videos?limit=1", CallKind::Video),
+            ("GET", "/inputs/a.mp4?partNumber=1", CallKind::Other),
+            ("GET", "/", CallKind::Other),
         ] {
             assert_eq!(call(method, uri), Call { kind, part: 0 }, "{method} {uri}");
         }
@@ -201,46 +201,48 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_chosen() {
+    fn rule_matches_selected_parts() {
         let mut even = rules(r#"[{ "call": "part", "parts": "even", "fault": "slow-down" }]"#);
         let mut from = rules(r#"[{ "call": "part", "parts": { "from": 3 }, "fault": "expired" }]"#);
         let mut only = rules(r#"[{ "call": "part", "parts": { "only": 2 }, "fault": { "reset": 5 } }]"#);
-        let struck = |rules: &mut Rules| {
-            (1..=5).filter(|n| rules.strike(part(*n), Duration::ZERO).is_some()).collect::<Vec<_>>()
+        let faulted = |rules: &mut Rules| {
+            (1..=5).filter(|n| rules.next_fault(part(*n), Duration::ZERO).is_some()).collect::<Vec<_>>()
         };
-        assert_eq!(struck(&mut even), [2, 4]);
-        assert_eq!(struck(&mut from), [3, 4, 5]);
-        assert_eq!(struck(&mut only), [2]);
-        assert_eq!(only.strike(part(2), Duration::ZERO), Some(Fault::Reset(5)));
-        let sign = Call { kind: Kind::Sign, part: 0 };
-        assert_eq!(even.strike(sign, Duration::ZERO), None);
+        assert_eq!(faulted(&mut even), [2, 4]);
+        assert_eq!(faulted(&mut from), [3, 4, 5]);
+        assert_eq!(faulted(&mut only), [2]);
+        assert_eq!(only.next_fault(part(2), Duration::ZERO), Some(Fault::Reset(5)));
+        let sign = Call { kind: CallKind::Sign, part: 0 };
+        assert_eq!(even.next_fault(sign, Duration::ZERO), None);
     }
 
     #[test]
-    fn rules_are_used_up_by_part_in_all_and_by_time() {
-        let mut each = rules(r#"[{ "call": "part", "each": 2, "total": 3, "fault": "lost" }]"#);
-        let struck = [1, 1, 1, 2, 2].map(|n| each.strike(part(n), Duration::ZERO).is_some());
-        assert_eq!(struck, [true, true, false, true, false]);
+    fn rule_expires_by_part_total_and_time() {
+        let mut counted =
+            rules(r#"[{ "call": "part", "maxPerPart": 2, "maxTotal": 3, "fault": "lost-response" }]"#);
+        let faulted = [1, 1, 1, 2, 2].map(|n| counted.next_fault(part(n), Duration::ZERO).is_some());
+        assert_eq!(faulted, [true, true, false, true, false]);
 
         let mut timed = rules(r#"[{ "call": "sign", "seconds": 20, "fault": "bad-gateway" }]"#);
-        let sign = Call { kind: Kind::Sign, part: 0 };
-        let struck = [100, 110, 119, 120, 500].map(|s| timed.strike(sign, Duration::from_secs(s)).is_some());
-        assert_eq!(struck, [true, true, true, false, false]);
+        let sign = Call { kind: CallKind::Sign, part: 0 };
+        let faulted =
+            [100, 110, 119, 120, 500].map(|s| timed.next_fault(sign, Duration::from_secs(s)).is_some());
+        assert_eq!(faulted, [true, true, true, false, false]);
     }
 
     #[test]
-    fn the_first_rule_that_is_left_strikes() {
+    fn first_remaining_rule_applies() {
         let mut two = rules(
-            r#"[{ "call": "part", "total": 1, "fault": { "without": ["etag"] } },
-                { "call": "part", "fault": { "dead": 1.5 } }]"#,
+            r#"[{ "call": "part", "maxTotal": 1, "fault": { "without-headers": ["etag"] } },
+                { "call": "part", "fault": { "down": 1.5 } }]"#,
         );
-        assert_eq!(two.strike(part(1), Duration::ZERO), Some(Fault::Without(vec!["etag".into()])));
-        assert_eq!(two.strike(part(1), Duration::ZERO), Some(Fault::Dead(1.5)));
+        assert_eq!(two.next_fault(part(1), Duration::ZERO), Some(Fault::WithoutHeaders(vec!["etag".into()])));
+        assert_eq!(two.next_fault(part(1), Duration::ZERO), Some(Fault::Down(1.5)));
     }
 
     #[test]
-    fn a_rule_with_a_word_too_many_is_refused() {
-        let rule = r#"{ "call": "part", "often": 2, "fault": "lost" }"#;
+    fn rule_with_unknown_field_is_rejected() {
+        let rule = r#"{ "call": "part", "often": 2, "fault": "lost-response" }"#;
         assert!(serde_json::from_str::<Rule>(rule).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The whole proxy before a small server, spoken to over a bare socket, so that no client hides what came.
+//! Tests of the whole proxy in front of a small server. The client is a bare socket, which hides nothing.
 
 use super::*;
 use axum::Router;
@@ -10,25 +10,25 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
-/// In bytes: more than any buffer on the way holds at once.
-const LENGTH: usize = 3_000_000;
+/// More than all buffers on the way hold.
+const BODY_LENGTH: usize = 3_000_000;
 
-struct Scene {
+struct Fixture {
     proxy: Arc<Proxy>,
     address: SocketAddr,
-    /// The bodies that the server took whole: their length and first byte.
-    arrived: Arc<Mutex<Vec<(usize, u8)>>>,
+    /// Length and first byte of each body that the server received completely.
+    received: Arc<Mutex<Vec<(usize, u8)>>>,
 }
 
-impl Scene {
+impl Fixture {
     async fn new(rules: Value) -> Self {
-        let arrived = Arc::new(Mutex::new(Vec::new()));
-        let noted = arrived.clone();
-        let take = async move |body: Bytes| {
-            lock(&noted).push((body.len(), body.first().copied().unwrap_or_default()));
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let bodies = received.clone();
+        let receive = async move |body: Bytes| {
+            lock(&bodies).push((body.len(), body.first().copied().unwrap_or_default()));
             ([("etag", "\"tag\"")], "0123456789")
         };
-        let server = Router::new().fallback(take).layer(DefaultBodyLimit::disable());
+        let server = Router::new().fallback(receive).layer(DefaultBodyLimit::disable());
         let upstream = listen(0).unwrap();
         let proxy = Arc::new(Proxy::new(&format!("http://{}", upstream.local_addr().unwrap())));
         tokio::spawn(async move { axum::serve(upstream, server).await });
@@ -36,116 +36,120 @@ impl Scene {
         let listener = listen(0).unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(accept(listener, proxy.clone()));
-        Self { proxy, address, arrived }
+        Self { proxy, address, received }
     }
 
-    async fn with(fault: Value) -> Self {
-        Self::new(json!([{ "call": "part", "total": 1, "fault": fault }])).await
+    async fn with_fault(fault: Value) -> Self {
+        Self::new(json!([{ "call": "part", "maxTotal": 1, "fault": fault }])).await
     }
 
-    /// Sends part 1; answers what comes back until the connection ends.
+    /// Sends part 1; returns all that is received until the connection ends.
     async fn put(&self) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(self.address).await?;
         let head = format!(
-            "PUT /inputs/a.mp4?partNumber=1 HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {LENGTH}\r\n\r\n"
+            "PUT /inputs/a.mp4?partNumber=1 HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {BODY_LENGTH}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).await?;
-        stream.write_all(&vec![7; LENGTH]).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        Ok(answer)
+        stream.write_all(&vec![7; BODY_LENGTH]).await?;
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await?;
+        Ok(response)
     }
 
-    fn arrived(&self) -> Vec<(usize, u8)> {
-        lock(&self.arrived).clone()
+    fn received(&self) -> Vec<(usize, u8)> {
+        lock(&self.received).clone()
     }
 
-    /// Of part 1, the first try.
-    fn told(&self, what: &str) -> Value {
-        self.proxy.log.tell()["parts"]["1"][0][what].clone()
+    /// A field of the log's record of part 1, attempt 1.
+    fn first_attempt(&self, field: &str) -> Value {
+        self.proxy.log.to_json()["parts"]["1"][0][field].clone()
     }
 }
 
 #[tokio::test]
-async fn without_rules_everything_passes() {
-    let scene = Scene::new(json!([])).await;
-    let answer = scene.put().await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("0123456789"), "{answer}");
-    assert_eq!(scene.arrived(), [(LENGTH, 7)]);
-    assert_eq!((scene.told("received"), scene.told("outcome")), (json!(LENGTH), json!(200)));
+async fn request_without_rule_passes_unchanged() {
+    let fixture = Fixture::new(json!([])).await;
+    let response = fixture.put().await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 200") && response.ends_with("0123456789"), "{response}");
+    assert_eq!(fixture.received(), [(BODY_LENGTH, 7)]);
+    assert_eq!(
+        (fixture.first_attempt("received"), fixture.first_attempt("outcome")),
+        (json!(BODY_LENGTH), json!(200))
+    );
 }
 
 #[tokio::test]
-async fn a_refusal_takes_the_body_and_forwards_nothing() {
-    for (fault, status, word) in [
+async fn error_response_consumes_the_body_and_forwards_nothing() {
+    for (fault, status, text) in [
         ("slow-down", "503", "<Code>SlowDown<"),
         ("internal-error", "500", "<Code>Inter"),
         ("expired", "403", "has expired"),
     ] {
-        let scene = Scene::with(json!(fault)).await;
-        let answer = scene.put().await.unwrap();
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(word), "{answer}");
-        assert_eq!(scene.arrived(), []);
-        assert_eq!(scene.told("received"), LENGTH);
+        let fixture = Fixture::with_fault(json!(fault)).await;
+        let response = fixture.put().await.unwrap();
+        assert!(response.starts_with(&format!("HTTP/1.1 {status}")) && response.contains(text), "{response}");
+        assert_eq!(fixture.received(), []);
+        assert_eq!(fixture.first_attempt("received"), BODY_LENGTH);
     }
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_none_though_all_is_done() {
-    let scene = Scene::with(json!("lost")).await;
-    assert_eq!(scene.put().await.unwrap(), "");
-    assert_eq!(scene.arrived(), [(LENGTH, 7)]);
-    assert_eq!(scene.told("outcome"), "cut");
+async fn lost_response_closes_the_connection_after_forwarding() {
+    let fixture = Fixture::with_fault(json!("lost-response")).await;
+    assert_eq!(fixture.put().await.unwrap(), "");
+    assert_eq!(fixture.received(), [(BODY_LENGTH, 7)]);
+    assert_eq!(fixture.first_attempt("outcome"), "disconnected");
 }
 
 #[tokio::test]
-async fn a_truncated_answer_promises_more_than_comes() {
-    let scene = Scene::with(json!("truncated")).await;
-    let answer = scene.put().await.unwrap();
-    assert!(answer.contains("content-length: 10\r\n") && answer.ends_with("\r\n01234"), "{answer}");
-    assert_eq!(scene.arrived(), [(LENGTH, 7)]);
+async fn truncated_response_ends_before_its_content_length() {
+    let fixture = Fixture::with_fault(json!("truncated")).await;
+    let response = fixture.put().await.unwrap();
+    assert!(response.contains("content-length: 10\r\n") && response.ends_with("\r\n01234"), "{response}");
+    assert_eq!(fixture.received(), [(BODY_LENGTH, 7)]);
 }
 
 #[tokio::test]
-async fn a_reset_comes_in_the_middle_of_the_body() {
-    let scene = Scene::with(json!({ "reset": 100_000 })).await;
-    let error = scene.put().await.unwrap_err();
+async fn reset_closes_the_connection_in_the_middle_of_the_body() {
+    let fixture = Fixture::with_fault(json!({ "reset": 100_000 })).await;
+    let error = fixture.put().await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
-    assert_eq!(scene.arrived(), []);
-    let received = scene.told("received").as_u64().unwrap();
+    assert_eq!(fixture.received(), []);
+    let received = fixture.first_attempt("received").as_u64().unwrap();
     assert!((100_000..400_000).contains(&received), "{received}");
 }
 
 #[tokio::test]
-async fn a_flip_changes_one_byte() {
-    let scene = Scene::with(json!("flip")).await;
-    scene.put().await.unwrap();
-    assert_eq!(scene.arrived(), [(LENGTH, 6)]);
+async fn flip_byte_changes_the_first_byte() {
+    let fixture = Fixture::with_fault(json!("flip-byte")).await;
+    fixture.put().await.unwrap();
+    assert_eq!(fixture.received(), [(BODY_LENGTH, 6)]);
 }
 
 #[tokio::test]
-async fn headers_are_taken_away() {
-    let scene = Scene::with(json!({ "without": ["ETag"] })).await;
-    assert!(!scene.put().await.unwrap().contains("etag"));
-    assert!(scene.put().await.unwrap().contains("etag"));
+async fn without_headers_removes_them_from_the_response() {
+    let fixture = Fixture::with_fault(json!({ "without-headers": ["ETag"] })).await;
+    assert!(!fixture.put().await.unwrap().contains("etag"));
+    assert!(fixture.put().await.unwrap().contains("etag"));
 }
 
 #[tokio::test]
-async fn what_stalls_or_is_silent_has_no_end() {
-    for (fault, least) in [(json!({ "stall": 100_000 }), 100_000), (json!("silence"), LENGTH)] {
-        let scene = Scene::with(fault).await;
-        let end = timeout(Duration::from_millis(500), scene.put()).await;
+async fn stall_and_no_response_never_end() {
+    for (fault, min_received) in [(json!({ "stall": 100_000 }), 100_000), (json!("no-response"), BODY_LENGTH)]
+    {
+        let fixture = Fixture::with_fault(fault).await;
+        let end = timeout(Duration::from_millis(500), fixture.put()).await;
         assert!(end.is_err(), "{end:?}");
-        assert!(scene.told("received").as_u64().unwrap() >= least as u64);
-        assert_eq!(scene.arrived(), []);
+        assert!(fixture.first_attempt("received").as_u64().unwrap() >= min_received as u64);
+        assert_eq!(fixture.received(), []);
     }
 }
 
 #[tokio::test]
-async fn a_server_that_is_gone_comes_back() {
-    let scene = Scene::with(json!({ "dead": 0.4 })).await;
-    assert!(scene.put().await.is_err());
-    assert!(scene.put().await.is_err(), "still gone");
+async fn server_returns_after_its_downtime() {
+    let fixture = Fixture::with_fault(json!({ "down": 0.4 })).await;
+    assert!(fixture.put().await.is_err());
+    assert!(fixture.put().await.is_err(), "still down");
     sleep(Duration::from_millis(500)).await;
-    assert!(scene.put().await.unwrap().starts_with("HTTP/1.1 200"));
+    assert!(fixture.put().await.unwrap().starts_with("HTTP/1.1 200"));
 }

@@ -1,6 +1,6 @@
 //! One execution environment: a process with a Runtime API of its own, started as Lambda starts it.
 
-use crate::lambda_runtime::runtime_api::Desk;
+use crate::lambda_runtime::runtime_api::RuntimeApi;
 use crate::lambda_runtime::{Function, Outcome, error};
 use bytes::Bytes;
 use std::fs::OpenOptions;
@@ -15,76 +15,80 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// How long a function may take until it asks for its first event.
+/// From process start to the first poll for an event.
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub struct Environment {
     child: Child,
-    desk: Desk,
+    runtime_api: RuntimeApi,
     server: JoinHandle<()>,
-    /// From the start of the process to its first question for work.
+    /// From process start to the first poll for an event.
     pub init: Duration,
 }
 
-/// Why a function never asked for work.
+/// A process that never polled for an event.
 #[derive(Debug)]
 pub struct InitFailure {
-    /// What it posted to `/runtime/init/error`.
-    pub posted: Option<Bytes>,
-    /// How it ended, in Lambda's words.
-    pub ended: String,
+    /// The body posted to `/runtime/init/error`.
+    pub posted_error: Option<Bytes>,
+    /// How the process ended, in Lambda's wording.
+    pub exit_reason: String,
 }
 
 impl Drop for Environment {
     fn drop(&mut self) {
-        // The process is killed by its own drop.
+        // `kill_on_drop` ends the process.
         self.server.abort();
     }
 }
 
 impl Environment {
-    /// Starts the process and waits until it asks for work.
+    /// Starts the process and waits for its first poll.
     pub async fn start(function: &Function) -> Result<Self, InitFailure> {
-        let unusable = |error: io::Error| InitFailure { posted: None, ended: format!("No start: {error}") };
+        let unusable = |error: io::Error| InitFailure {
+            posted_error: None,
+            exit_reason: format!("The process can't be started: {error}"),
+        };
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.map_err(unusable)?;
         let address = listener.local_addr().map_err(unusable)?;
-        let desk = Desk::new(function);
-        let server = desk.serve(listener);
+        let runtime_api = RuntimeApi::new(function);
+        let server = runtime_api.serve(listener);
         let started = Instant::now();
         let child = command(function, address).and_then(|mut command| command.spawn());
         let Ok(mut child) = child.inspect_err(|_| server.abort()) else {
-            return Err(InitFailure { posted: None, ended: format!("{:?} can't be run", function.command) });
+            let exit_reason = format!("{:?} can't be run", function.command);
+            return Err(InitFailure { posted_error: None, exit_reason });
         };
         let outcome = tokio::select! {
-            () = desk.asked() => Ok(()),
-            ended = child.wait() => Err(exited(ended)),
+            () = runtime_api.first_poll() => Ok(()),
+            status = child.wait() => Err(exit_reason(status)),
             () = tokio::time::sleep(INIT_TIMEOUT) => Err("Init timed out".to_owned()),
         };
         match outcome {
-            Ok(()) => Ok(Self { child, desk, server, init: started.elapsed() }),
-            Err(ended) => {
+            Ok(()) => Ok(Self { child, runtime_api, server, init: started.elapsed() }),
+            Err(exit_reason) => {
                 server.abort();
-                Err(InitFailure { posted: desk.init_error(), ended })
+                Err(InitFailure { posted_error: runtime_api.init_error(), exit_reason })
             }
         }
     }
 
-    /// One invocation, and how long it took. The process must be alive; afterwards it may no longer be.
+    /// Runs one invocation and measures it. The process must be alive; it may have exited afterwards.
     pub async fn run(&mut self, id: &str, event: Bytes, limit: Duration) -> (Outcome, Duration) {
         let start = Instant::now();
-        let answered = self.desk.hand_out(id, event, limit);
+        let response = self.runtime_api.deliver(id, event, limit);
         let outcome = tokio::select! {
-            answered = timeout(limit, answered) => match answered {
+            response = timeout(limit, response) => match response {
                 Ok(Some((outcome, at))) => return (outcome, at.duration_since(start)),
-                Ok(None) => error("Runtime.Unknown", &format!("RequestId: {id} Error: no answer")),
+                Ok(None) => error("Runtime.Unknown", &format!("RequestId: {id} Error: no response")),
                 Err(_) => error("Sandbox.Timedout", &format!(
                     "RequestId: {id} Error: Task timed out after {:.2} seconds", limit.as_secs_f64())),
             },
-            ended = self.child.wait() => {
-                error("Runtime.ExitError", &format!("RequestId: {id} Error: {}", exited(ended)))
+            status = self.child.wait() => {
+                error("Runtime.ExitError", &format!("RequestId: {id} Error: {}", exit_reason(status)))
             }
         };
-        // After a timeout nobody knows what it is still doing. It may have ended already.
+        // After a timeout the process may still be at work; it may also have exited already.
         let _ = self.child.kill().await;
         (Outcome::Error(outcome), start.elapsed())
     }
@@ -93,7 +97,7 @@ impl Environment {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// The process's peak so far; 0 where the kernel doesn't tell.
+    /// The process's peak so far; 0 where `/proc` has no figure.
     pub fn memory_kb(&self) -> u64 {
         let status =
             self.child.id().and_then(|id| std::fs::read_to_string(format!("/proc/{id}/status")).ok());
@@ -105,26 +109,26 @@ impl Environment {
     }
 }
 
-fn exited(ended: io::Result<ExitStatus>) -> String {
-    match ended {
+fn exit_reason(status: io::Result<ExitStatus>) -> String {
+    match status {
         Ok(status) if status.success() => "Runtime exited without providing a reason".into(),
         Ok(status) => format!("Runtime exited with error: {status}"),
         Err(error) => format!("Runtime is lost: {error}"),
     }
 }
 
-/// Its environment is what Lambda sets and the function's own settings, nothing of ours.
+/// The environment has Lambda's variables and the function's own settings, nothing of this process.
 fn command(function: &Function, runtime_api: SocketAddr) -> io::Result<Command> {
-    let mut words = function.command.iter();
-    let program = words.next().map(PathBuf::from).unwrap_or_default();
+    let mut args = function.command.iter();
+    let program = args.next().map(PathBuf::from).unwrap_or_default();
     let mut command = Command::new(program);
     let log = || match &function.log {
         Some(path) => OpenOptions::new().append(true).create(true).open(path).map(Stdio::from),
         None => io::stderr().as_fd().try_clone_to_owned().map(Stdio::from),
     };
     command
-        .args(words)
-        .current_dir(&function.task)
+        .args(args)
+        .current_dir(&function.task_root)
         .stdin(Stdio::null())
         .stdout(log()?)
         .stderr(log()?)
@@ -142,7 +146,7 @@ fn command(function: &Function, runtime_api: SocketAddr) -> io::Result<Command> 
         .env("AWS_DEFAULT_REGION", "us-east-1")
         .env("AWS_ACCESS_KEY_ID", "local")
         .env("AWS_SECRET_ACCESS_KEY", "locallocal")
-        .env("LAMBDA_TASK_ROOT", &function.task)
+        .env("LAMBDA_TASK_ROOT", &function.task_root)
         .env("LAMBDA_RUNTIME_DIR", "/var/runtime")
         .env("_HANDLER", "bootstrap")
         .env("TZ", ":UTC")

@@ -1,7 +1,7 @@
-//! A function URL: HTTP becomes an event of payload version 2, the answer to it HTTP again. An HTTP API with a
-//! `$default` route and stage does the same.
+//! A function URL: translates HTTP requests to events of payload format 2.0, and responses back. An HTTP API
+//! with a `$default` route and stage does the same.
 
-use crate::lambda_runtime::{LARGEST_PAYLOAD, Lambda, Outcome, invoke_api};
+use crate::lambda_runtime::{Lambda, MAX_PAYLOAD_BYTES, Outcome, invoke_api};
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::request::Parts;
@@ -17,7 +17,7 @@ use http_body_util::BodyExt;
 use serde_json::{Map, Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The function URL, and the Invoke API at its path. On AWS each has a host of its own.
+/// The function URL, and the Invoke API at its path. On AWS they are two hosts.
 pub fn router(lambda: Lambda) -> Router {
     Router::new()
         .route("/2015-03-31/functions/{name}/invocations", post(invoke_api::invoke))
@@ -30,21 +30,21 @@ async fn call(State(lambda): State<Lambda>, request: Request<Body>) -> Response 
     let (head, body) = request.into_parts();
     let Ok(body) = body.collect().await else { return StatusCode::BAD_REQUEST.into_response() };
     let event = event(&head, &body.to_bytes()).to_string();
-    if event.len() > LARGEST_PAYLOAD {
+    if event.len() > MAX_PAYLOAD_BYTES {
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     }
     match lambda.invoke(event.into()).await.outcome {
-        Outcome::Response(answer) => http(&answer),
+        Outcome::Response(payload) => http_response(&payload),
         Outcome::Error(_) => message(StatusCode::BAD_GATEWAY, "Internal Server Error"),
     }
 }
 
-fn message(status: StatusCode, sentence: &str) -> Response {
-    (status, Json(json!({ "Message": sentence }))).into_response()
+fn message(status: StatusCode, text: &str) -> Response {
+    (status, Json(json!({ "Message": text }))).into_response()
 }
 
 /// The event of an HTTP request.
-pub fn event(head: &Parts, body: &[u8]) -> Value {
+fn event(head: &Parts, body: &[u8]) -> Value {
     let text = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
     let mut headers = Map::new();
     for name in head.headers.keys().filter(|name| *name != header::COOKIE) {
@@ -75,7 +75,7 @@ pub fn event(head: &Parts, body: &[u8]) -> Value {
         event["cookies"] = cookies.split("; ").collect();
     }
     if !body.is_empty() {
-        // Bodies that call themselves text go as text; for all others nobody guesses.
+        // Only text content types are passed as text; everything else is base64.
         let kind = text(header::CONTENT_TYPE).unwrap_or_default();
         let is_text = kind.starts_with("text/") || kind.starts_with("application/json");
         match std::str::from_utf8(body) {
@@ -89,31 +89,31 @@ pub fn event(head: &Parts, body: &[u8]) -> Value {
     event
 }
 
-/// The HTTP response that an answer stands for.
-pub fn http(answer: &[u8]) -> Response {
-    let Ok(answer) = serde_json::from_slice::<Value>(answer) else {
+/// The HTTP response of a function's response payload.
+fn http_response(payload: &[u8]) -> Response {
+    let Ok(payload) = serde_json::from_slice::<Value>(payload) else {
         return message(StatusCode::BAD_GATEWAY, "Internal Server Error");
     };
     let status =
-        answer["statusCode"].as_u64().and_then(|code| StatusCode::from_u16(u16::try_from(code).ok()?).ok());
+        payload["statusCode"].as_u64().and_then(|code| StatusCode::from_u16(u16::try_from(code).ok()?).ok());
     let Some(status) = status else {
-        // Not in HTTP's form: then all of it is the body.
-        return Json(answer).into_response();
+        // Without a status code the payload itself is the body.
+        return Json(payload).into_response();
     };
-    let body = answer["body"].as_str().unwrap_or_default();
-    let body = match answer["isBase64Encoded"].as_bool() {
+    let body = payload["body"].as_str().unwrap_or_default();
+    let body = match payload["isBase64Encoded"].as_bool() {
         Some(true) => BASE64_STANDARD.decode(body).unwrap_or_default().into(),
         _ => Bytes::copy_from_slice(body.as_bytes()),
     };
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    let headers = answer["headers"].as_object().into_iter().flatten();
+    let headers = payload["headers"].as_object().into_iter().flatten();
     for (name, value) in headers.filter_map(|(name, value)| Some((name, value.as_str()?))) {
         if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse()) {
             response.headers_mut().insert(name, value);
         }
     }
-    for cookie in answer["cookies"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+    for cookie in payload["cookies"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         if let Ok(cookie) = HeaderValue::from_str(cookie) {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }

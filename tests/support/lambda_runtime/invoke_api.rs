@@ -1,7 +1,6 @@
-//! The Invoke API: events as they are. Somebody waits for the answer, which tells what came of it and carries
-//! Lambda's line in the log.
+//! The Invoke API, synchronous invocations only. The response's headers carry the outcome and the log tail.
 
-use crate::lambda_runtime::{Function, Invoked, LARGEST_PAYLOAD, Lambda, Outcome, Report};
+use crate::lambda_runtime::{Function, InvocationResult, Lambda, MAX_PAYLOAD_BYTES, Outcome, Report};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -14,25 +13,26 @@ use serde_json::json;
 /// `POST /2015-03-31/functions/NAME/invocations`.
 pub async fn invoke(State(lambda): State<Lambda>, Path(name): Path<String>, event: Bytes) -> Response {
     if name != lambda.function().name {
-        let sentence = format!("Function not found: {name}");
-        return refused(StatusCode::NOT_FOUND, "ResourceNotFoundException", &sentence);
+        let message = format!("Function not found: {name}");
+        return error_response(StatusCode::NOT_FOUND, "ResourceNotFoundException", &message);
     }
-    if event.len() > LARGEST_PAYLOAD {
-        let sentence =
-            format!("Request must be smaller than {LARGEST_PAYLOAD} bytes for the InvokeFunction operation");
-        return refused(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", &sentence);
+    if event.len() > MAX_PAYLOAD_BYTES {
+        let message = format!(
+            "Request must be smaller than {MAX_PAYLOAD_BYTES} bytes for the InvokeFunction operation"
+        );
+        return error_response(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", &message);
     }
-    // Lambda itself reads no more of an event than this.
+    // Lambda checks that an event is JSON, nothing more.
     let event = if event.is_empty() { Bytes::from_static(b"{}") } else { event };
     if serde_json::from_slice::<serde::de::IgnoredAny>(&event).is_err() {
-        let sentence = "Could not parse request body into json";
-        return refused(StatusCode::BAD_REQUEST, "InvalidRequestContentException", sentence);
+        let message = "Could not parse request body into json";
+        return error_response(StatusCode::BAD_REQUEST, "InvalidRequestContentException", message);
     }
-    let Invoked { outcome, report } = lambda.invoke(event).await;
+    let InvocationResult { outcome, report } = lambda.invoke(event).await;
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert("x-amz-executed-version", HeaderValue::from_static("$LATEST"));
-    let log = BASE64_STANDARD.encode(line(&report, lambda.function()));
+    let log = BASE64_STANDARD.encode(report_line(&report, lambda.function()));
     if let Ok(log) = HeaderValue::try_from(log) {
         headers.insert("x-amz-log-result", log);
     }
@@ -46,13 +46,13 @@ pub async fn invoke(State(lambda): State<Lambda>, Path(name): Path<String>, even
     (StatusCode::OK, headers, body).into_response()
 }
 
-fn refused(status: StatusCode, kind: &'static str, sentence: &str) -> Response {
-    let mut response = (status, Json(json!({ "Type": "User", "message": sentence }))).into_response();
+fn error_response(status: StatusCode, kind: &'static str, message: &str) -> Response {
+    let mut response = (status, Json(json!({ "Type": "User", "message": message }))).into_response();
     response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(kind));
     response
 }
 
-fn line(report: &Report, function: &Function) -> String {
+fn report_line(report: &Report, function: &Function) -> String {
     let ms = |duration: std::time::Duration| duration.as_secs_f64() * 1000.0;
     let mut line = format!(
         "REPORT Duration: {:.3} ms\tMemory Size: {} MB\tMax Memory Used: {:.1} MB",

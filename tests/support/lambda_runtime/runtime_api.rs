@@ -1,7 +1,7 @@
-//! The Runtime API, where a function's process asks for work and leaves its answers. Each process has one for
-//! itself, so that there is never more than one invocation on the desk.
+//! The Runtime API, where a function's process polls for events and posts responses. Each process has its own
+//! server, so there is at most one invocation at a time.
 
-use crate::lambda_runtime::{Function, LARGEST_PAYLOAD, Outcome, error};
+use crate::lambda_runtime::{Function, MAX_PAYLOAD_BYTES, Outcome, error};
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -15,67 +15,65 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
-/// What lies between Lambda and one process.
+/// The Runtime API of one process.
 #[derive(Clone)]
-pub struct Desk(Arc<Inner>);
+pub struct RuntimeApi(Arc<Inner>);
 
-/// Where an outcome goes, with the moment at which it came.
-type Answer = oneshot::Sender<(Outcome, Instant)>;
+/// Receives the outcome and its time of arrival.
+type OutcomeSender = oneshot::Sender<(Outcome, Instant)>;
 
 struct Inner {
     /// The function's ARN.
     arn: String,
-    /// The process has asked for work.
-    asked: Notify,
-    /// There is work.
-    work: Notify,
-    waiting: Mutex<Option<Event>>,
-    /// Handed out, and not answered yet.
-    open: Mutex<Option<(String, Answer)>>,
+    /// Notified at each poll for an event.
+    polled: Notify,
+    event_available: Notify,
+    pending: Mutex<Option<Event>>,
+    /// Request id of the event that was delivered and has no outcome yet.
+    in_progress: Mutex<Option<(String, OutcomeSender)>>,
     init_error: Mutex<Option<Bytes>>,
 }
 
 struct Event {
     id: String,
     payload: Bytes,
-    /// In milliseconds since 1970.
-    deadline: u128,
-    answer: Answer,
+    deadline_unix_ms: u128,
+    outcome: OutcomeSender,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Desk {
+impl RuntimeApi {
     pub fn new(function: &Function) -> Self {
         Self(Arc::new(Inner {
             arn: format!("arn:aws:lambda:us-east-1:000000000000:function:{}", function.name),
-            asked: Notify::new(),
-            work: Notify::new(),
-            waiting: Mutex::default(),
-            open: Mutex::default(),
+            polled: Notify::new(),
+            event_available: Notify::new(),
+            pending: Mutex::default(),
+            in_progress: Mutex::default(),
             init_error: Mutex::default(),
         }))
     }
 
-    /// Until the process has asked for work.
-    pub async fn asked(&self) {
-        self.0.asked.notified().await;
+    /// Waits until the process has polled for an event.
+    pub async fn first_poll(&self) {
+        self.0.polled.notified().await;
     }
 
     pub fn init_error(&self) -> Option<Bytes> {
         lock(&self.0.init_error).clone()
     }
 
-    /// Puts an event on the desk; what comes of it, and when it came. `None`: nothing will.
-    pub async fn hand_out(&self, id: &str, payload: Bytes, limit: Duration) -> Option<(Outcome, Instant)> {
-        let (answer, answered) = oneshot::channel();
+    /// Delivers an event; returns its outcome and the time of arrival, or `None` if there will be none.
+    pub async fn deliver(&self, id: &str, payload: Bytes, limit: Duration) -> Option<(Outcome, Instant)> {
+        let (outcome, received) = oneshot::channel();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let deadline = (now + limit).as_millis();
-        *lock(&self.0.waiting) = Some(Event { id: id.to_owned(), payload, deadline, answer });
-        self.0.work.notify_one();
-        answered.await.ok()
+        let deadline_unix_ms = (now + limit).as_millis();
+        *lock(&self.0.pending) = Some(Event { id: id.to_owned(), payload, deadline_unix_ms, outcome });
+        self.0.event_available.notify_one();
+        received.await.ok()
     }
 
     pub fn serve(&self, listener: TcpListener) -> JoinHandle<()> {
@@ -89,22 +87,22 @@ impl Desk {
             .with_state(self.clone());
         let router = Router::new().nest("/2018-06-01/runtime", routes);
         let listener = listener.tap_io(|stream| {
-            // Small answers would wait for company otherwise.
+            // Without it, Nagle's algorithm delays small responses.
             let _ = stream.set_nodelay(true);
         });
         tokio::spawn(async move {
-            // It ends with its environment.
+            // Aborted when the environment is dropped.
             let _ = axum::serve(listener, router).await;
         })
     }
 
-    fn answer(&self, id: &str, outcome: Outcome) -> Response {
+    fn finish(&self, id: &str, outcome: Outcome) -> Response {
         let at = Instant::now();
-        let open = lock(&self.0.open).take_if(|(open, _)| open == id);
-        match open {
-            Some((_, answer)) => {
-                // After a timeout nobody listens any more.
-                let _ = answer.send((outcome, at));
+        let in_progress = lock(&self.0.in_progress).take_if(|(in_progress, _)| in_progress == id);
+        match in_progress {
+            Some((_, sender)) => {
+                // The receiver is gone after a timeout.
+                let _ = sender.send((outcome, at));
                 accepted()
             }
             None => {
@@ -120,57 +118,57 @@ fn accepted() -> Response {
     (StatusCode::ACCEPTED, Json(status)).into_response()
 }
 
-async fn next(State(Desk(desk)): State<Desk>) -> Response {
-    desk.asked.notify_one();
+async fn next(State(RuntimeApi(api)): State<RuntimeApi>) -> Response {
+    api.polled.notify_one();
     let event = loop {
-        if let Some(event) = lock(&desk.waiting).take() {
+        if let Some(event) = lock(&api.pending).take() {
             break event;
         }
-        desk.work.notified().await;
+        api.event_available.notified().await;
     };
     let headers = [
         ("lambda-runtime-aws-request-id", event.id.clone()),
-        ("lambda-runtime-deadline-ms", event.deadline.to_string()),
-        ("lambda-runtime-invoked-function-arn", desk.arn.clone()),
+        ("lambda-runtime-deadline-ms", event.deadline_unix_ms.to_string()),
+        ("lambda-runtime-invoked-function-arn", api.arn.clone()),
         ("lambda-runtime-trace-id", trace_id(&event.id)),
         ("content-type", "application/json".into()),
     ];
-    *lock(&desk.open) = Some((event.id, event.answer));
-    let mut answer = event.payload.into_response();
+    *lock(&api.in_progress) = Some((event.id, event.outcome));
+    let mut response = event.payload.into_response();
     for (name, value) in headers {
         if let Ok(value) = HeaderValue::try_from(value) {
-            answer.headers_mut().insert(name, value);
+            response.headers_mut().insert(name, value);
         }
     }
-    answer
+    response
 }
 
-/// In the form of X-Ray's.
+/// A trace id in X-Ray's format.
 fn trace_id(id: &str) -> String {
     let digits: String = id.chars().filter(char::is_ascii_hexdigit).collect();
     format!("Root=1-{:0>8.8}-{:0>24.24};Parent=53995c3f42cd8ad8;Sampled=0", digits, digits)
 }
 
-async fn response(State(desk): State<Desk>, Path(id): Path<String>, body: Bytes) -> Response {
-    if body.len() <= LARGEST_PAYLOAD {
-        return desk.answer(&id, Outcome::Response(body));
+async fn response(State(api): State<RuntimeApi>, Path(id): Path<String>, body: Bytes) -> Response {
+    if body.len() <= MAX_PAYLOAD_BYTES {
+        return api.finish(&id, Outcome::Response(body));
     }
-    let sentence =
-        format!("Response payload size exceeded maximum allowed payload size ({LARGEST_PAYLOAD} bytes).");
-    // The process hears of it, and so does the caller.
-    let told = desk.answer(&id, Outcome::Error(error("Function.ResponseSizeTooLarge", &sentence)));
-    if told.status() != StatusCode::ACCEPTED {
-        return told;
+    let message =
+        format!("Response payload size exceeded maximum allowed payload size ({MAX_PAYLOAD_BYTES} bytes).");
+    // Both the process and the caller get an error.
+    let finished = api.finish(&id, Outcome::Error(error("Function.ResponseSizeTooLarge", &message)));
+    if finished.status() != StatusCode::ACCEPTED {
+        return finished;
     }
-    let error = json!({ "errorType": "RequestEntityTooLarge", "errorMessage": sentence });
+    let error = json!({ "errorType": "RequestEntityTooLarge", "errorMessage": message });
     (StatusCode::PAYLOAD_TOO_LARGE, Json(error)).into_response()
 }
 
-async fn failure(State(desk): State<Desk>, Path(id): Path<String>, body: Bytes) -> Response {
-    desk.answer(&id, Outcome::Error(body))
+async fn failure(State(api): State<RuntimeApi>, Path(id): Path<String>, body: Bytes) -> Response {
+    api.finish(&id, Outcome::Error(body))
 }
 
-async fn init_error(State(desk): State<Desk>, body: Bytes) -> Response {
-    *lock(&desk.0.init_error) = Some(body);
+async fn init_error(State(api): State<RuntimeApi>, body: Bytes) -> Response {
+    *lock(&api.0.init_error) = Some(body);
     accepted()
 }

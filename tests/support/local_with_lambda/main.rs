@@ -1,8 +1,10 @@
-//! `local_with_lambda`: takes the arguments of `local` and becomes it, but the edge is the packaged Lambda, run by `lambda_runtime`
-//! beside us, and its catalog is DynamoDB where `GRELOUPIS_DYNAMODB` says where that is. So what tests `local` tests
-//! the Lambda. `GRELOUPIS_EDGE` names the folder of the unpacked zip.
+//! `local_with_lambda`: takes the arguments of `local` and runs it with the packaged Lambda as the edge, so that
+//! the same tests run against both.
+//!
+//! `lambda_runtime` runs the Lambda beside it. `GRELOUPIS_EDGE` is the folder of the unpacked zip,
+//! `GRELOUPIS_DYNAMODB` the server for the catalog (SQLite without it).
 
-mod catalog;
+mod catalog_table;
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
@@ -10,32 +12,35 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use tests::token;
 
-/// Good for the tests only.
+/// Used by tests only.
 const SECRET: &str = "a secret of at least thirty-two bytes";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    // Comes back only when something is wrong.
-    let sentence = become_local(&args);
-    let _ = writeln!(std::io::stderr(), "{sentence}");
+    // Returns only on failure.
+    let message = exec_local(&args);
+    let _ = writeln!(std::io::stderr(), "{message}");
     ExitCode::FAILURE
 }
 
-fn become_local(args: &[String]) -> String {
+fn exec_local(args: &[String]) -> String {
     let lambda = match start_lambda(args) {
         Ok(lambda) => lambda,
-        Err(sentence) => return sentence,
+        Err(message) => return message,
     };
-    // We take its place, so that a signal to us is one to it. It holds the lambda's leash, and whatever ends it,
-    // a kill included, ends the lambda.
-    let error =
-        Command::new(beside_us("local")).args(args).args(["--edge", &lambda.url]).stdin(lambda.leash).exec();
+    // `exec` instead of spawn: signals to this process reach `local`. It inherits the write end of the runtime's
+    // stdin, so the runtime exits with it, also after a kill.
+    let error = Command::new(sibling_binary("local"))
+        .args(args)
+        .args(["--edge", &lambda.url])
+        .stdin(lambda.stdin)
+        .exec();
     format!("`local` can't be started: {error}")
 }
 
 struct Lambda {
     url: String,
-    leash: Stdio,
+    stdin: Stdio,
 }
 
 fn start_lambda(args: &[String]) -> Result<Lambda, String> {
@@ -47,15 +52,15 @@ fn start_lambda(args: &[String]) -> Result<Lambda, String> {
     let data = Path::new(value("--data")?);
     let edge = std::env::var("GRELOUPIS_EDGE").map_err(|_| "GRELOUPIS_EDGE must name the edge's folder")?;
 
-    let mut command = Command::new(beside_us("lambda_runtime"));
-    command.args(["--leash", "--concurrency", "4", "--task", &edge]);
-    for (name, ours) in settings(port, data)? {
-        // Tests set what is to differ as they do for `local`.
-        let value = std::env::var(name).unwrap_or(ours);
+    let mut command = Command::new(sibling_binary("lambda_runtime"));
+    command.args(["--exit-with-parent", "--concurrency", "4", "--task", &edge]);
+    for (name, default) in settings(port, data)? {
+        // Tests override settings by variables, as they do for `local`.
+        let value = std::env::var(name).unwrap_or(default);
         command.args(["--env", &format!("{name}={value}")]);
     }
     if std::env::var_os("AUTH_MODE").is_none() {
-        // `local` lets everybody in; a Lambda never does, so somebody is signed in all the time.
+        // `local` needs no token, a Lambda always does: the runtime adds one.
         command.args(["--bearer", &token::signed(SECRET, "local")]);
     }
     let mut child = command
@@ -63,23 +68,22 @@ fn start_lambda(args: &[String]) -> Result<Lambda, String> {
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| format!("`lambda_runtime` can't be started: {error}"))?;
-    let (Some(leash), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+    let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err("`lambda_runtime` has no pipes".into());
     };
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line).map_err(|error| error.to_string())?;
     let url =
         line.trim().strip_prefix("lambda_runtime ").ok_or("`lambda_runtime` ended before it was ready")?;
-    Ok(Lambda { url: url.into(), leash: leash.into() })
+    Ok(Lambda { url: url.into(), stdin: stdin.into() })
 }
 
 /// A program of the same build.
-fn beside_us(name: &str) -> PathBuf {
-    let us = std::env::current_exe().unwrap_or_default();
-    us.with_file_name(name)
+fn sibling_binary(name: &str) -> PathBuf {
+    std::env::current_exe().unwrap_or_default().with_file_name(name)
 }
 
-/// All settings of the edge, as they are beside a `local` on this port.
+/// The edge's settings beside a `local` on this port.
 fn settings(port: u16, data: &Path) -> Result<Vec<(&'static str, String)>, String> {
     let at = |port: u16| format!("http://127.0.0.1:{port}");
     let page = at(port);
@@ -98,8 +102,8 @@ fn settings(port: u16, data: &Path) -> Result<Vec<(&'static str, String)>, Strin
     ];
     match std::env::var("GRELOUPIS_DYNAMODB") {
         Ok(server) => {
-            let table = catalog::table_of(data);
-            catalog::create(&server, &table)?;
+            let table = catalog_table::table_name(data);
+            catalog_table::create(&server, &table)?;
             settings.push(("CATALOG", format!("dynamodb:{table}")));
             settings.push(("AWS_ENDPOINT_URL_DYNAMODB", server));
         }

@@ -19,7 +19,7 @@ async fn plain() {
     let outcome = send("plain").await;
     outcome.is_stored(SIZE);
     assert_eq!((outcome.puts(), number(&outcome.seen, "calls.list")), (6.0, 0.0));
-    assert!(number(&outcome.seen, "mostInFlight") >= 3.0, "several at once");
+    assert!(number(&outcome.seen, "maxInFlight") >= 3.0, "several at once");
     let stored = outcome.stored();
     assert_eq!(text(&stored, "checksum"), to_base64(crc64(&bytes(SIZE))));
     assert_eq!(number(&stored, "size"), SIZE as f64);
@@ -37,7 +37,7 @@ async fn one_byte() {
 async fn no_more_at_once_than_asked_and_signing_goes_on() {
     let outcome = start(Setting { size: 61 * MIB, at_once: Some(2), ..Setting::default() }).outcome().await;
     outcome.is_stored(61 * MIB);
-    assert_eq!(number(&outcome.seen, "mostInFlight"), 2.0);
+    assert_eq!(number(&outcome.seen, "maxInFlight"), 2.0);
     assert!(number(&outcome.seen, "calls.sign") >= 1.0, "thirteen parts, eight of them signed at the start");
 }
 
@@ -65,7 +65,7 @@ async fn connections_cut_mid_body() {
 
 #[wasm_bindgen_test]
 async fn answers_lost() {
-    let outcome = send("lost-answer").await;
+    let outcome = send("lost-response").await;
     outcome.is_stored(SIZE);
     assert_eq!(outcome.reasons(), ["network"]);
 }

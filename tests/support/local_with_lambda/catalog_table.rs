@@ -1,5 +1,5 @@
-//! The edge's table in a DynamoDB that somebody runs for the tests. It outlives us, as on AWS: after a kill, the same
-//! data folder finds the same table.
+//! The edge's table in the DynamoDB server of the test run. The server outlives this process, as on AWS: after a
+//! kill, the same data folder finds the same table.
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -7,14 +7,14 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 
-/// The name of the table for a data folder.
-pub fn table_of(data: &Path) -> String {
+/// The table's name, derived from the data folder.
+pub fn table_name(data: &Path) -> String {
     let digest = Sha256::digest(data.as_os_str().as_encoded_bytes());
-    let word: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    format!("greloupis-{word}")
+    let suffix: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    format!("greloupis-{suffix}")
 }
 
-/// Makes the table, if it isn't there.
+/// Creates the table unless it exists.
 pub fn create(server: &str, table: &str) -> Result<(), String> {
     let key = |name: &str, kind: &str| json!({ "AttributeName": name, "KeyType": kind });
     let attribute = |name: &str, kind: &str| json!({ "AttributeName": name, "AttributeType": kind });
@@ -24,7 +24,7 @@ pub fn create(server: &str, table: &str) -> Result<(), String> {
             "Projection": { "ProjectionType": "ALL" },
         })
     };
-    let answer = call(
+    let response = call(
         server,
         "CreateTable",
         &json!({
@@ -36,18 +36,19 @@ pub fn create(server: &str, table: &str) -> Result<(), String> {
             "GlobalSecondaryIndexes": [index("by-owner", "owner", "created"), index("unfinished", "shard", "due_ms")],
         }),
     )?;
-    let there = answer.contains("ResourceInUseException");
-    if !there && answer.split(' ').nth(1) != Some("200") {
-        return Err(format!("DynamoDB makes no table: {answer}"));
+    let exists = response.contains("ResourceInUseException");
+    if !exists && response.split(' ').nth(1) != Some("200") {
+        return Err(format!("DynamoDB can't create the table: {response}"));
     }
-    if !there {
+    if !exists {
         let expires = json!({ "AttributeName": "expires", "Enabled": true });
         call(server, "UpdateTimeToLive", &json!({ "TableName": table, "TimeToLiveSpecification": expires }))?;
     }
     Ok(())
 }
 
-/// The whole answer, head included. A stand-in looks at no signature, but wants one to stand there.
+/// Calls DynamoDB and returns the raw response, head included. The test server requires a signature but doesn't
+/// check it.
 fn call(server: &str, action: &str, body: &Value) -> Result<String, String> {
     let unreachable = |error: std::io::Error| format!("{server} can't be reached: {error}");
     let host = server.trim_start_matches("http://").trim_end_matches('/');
@@ -62,7 +63,7 @@ fn call(server: &str, action: &str, body: &Value) -> Result<String, String> {
         body.len(),
     )
     .map_err(unreachable)?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).map_err(unreachable)?;
-    Ok(answer)
+    let mut response = String::new();
+    stream.read_to_string(&mut response).map_err(unreachable)?;
+    Ok(response)
 }

@@ -1,0 +1,120 @@
+// The page in Chromium: opening it, dropping files, reading its cards, recording its requests.
+
+import assert from "node:assert/strict";
+import { chromium } from "playwright-core";
+import { findExecutable } from "./files.mjs";
+import { TIMEOUT_MS } from "./system.mjs";
+
+export const chromiumExecutable = () => findExecutable("chromium", "chromium-browser", "google-chrome");
+
+export const startBrowser = () => chromium.launch({ executablePath: chromiumExecutable() });
+
+/**
+ * Opens the page, in a new browser context made by `options`, or in the given `context` beside another page. Collects
+ * its exceptions and console errors; `page.assertNoErrors()` fails if there are any.
+ */
+export async function openPage(browser, url, { options, context: existing, prepare } = {}) {
+  const context = existing ?? (await browser.newContext({ locale: "en-GB", ...options }));
+  const page = await context.newPage();
+  page.setDefaultTimeout(TIMEOUT_MS);
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(String(error)));
+  page.on("console", (message) => {
+    // Chromium logs each failed request by itself; tests cause those on purpose.
+    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) errors.push(message.text());
+  });
+  page.assertNoErrors = () => assert.deepEqual(errors, []);
+  await prepare?.(page);
+  await page.goto(url);
+  return page;
+}
+
+/** Drops files on the page. Each is `{ path, name?, type?, lastModified? }`. */
+export async function drop(page, files) {
+  const holder = await page.evaluateHandle(() =>
+    Object.assign(document.createElement("input"), { type: "file", multiple: true }),
+  );
+  // Files picked by an input stay on disk, however large.
+  await holder.setInputFiles(files.map((file) => file.path));
+  await holder.evaluate((input, files) => {
+    const transfer = new DataTransfer();
+    [...input.files].forEach((file, index) => {
+      const { name, type = file.type, lastModified = file.lastModified } = files[index];
+      transfer.items.add(name === undefined ? file : new File([file], name, { type, lastModified }));
+    });
+    const options = { dataTransfer: transfer, bubbles: true, cancelable: true };
+    for (const type of ["dragenter", "dragover", "drop"]) document.body.dispatchEvent(new DragEvent(type, options));
+  }, files);
+}
+
+/** The card of the file with exactly this name. */
+export function cardOf(page, name) {
+  return page.locator("#queue .card").filter({ has: page.locator(`.name[title=${JSON.stringify(name)}]`) });
+}
+
+/** Waits until a card reaches a state; fails with the card's text if it ends in another. */
+export async function reachesState(card, state) {
+  const finalStates = ["ready", "failed", "canceled"];
+  const selector = [state, ...finalStates].map((one) => `self::*[@data-state="${one}"]`).join(" | ");
+  const reached = card.locator(`xpath=${selector}`);
+  await reached.waitFor().catch(async (cause) => {
+    throw new Error(`The card never became ${state}: ${await card.innerText()}`, { cause });
+  });
+  assert.equal(await reached.getAttribute("data-state"), state, await card.innerText());
+}
+
+/** The video id in the link of a ready card. */
+export async function videoIdOf(card) {
+  return (await card.locator(".links .button").getAttribute("href")).slice("#v=".length);
+}
+
+/** Plays a card's video in the page until `seconds` have been played. */
+export async function playUntil(page, card, seconds) {
+  await card.getByRole("link", { name: "Watch" }).click();
+  await page.waitForFunction((seconds) => document.querySelector("dialog[open] video")?.currentTime > seconds, seconds);
+}
+
+/** URLs of all resources that the page has fetched. */
+export const fetchedUrls = (page) =>
+  page.evaluate(() => performance.getEntriesByType("resource").map((entry) => entry.name));
+
+/** Records the page's requests from now on that `filter` accepts, as `METHOD path?query`. */
+export function recordRequests(page, filter = () => true) {
+  const requests = [];
+  page.on("request", (request) => {
+    const { pathname, search } = new URL(request.url());
+    if (filter(request)) requests.push(`${request.method()} ${pathname}${search}`);
+  });
+  return requests;
+}
+
+/** Records the part numbers that the page sends from now on, in order. */
+export function recordSentParts(page) {
+  const sent = [];
+  page.on("request", (request) => {
+    if (request.method() === "PUT") sent.push(Number(new URL(request.url()).searchParams.get("partNumber")));
+  });
+  return sent;
+}
+
+/** Reloads the page and confirms its `beforeunload` dialog. */
+export async function reload(page) {
+  page.once("dialog", (dialog) => dialog.accept());
+  await page.reload();
+}
+
+/** Limits the page's uploads to so many bytes per second; 0 removes the limit. */
+export const throttle = (page, bytesPerSecond) => emulateNetwork(page, { uploadThroughput: bytesPerSecond || -1 });
+
+/** Takes the page, its workers included, offline. */
+export const goOffline = (page) => emulateNetwork(page, { offline: true });
+
+const sessions = new WeakMap();
+
+async function emulateNetwork(page, conditions) {
+  // One session per page: the settings of several would conflict.
+  if (!sessions.has(page)) sessions.set(page, page.context().newCDPSession(page));
+  const session = await sessions.get(page);
+  const unlimited = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
+  await session.send("Network.emulateNetworkConditions", { ...unlimited, ...conditions });
+}

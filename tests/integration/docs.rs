@@ -14,6 +14,14 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// The Rust source of a folder, without its tests.
+fn rust_files(folder: &str) -> String {
+    let entries = fs::read_dir(root().join(folder)).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let sources = names.filter(|name| name.ends_with(".rs") && name != "tests.rs");
+    sources.map(|name| read(&format!("{folder}/{name}"))).collect()
+}
+
 /// All documents, by their paths from the repository's root.
 fn documents() -> Vec<String> {
     let folders = ["", "docs/", "docs/decisions/", "web/", "tests/", "fuzz/"];
@@ -119,7 +127,7 @@ fn error_code_table_lists_every_code() {
 fn configuration_lists_every_variable() {
     let document = read("docs/configuration.md");
     let listed: BTreeSet<&str> = code_spans(&document).collect();
-    let source = read("edge/src/config/env.rs");
+    let source = rust_files("edge/src/config");
     let mut variables: BTreeSet<&str> = quoted(&source).filter(|name| is_variable(name)).collect();
     assert!(variables.len() > 20, "{variables:?}");
     let template = read("deploy/template.yaml");
@@ -217,4 +225,71 @@ fn has_heading(text: &str, anchor: &str) -> bool {
         let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
         kept.map(|c| if c == ' ' { '-' } else { c }).eq(anchor.chars())
     })
+}
+
+#[test]
+fn faults_lists_every_case_of_the_browser_suite() {
+    let document = read("docs/faults.md");
+    let listed: BTreeSet<&str> = section(&document, "## In browsers")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"))
+        .filter(|row| !["fault", "---"].contains(row))
+        .collect();
+    let suite = read("tests/e2e/faults.test.mjs");
+    let cases: BTreeSet<&str> =
+        suite.split("name: \"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert!(cases.len() > 15);
+    assert_eq!(listed, cases);
+}
+
+#[test]
+fn faults_lists_every_reported_bug() {
+    let document = read("docs/faults.md");
+    let rows = section(&document, "## Reported by users of other uploaders").lines();
+    let listed: Vec<&str> = rows.filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let simulated = read("tests/simulation/tests/reported_bugs.rs");
+    let in_browsers = ["memory", "worker"].map(|name| read(&format!("tests/e2e/{name}.test.mjs"))).concat();
+    for report in &listed {
+        let is_tested = simulated.contains(&format!("fn {report}_"))
+            || in_browsers.contains(&format!("test(\"{report}"));
+        assert!(is_tested, "no test of {report}");
+    }
+    for test in simulated.split("#[test]\nfn ").skip(1).map(|rest| rest.split('(').next().unwrap()) {
+        assert!(listed.iter().any(|report| test.starts_with(report)), "docs/faults.md lacks {test}");
+    }
+}
+
+#[test]
+fn operations_lists_every_metric() {
+    let operations = read("docs/operations.md");
+    let listed: BTreeSet<&str> = code_spans(section(&operations, "## Metrics")).collect();
+    let source = read("edge/src/services/metrics.rs");
+    // Each metric has a line `("Name", "Unit", value)`.
+    let names = source.split("(\"").skip(1).filter_map(|rest| {
+        let (name, rest) = rest.split_once("\", \"")?;
+        let unit = rest.split('"').next()?;
+        ["Count", "Bytes", "Seconds"].contains(&unit).then_some(name)
+    });
+    let names: BTreeSet<&str> = names.collect();
+    assert!(names.len() > 5, "{names:?}");
+    assert!(names.is_subset(&listed), "docs/operations.md lacks {:?}", names.difference(&listed));
+}
+
+/// Paths between backticks that begin with a folder of this repository, in all documents but the changelog.
+#[test]
+fn paths_in_documents_exist() {
+    let folders = ["deploy", "docs", "edge", "fuzz", "local", "tests", "web", "wire", "www", "xtask"];
+    let mut missing = Vec::new();
+    for document in documents().iter().filter(|document| *document != "CHANGELOG.md") {
+        let text = prose(&read(document));
+        for span in code_spans(&text) {
+            let is_path = span.split_once('/').is_some_and(|(first, _)| folders.contains(&first))
+                && span.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
+            let exists = root().join(span).exists() || root().join(format!("{span}.rs")).exists();
+            if is_path && !exists {
+                missing.push(format!("{document}: {span}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
 }

@@ -23,7 +23,7 @@ pub fn unit(totals: &mut Totals, filter: Option<&str>) -> Result<()> {
     let python = install::python()?;
     let mut command = cargo_test();
     command.args(["--lib", "--bins", "--examples"]);
-    for test in test_targets(|package| package != "tests" && package != "sim")? {
+    for test in test_targets(|package| package != "tests" && package != "simulation")? {
         command.args(["--test", &test]);
     }
     totals.count("unit tests", command.args(filter).env("GRELOUPIS_PYTHON", python));
@@ -62,7 +62,7 @@ pub fn lambda(totals: &mut Totals, filter: Option<&str>) -> Result<()> {
 /// Tests of the simulation, then seeds.
 pub fn sim(totals: &mut Totals, filter: Option<&str>) -> Result<()> {
     let mut command = cargo_test();
-    for test in test_targets(|package| package == "sim")? {
+    for test in test_targets(|package| package == "simulation")? {
         command.args(["--test", &test]);
     }
     totals.count("tests of the simulation", command.args(filter));

@@ -1,7 +1,7 @@
-//! `sim --seeds N [--seed S]`: runs N seeds from S on, and names those that fail; `--seed S` alone replays one
-//! and tells what happens in it.
+//! `simulation --seeds N [--seed S]` runs N seeds from S on and prints those that fail; `--seed S` alone replays one
+//! with a trace.
 
-use sim::engine::shipped;
+use simulation::engine::machine;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
@@ -9,17 +9,17 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-const USAGE: &str = "usage: sim --seeds N [--seed S]";
-/// Seeds taken by one thread at a time.
+const USAGE: &str = "usage: simulation --seeds N [--seed S]";
+/// Seeds that a thread takes at a time.
 const BATCH: u64 = 64;
-/// No more failing seeds are named.
-const MOST_NAMED: usize = 10;
+/// How many failed seeds are printed.
+const MAX_PRINTED: usize = 10;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let number = |text: &str| text.parse::<u64>().ok();
-    let (seeds, seed) = match words.as_slice() {
+    let (seeds, seed) = match args.as_slice() {
         ["--seeds", seeds] => (number(seeds), None),
         ["--seeds", seeds, "--seed", seed] | ["--seed", seed, "--seeds", seeds] => {
             (number(seeds), number(seed))
@@ -27,37 +27,37 @@ fn main() -> ExitCode {
         ["--seed", seed] => (Some(1), number(seed)),
         _ => (None, None),
     };
-    let ended_well = match (seeds, seed) {
+    let passed = match (seeds, seed) {
         (Some(1), Some(seed)) => replay(seed),
-        (Some(seeds), seed) => many(seed.unwrap_or(0), seeds),
-        _ => tell(USAGE),
+        (Some(seeds), seed) => run_all(seed.unwrap_or(0), seeds),
+        _ => print_usage(),
     };
-    if ended_well.unwrap_or(false) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if passed.unwrap_or(false) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn tell(text: &str) -> std::io::Result<bool> {
-    writeln!(std::io::stderr(), "{text}")?;
+fn print_usage() -> std::io::Result<bool> {
+    writeln!(std::io::stderr(), "{USAGE}")?;
     Ok(false)
 }
 
 fn replay(seed: u64) -> std::io::Result<bool> {
     let mut out = std::io::stdout().lock();
-    let mut world = sim::world(seed, shipped, true);
-    writeln!(out, "seed {seed}: {:#?}", world.weather)?;
-    let end = world.run();
+    let mut world = simulation::world(seed, machine, true);
+    writeln!(out, "seed {seed}: {:#?}", world.scenario)?;
+    let result = world.run();
     for line in world.trace.iter().flatten() {
         writeln!(out, "{line}")?;
     }
-    match end {
-        Ok(run) => writeln!(out, "{run:#?}").map(|()| true),
+    match result {
+        Ok(summary) => writeln!(out, "{summary:#?}").map(|()| true),
         Err(violation) => writeln!(out, "VIOLATION {violation}").map(|()| false),
     }
 }
 
-/// What all seeds come to.
+/// The sums over all seeds.
 #[derive(Default)]
 struct Totals {
-    ends: BTreeMap<String, u64>,
+    outcomes: BTreeMap<String, u64>,
     virtual_ms: u64,
     steps: u64,
     loads: u64,
@@ -67,32 +67,32 @@ struct Totals {
     failed: Vec<(u64, String)>,
 }
 
-fn many(first: u64, seeds: u64) -> std::io::Result<bool> {
-    let began = Instant::now();
+fn run_all(first: u64, seeds: u64) -> std::io::Result<bool> {
+    let started = Instant::now();
     let (next, totals) = (AtomicU64::new(0), Mutex::new(Totals::default()));
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                let mut mine = Totals::default();
+                let mut thread_totals = Totals::default();
                 loop {
                     let from = next.fetch_add(BATCH, Ordering::Relaxed);
                     if from >= seeds {
                         break;
                     }
                     for seed in from..(from + BATCH).min(seeds) {
-                        mine.add(first + seed);
+                        thread_totals.run(first + seed);
                     }
                 }
                 if let Ok(mut totals) = totals.lock() {
-                    totals.join(mine);
+                    totals.add(thread_totals);
                 }
             });
         }
     });
     let mut totals = totals.into_inner().unwrap_or_default();
     totals.failed.sort();
-    let seconds = began.elapsed().as_secs_f64();
+    let seconds = started.elapsed().as_secs_f64();
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
@@ -106,30 +106,30 @@ fn many(first: u64, seeds: u64) -> std::io::Result<bool> {
         totals.steps, totals.loads, totals.faults
     )?;
     writeln!(out, "{} parts, {} PUTs", totals.parts, totals.puts)?;
-    for (end, count) in &totals.ends {
-        writeln!(out, "{count:>10} {end}")?;
+    for (outcome, count) in &totals.outcomes {
+        writeln!(out, "{count:>10} {outcome}")?;
     }
-    for (seed, violation) in totals.failed.iter().take(MOST_NAMED) {
+    for (seed, violation) in totals.failed.iter().take(MAX_PRINTED) {
         writeln!(out, "FAILED seed {seed}: {violation}\n       cargo xtask sim --seed {seed}")?;
     }
-    let mut rules = BTreeMap::<_, u64>::new();
+    let mut invariants = BTreeMap::<_, u64>::new();
     for (_, violation) in &totals.failed {
-        *rules.entry(violation.split(':').next().unwrap_or_default()).or_default() += 1;
+        *invariants.entry(violation.split(':').next().unwrap_or_default()).or_default() += 1;
     }
-    for (rule, count) in rules {
-        writeln!(out, "{count:>10} broke {rule}")?;
+    for (invariant, count) in invariants {
+        writeln!(out, "{count:>10} broke {invariant}")?;
     }
     writeln!(out, "{} seeds failed", totals.failed.len())?;
     Ok(totals.failed.is_empty())
 }
 
 impl Totals {
-    fn add(&mut self, seed: u64) {
-        match sim::run(seed, shipped) {
+    fn run(&mut self, seed: u64) {
+        match simulation::run(seed, machine) {
             Ok(run) => {
-                let end =
-                    run.outcome.as_ref().map_or_else(|failure| failure.code.to_string(), |_| "stored".into());
-                *self.ends.entry(end).or_default() += 1;
+                let outcome =
+                    run.outcome.as_ref().map_or_else(|error| error.code.to_string(), |_| "stored".into());
+                *self.outcomes.entry(outcome).or_default() += 1;
                 self.virtual_ms += run.took_ms;
                 self.steps += run.steps;
                 self.loads += u64::from(run.loads);
@@ -141,9 +141,9 @@ impl Totals {
         }
     }
 
-    fn join(&mut self, other: Self) {
-        for (end, count) in other.ends {
-            *self.ends.entry(end).or_default() += count;
+    fn add(&mut self, other: Self) {
+        for (outcome, count) in other.outcomes {
+            *self.outcomes.entry(outcome).or_default() += count;
         }
         self.virtual_ms += other.virtual_ms;
         self.steps += other.steps;

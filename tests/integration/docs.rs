@@ -250,8 +250,8 @@ fn faults_lists_every_reported_bug() {
     let simulated = read("tests/simulation/tests/reported_bugs.rs");
     let in_browsers = ["memory", "worker"].map(|name| read(&format!("tests/e2e/{name}.test.mjs"))).concat();
     for report in &listed {
-        let is_tested = simulated.contains(&format!("fn {report}_"))
-            || in_browsers.contains(&format!("test(\"{report}"));
+        let is_tested =
+            simulated.contains(&format!("fn {report}_")) || in_browsers.contains(&format!("test(\"{report}"));
         assert!(is_tested, "no test of {report}");
     }
     for test in simulated.split("#[test]\nfn ").skip(1).map(|rest| rest.split('(').next().unwrap()) {

@@ -1,4 +1,4 @@
-//! What the look says of real files, beside what ffprobe says. Makes them with ffmpeg.
+//! Compares the container probe with ffprobe, on files that ffmpeg makes.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 use serde_json::Value;
@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use uploader_core::container::{Media, Probe};
 
-const PICTURES: [&str; 4] = ["-f", "lavfi", "-i", "testsrc2=duration=1:size=192x108:rate=25"];
-const SOUND: [&str; 4] = ["-f", "lavfi", "-i", "sine=duration=1"];
+const VIDEO: [&str; 4] = ["-f", "lavfi", "-i", "testsrc2=duration=1:size=192x108:rate=25"];
+const AUDIO: [&str; 4] = ["-f", "lavfi", "-i", "sine=duration=1"];
 const H264: &str = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac";
 
 fn run(program: &str, args: &[&str]) -> Vec<u8> {
@@ -24,7 +24,7 @@ fn folder() -> PathBuf {
     folder
 }
 
-/// Encodes pictures, sound or both.
+/// Encodes video, audio or both.
 fn make(name: &str, inputs: &[[&str; 4]], options: &str) -> PathBuf {
     let path = folder().join(name);
     let mut args = vec!["-v", "error", "-y"];
@@ -39,7 +39,7 @@ fn encodes(codec: &str) -> bool {
     String::from_utf8_lossy(&run("ffmpeg", &["-v", "error", "-encoders"])).contains(&format!(" {codec} "))
 }
 
-fn look(path: &Path) -> Option<Media> {
+fn probe(path: &Path) -> Option<Media> {
     let mut file = File::open(path).unwrap();
     let mut probe = Probe::new(file.metadata().unwrap().len());
     while let Some(range) = probe.next_range() {
@@ -51,29 +51,34 @@ fn look(path: &Path) -> Option<Media> {
     probe.media()
 }
 
-/// Compares with ffprobe; `sized` and `timed` where the format is read that far.
-fn compare(path: &Path, sized: bool, timed: bool) -> Media {
-    let media = look(path).unwrap_or_else(|| panic!("{} is no video", path.display()));
-    let told = run(
+/// Compares a file's media with ffprobe's. `has_size` and `has_duration`: the probe finds them in this container.
+fn compare(path: &Path, has_size: bool, has_duration: bool) -> Media {
+    let media = probe(path).unwrap_or_else(|| panic!("{} is no video", path.display()));
+    let output = run(
         "ffprobe",
         &["-v", "error", "-of", "json", "-show_streams", "-show_format", path.to_str().unwrap()],
     );
-    let told: Value = serde_json::from_slice(&told).unwrap();
-    let streams = told["streams"].as_array().unwrap();
+    let expected: Value = serde_json::from_slice(&output).unwrap();
+    let streams = expected["streams"].as_array().unwrap();
     let video = streams.iter().find(|stream| stream["codec_type"] == "video").unwrap();
-    let turn = |side: &Value| side["rotation"].as_i64();
-    let turned =
-        video["side_data_list"].as_array().and_then(|sides| sides.iter().find_map(turn)).unwrap_or(0);
-    assert_eq!(i64::from(media.rotation), (-turned).rem_euclid(360), "{}", path.display());
+    let rotation = |side: &Value| side["rotation"].as_i64();
+    let rotation =
+        video["side_data_list"].as_array().and_then(|sides| sides.iter().find_map(rotation)).unwrap_or(0);
+    assert_eq!(i64::from(media.rotation), (-rotation).rem_euclid(360), "{}", path.display());
     let mut size = [&video["width"], &video["height"]].map(|side| side.as_u64().map(|side| side as u32));
     if media.rotation % 180 == 90 {
         size.reverse();
     }
-    assert_eq!([media.width, media.height], if sized { size } else { [None; 2] }, "{}", path.display());
-    let seconds: f64 = told["format"]["duration"].as_str().unwrap_or("0").parse().unwrap();
-    let apart = media.duration_ms.map(|ms| (ms as f64 - seconds * 1000.0).abs());
-    assert_eq!(apart.is_some_and(|ms| ms < 120.0), timed, "{}: {media:?}, {seconds} s", path.display());
-    // Those of Ogg and RealMedia aren't counted.
+    assert_eq!([media.width, media.height], if has_size { size } else { [None; 2] }, "{}", path.display());
+    let seconds: f64 = expected["format"]["duration"].as_str().unwrap_or("0").parse().unwrap();
+    let difference_ms = media.duration_ms.map(|ms| (ms as f64 - seconds * 1000.0).abs());
+    assert_eq!(
+        difference_ms.is_some_and(|ms| ms < 120.0),
+        has_duration,
+        "{}: {media:?}, {seconds} s",
+        path.display()
+    );
+    // Tracks of Ogg and RealMedia aren't counted.
     assert!([0, streams.len()].contains(&(media.tracks as usize)), "{}", path.display());
     media
 }
@@ -83,8 +88,8 @@ fn codecs(media: &Media) -> (&str, &str) {
 }
 
 #[test]
-fn mp4_and_kin() {
-    let both = [PICTURES, SOUND];
+fn mp4_and_related_containers_match_ffprobe() {
+    let both = [VIDEO, AUDIO];
     for (name, options, mime, first) in [
         ("behind.mp4", "", "video/mp4", false),
         ("before.mp4", "-movflags +faststart", "video/mp4", true),
@@ -102,28 +107,28 @@ fn mp4_and_kin() {
 }
 
 #[test]
-fn a_phone_held_upright() {
-    let lying = make("lying.mp4", &[PICTURES], H264);
-    let lying = lying.to_str().unwrap();
-    for turn in ["90", "180", "270"] {
-        let path = folder().join(format!("turned-{turn}.mov"));
+fn rotation_matches_ffprobe() {
+    let landscape = make("landscape.mp4", &[VIDEO], H264);
+    let landscape = landscape.to_str().unwrap();
+    for degrees in ["90", "180", "270"] {
+        let path = folder().join(format!("rotated-{degrees}.mov"));
         let out = path.to_str().unwrap();
-        // ffmpeg has renamed this option; whichever it knows.
-        let new = ["-display_rotation", turn, "-i", lying, "-c", "copy"];
-        let old = ["-i", lying, "-c", "copy", "-metadata:s:v:0", &format!("rotate={turn}")];
-        let turned = [&new[..], &old[..]].iter().any(|way| {
-            let status = Command::new("ffmpeg").args(["-v", "quiet", "-y"]).args(*way).arg(out).status();
-            status.unwrap().success() && look(&path).is_some_and(|media| media.rotation != 0)
+        // The option's name depends on ffmpeg's version.
+        let new = ["-display_rotation", degrees, "-i", landscape, "-c", "copy"];
+        let old = ["-i", landscape, "-c", "copy", "-metadata:s:v:0", &format!("rotate={degrees}")];
+        let is_rotated = [&new[..], &old[..]].iter().any(|args| {
+            let status = Command::new("ffmpeg").args(["-v", "quiet", "-y"]).args(*args).arg(out).status();
+            status.unwrap().success() && probe(&path).is_some_and(|media| media.rotation != 0)
         });
-        assert!(turned, "this ffmpeg writes no rotation");
+        assert!(is_rotated, "this ffmpeg writes no rotation");
         compare(&path, true, true);
     }
 }
 
 #[test]
-fn all_the_others() {
-    let both = [PICTURES, SOUND];
-    for (name, options, encoder, mime, names, timed) in [
+fn other_containers_match_ffprobe() {
+    let both = [VIDEO, AUDIO];
+    for (name, options, encoder, mime, expected_codecs, has_duration) in [
         ("a.mkv", H264, "libx264", "video/x-matroska", ("V_MPEG4/ISO/AVC", "A_AAC"), true),
         ("a.webm", "-c:v libvpx -c:a libvorbis", "libvpx", "video/webm", ("V_VP8", "A_VORBIS"), true),
         ("a.avi", "-c:v mpeg4 -c:a libmp3lame", "mpeg4", "video/x-msvideo", ("FMP4", "mp3 "), true),
@@ -151,24 +156,24 @@ fn all_the_others() {
         ),
     ] {
         if !encodes(encoder) {
-            eprintln!("{name} is left out: this ffmpeg has no {encoder}");
+            eprintln!("{name} is skipped: this ffmpeg has no {encoder}");
             continue;
         }
         let path = make(name, &both, options);
         let media = match mime {
-            "video/mp2t" => compare(&path, false, timed),
-            // Only its mark is read.
-            "video/mpeg" => look(&path).unwrap(),
-            _ => compare(&path, true, timed),
+            "video/mp2t" => compare(&path, false, has_duration),
+            // Only the type is known.
+            "video/mpeg" => probe(&path).unwrap(),
+            _ => compare(&path, true, has_duration),
         };
-        assert_eq!((media.mime, codecs(&media)), (mime, names), "{name}");
+        assert_eq!((media.mime, codecs(&media)), (mime, expected_codecs), "{name}");
     }
-    let mxf = make("a.mxf", &[PICTURES], "-c:v mpeg2video");
-    assert_eq!(look(&mxf).unwrap().mime, "application/mxf");
+    let mxf = make("a.mxf", &[VIDEO], "-c:v mpeg2video");
+    assert_eq!(probe(&mxf).unwrap().mime, "application/mxf");
 }
 
 #[test]
-fn what_is_no_video() {
+fn audio_and_images_are_no_video() {
     for (name, options) in [
         ("a.m4a", "-c:a aac"),
         ("sound.mp4", "-c:a aac"),
@@ -181,9 +186,9 @@ fn what_is_no_video() {
         ("sound.flv", "-c:a aac"),
         ("sound.ts", "-c:a aac"),
     ] {
-        assert_eq!(look(&make(name, &[SOUND], options)), None, "{name}");
+        assert_eq!(probe(&make(name, &[AUDIO], options)), None, "{name}");
     }
     for (name, options) in [("a.png", "-frames:v 1"), ("a.jpg", "-frames:v 1"), ("a.gif", "-frames:v 3")] {
-        assert_eq!(look(&make(name, &[PICTURES], options)), None, "{name}");
+        assert_eq!(probe(&make(name, &[VIDEO], options)), None, "{name}");
     }
 }

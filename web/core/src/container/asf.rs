@@ -1,5 +1,5 @@
-//! ASF, the container of WMV: objects named by GUIDs, of which the first four bytes tell enough (Microsoft's ASF
-//! Specification).
+//! ASF, the container of WMV: objects named by GUIDs, whose first four bytes are enough to tell them apart
+//! (Microsoft's ASF Specification).
 
 use super::MediaBuilder;
 use super::avi::{bitmap, wave};
@@ -18,10 +18,10 @@ pub fn read<'a>(file: &mut Cursor<'a>, builder: &mut MediaBuilder<'a>) {
         match body.name {
             FILE => {
                 body.skip(40);
-                let length = body.le(8) / 10_000;
+                let duration_ms = body.le(8) / 10_000;
                 body.skip(8);
-                // The length of the file has in it what players read ahead, in milliseconds.
-                builder.duration_ms = length.saturating_sub(body.le(8));
+                // It includes the preroll, in milliseconds.
+                builder.duration_ms = duration_ms.saturating_sub(body.le(8));
             }
             STREAM => {
                 builder.tracks += 1;

@@ -1,4 +1,4 @@
-//! AVI: chunks in chunks, the lowest byte first (Microsoft's RIFF, with OpenDML).
+//! AVI: nested chunks, little-endian (Microsoft's RIFF, with OpenDML).
 
 use super::cursor::{Cursor, tag};
 use super::{MediaBuilder, milliseconds};
@@ -28,7 +28,7 @@ pub fn read<'a>(file: &mut Cursor<'a>, builder: &mut MediaBuilder<'a>) {
     builder.tracks_complete = builder.tracks > 0 && list.is_complete();
 }
 
-/// The content of the next chunk; of a list, the name is the list's own.
+/// The content of the next chunk. A list's name is its list type.
 fn next<'a>(chunks: &mut Cursor<'a>) -> Option<Cursor<'a>> {
     if chunks.left() < 8 {
         chunks.finish();
@@ -37,7 +37,7 @@ fn next<'a>(chunks: &mut Cursor<'a>) -> Option<Cursor<'a>> {
     let name = chunks.be32();
     let size = chunks.le32();
     let mut body = chunks.part(name, size.into());
-    // Chunks start at even places.
+    // Chunks start at even offsets.
     chunks.part(0, (size & 1).into());
     if name == LIST {
         body.name = body.be32();
@@ -45,7 +45,7 @@ fn next<'a>(chunks: &mut Cursor<'a>) -> Option<Cursor<'a>> {
     Some(body)
 }
 
-/// The content of the first chunk of that name, or nothing.
+/// The content of the first chunk of that name; empty if there is none.
 #[inline(never)]
 fn inside<'a>(chunks: &Cursor<'a>, name: u32) -> Cursor<'a> {
     let mut chunks = chunks.clone();
@@ -59,36 +59,36 @@ fn inside<'a>(chunks: &Cursor<'a>, name: u32) -> Cursor<'a> {
 
 fn stream<'a>(chunks: &Cursor<'a>, builder: &mut MediaBuilder<'a>) {
     let mut head = inside(chunks, STRH);
-    let mut form = inside(chunks, STRF);
+    let mut format = inside(chunks, STRF);
     match head.be32() {
-        VIDS if bitmap(&mut form, builder) => {
+        VIDS if bitmap(&mut format, builder) => {
             head.skip(16);
             // A frame lasts `scale / rate` seconds.
             let (scale, rate) = (head.le(4), head.le(4));
             head.skip(4);
             builder.duration_ms = milliseconds(head.le(4).saturating_mul(scale), rate);
         }
-        AUDS => wave(&mut form, builder),
+        AUDS => wave(&mut format, builder),
         _ => {}
     }
 }
 
-/// A BITMAPINFOHEADER: size and codec. Answers whether it is the first.
+/// Reads size and codec from a BITMAPINFOHEADER; returns whether it is the first video track.
 #[inline(never)]
 pub fn bitmap<'a>(body: &mut Cursor<'a>, builder: &mut MediaBuilder<'a>) -> bool {
     body.skip(4);
     let (width, height) = (body.le32(), body.le32());
     body.skip(4);
-    let first = builder.add_video(body.bytes(4));
-    if first {
+    let is_first = builder.add_video(body.bytes(4));
+    if is_first {
         builder.width = width;
-        // Negative: lines from top to bottom.
+        // Negative if the lines run from top to bottom.
         builder.height = (height as i32).unsigned_abs();
     }
-    first
+    is_first
 }
 
-/// A WAVEFORMATEX: the codec is a number, named here where it is a usual one.
+/// Reads the codec from a WAVEFORMATEX: a number; common ones are translated.
 #[inline(never)]
 pub fn wave(body: &mut Cursor, builder: &mut MediaBuilder) {
     builder.add_audio(match body.le(2) {

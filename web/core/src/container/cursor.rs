@@ -1,52 +1,54 @@
-//! What has been read of a file, and the cursor that walks over it. All limits are here.
+//! The ranges of a file that were read, and a cursor over them. All limits are here.
 
 use std::cell::Cell;
 use std::ops::Range;
 
-/// Reads of one file.
-const READS: usize = 64;
-/// Bytes of one read; all together are 2 MiB.
-pub const READ: u64 = 32 << 10;
-/// Values taken in one run, so that a file of two million empty boxes costs no time.
-const STEPS: u32 = 20_000;
+/// Most reads of one file.
+const MAX_READS: usize = 64;
+/// Bytes of one read; all reads together are at most 2 MiB.
+pub const READ_SIZE: u64 = 32 << 10;
+/// Most values read in one run, so that a file of two million empty boxes takes no time.
+const MAX_STEPS: u32 = 20_000;
 
-/// Where a cursor is that has found less than it wanted.
+/// Position of a cursor that found fewer bytes than it needed.
 const BEYOND: u64 = u64::MAX;
 
-/// The pieces of a file that have been read.
+/// The ranges of a file that were read so far.
 pub struct RangeCache {
     size: u64,
-    pieces: Vec<Piece>,
+    ranges: Vec<ReadRange>,
+    /// The first byte that the current run needed and that isn't read yet.
     missing: Cell<Option<u64>>,
+    /// Values that the current run may still read.
     steps: Cell<u32>,
 }
 
-/// Shorter than its range where the file couldn't be read.
-struct Piece {
+/// One read. Its bytes are fewer than its range where the file couldn't be read.
+struct ReadRange {
     range: Range<u64>,
     bytes: Vec<u8>,
 }
 
 impl RangeCache {
     pub fn new(size: u64) -> Self {
-        Self { size, pieces: Vec::new(), missing: Cell::new(None), steps: Cell::new(0) }
+        Self { size, ranges: Vec::new(), missing: Cell::new(None), steps: Cell::new(0) }
     }
 
-    /// What the run wanted and didn't have, unless enough has been read.
+    /// The range to read next; `None` if the last run needed none or the limit is reached.
     pub fn missing(&self) -> Option<Range<u64>> {
-        let at = self.missing.get().filter(|_| self.pieces.len() < READS)?;
-        Some(at..at.saturating_add(READ).min(self.size))
+        let at = self.missing.get().filter(|_| self.ranges.len() < MAX_READS)?;
+        Some(at..at.saturating_add(READ_SIZE).min(self.size))
     }
 
     pub fn add(&mut self, range: Range<u64>, bytes: &[u8]) {
         let bytes = bytes.get(..(range.end - range.start) as usize).unwrap_or(bytes);
-        self.pieces.push(Piece { range, bytes: bytes.to_vec() });
+        self.ranges.push(ReadRange { range, bytes: bytes.to_vec() });
     }
 
-    /// The whole file, for a new run.
+    /// Starts a run: a cursor over the whole file.
     pub fn start(&self) -> Cursor<'_> {
         self.missing.set(None);
-        self.steps.set(STEPS);
+        self.steps.set(MAX_STEPS);
         Cursor { cache: self, at: 0, end: self.size, name: 0 }
     }
 
@@ -55,40 +57,41 @@ impl RangeCache {
             return Some(&[]);
         }
         self.steps.set(self.steps.get().checked_sub(1)?);
-        let within = |piece: &&Piece| piece.range.start <= range.start && range.end <= piece.range.end;
+        let within = |read: &&ReadRange| read.range.start <= range.start && range.end <= read.range.end;
         if range.end > self.size {
             return None;
         }
-        let Some(piece) = self.pieces.iter().rev().find(within) else {
+        let Some(read) = self.ranges.iter().rev().find(within) else {
             if self.missing.get().is_none() {
                 self.missing.set(Some(range.start));
             }
             return None;
         };
-        let from = (range.start - piece.range.start) as usize;
-        piece.bytes.get(from..from + (range.end - range.start) as usize)
+        let from = (range.start - read.range.start) as usize;
+        read.bytes.get(from..from + (range.end - range.start) as usize)
     }
 }
 
-/// A stretch of a file; it may reach beyond what surrounds it. Each value taken moves it on. Past the end,
-/// and where nothing has been read yet, there are zeros, and the stretch is over, so that no loop goes on.
-/// Readers need not ask after each value.
+/// A cursor over a part of a file, which may reach beyond the enclosing part. Reading a value advances it. Past its
+/// end, and where nothing was read yet, it reads zeros and is at its end, so that loops end and readers need no check
+/// after each value.
 #[derive(Clone)]
 pub struct Cursor<'a> {
     cache: &'a RangeCache,
-    /// What the container calls it.
+    /// The container's name for this part.
     pub name: u32,
     at: u64,
     end: u64,
 }
 
 impl<'a> Cursor<'a> {
+    /// Bytes up to its end.
     #[inline(never)]
     pub fn left(&self) -> u64 {
         self.end.saturating_sub(self.at)
     }
 
-    /// Empty where they can't be had.
+    /// The next bytes; empty if they aren't all there.
     #[inline(never)]
     pub fn bytes(&mut self, count: u64) -> &'a [u8] {
         let from = self.at;
@@ -100,13 +103,13 @@ impl<'a> Cursor<'a> {
         bytes.unwrap_or_default()
     }
 
-    /// A number of up to eight bytes, the highest first.
+    /// A big-endian number of up to eight bytes.
     #[inline(never)]
     pub fn be(&mut self, count: u64) -> u64 {
         self.bytes(count).iter().fold(0, |number, byte| (number << 8) | u64::from(*byte))
     }
 
-    /// A number of up to eight bytes, the lowest first.
+    /// A little-endian number of up to eight bytes.
     #[inline(never)]
     pub fn le(&mut self, count: u64) -> u64 {
         self.be(count).swap_bytes().checked_shr(64 - 8 * count as u32).unwrap_or(0)
@@ -132,18 +135,18 @@ impl<'a> Cursor<'a> {
         self.be32().swap_bytes()
     }
 
-    /// Passes over bytes without reading them.
+    /// Skips bytes without reading them.
     #[inline(never)]
     pub fn skip(&mut self, count: u64) {
         self.at = self.at.saturating_add(count);
     }
 
-    /// Passes over all that is left.
+    /// Skips the rest.
     pub fn finish(&mut self) {
         self.skip(self.left());
     }
 
-    /// The next `count` bytes; passes over them.
+    /// A cursor over the next `count` bytes; skips them.
     #[inline(never)]
     pub fn part(&mut self, name: u32, count: u64) -> Cursor<'a> {
         let at = self.at;
@@ -151,28 +154,28 @@ impl<'a> Cursor<'a> {
         Cursor { cache: self.cache, name, at, end: self.at.min(BEYOND - 1) }
     }
 
-    /// What is behind the first `needle` in the next bytes, at most [`READ`].
+    /// A cursor after the first `needle` within the next [`READ_SIZE`] bytes; not found is at its end.
     #[inline(never)]
     pub fn after(&self, needle: &[u8]) -> Cursor<'a> {
         let mut rest = self.clone();
-        let hay = self.clone().bytes(self.left().min(READ));
-        let found = hay.windows(needle.len()).position(|bytes| bytes == needle);
+        let bytes = self.clone().bytes(self.left().min(READ_SIZE));
+        let found = bytes.windows(needle.len()).position(|window| window == needle);
         rest.skip(found.map_or(BEYOND, |found| (found + needle.len()) as u64));
         rest
     }
 
-    /// It isn't over for a lack of something.
+    /// Whether everything needed was there so far.
     pub fn is_found(&self) -> bool {
         self.at < BEYOND
     }
 
-    /// Read to its end and no further.
+    /// Whether it was read exactly to its end.
     pub fn is_complete(&self) -> bool {
         self.at == self.end
     }
 }
 
-/// A name of four letters as a number.
+/// A four-letter name as a big-endian number.
 pub const fn tag(name: &[u8; 4]) -> u32 {
     u32::from_be_bytes(*name)
 }

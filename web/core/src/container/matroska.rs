@@ -1,4 +1,4 @@
-//! Matroska and WebM: elements in elements (RFC 8794, RFC 9559).
+//! Matroska and WebM: nested elements (RFC 8794, RFC 9559).
 
 use super::MediaBuilder;
 use super::cursor::Cursor;
@@ -49,20 +49,20 @@ fn next<'a>(elements: &mut Cursor<'a>) -> Option<Cursor<'a>> {
     let (id, _) = variable(elements);
     let (size, width) = variable(elements);
     let ones = u64::MAX >> (64 - 7 * width);
-    // All ones: up to the end of what it is in.
+    // All ones: up to the end of the enclosing element.
     let size = if size & ones == ones { elements.left() } else { size & ones };
     Some(elements.part(id as u32, size))
 }
 
-/// A number of variable width, marker included, and its width in bytes, at most 8.
+/// A variable-width number with its marker, and its width in bytes, at most 8.
 fn variable(elements: &mut Cursor) -> (u64, u32) {
     let first = elements.be8();
-    // 0 promises a ninth byte, which no number has.
+    // A first byte of 0 would mean nine bytes, which no number has.
     let more = first.leading_zeros().min(7);
     (u64::from(first) << (8 * more) | elements.be(more.into()), more + 1)
 }
 
-/// The content of the first element of that name, or nothing.
+/// The content of the first element of that name; empty if there is none.
 #[inline(never)]
 fn inside<'a>(elements: &Cursor<'a>, name: u32) -> Cursor<'a> {
     let mut elements = elements.clone();
@@ -70,7 +70,7 @@ fn inside<'a>(elements: &Cursor<'a>, name: u32) -> Cursor<'a> {
         if body.name == name {
             return body;
         }
-        // What comes now is the film; the rest isn't worth a walk through it.
+        // The media data follow; what is after them isn't worth reading through them.
         if body.name == CLUSTER {
             elements.finish();
         }
@@ -78,7 +78,7 @@ fn inside<'a>(elements: &Cursor<'a>, name: u32) -> Cursor<'a> {
     elements
 }
 
-/// An element that is a number of up to eight bytes; 0 where there is none.
+/// The value of an element with up to eight bytes; 0 if there is none.
 #[inline(never)]
 fn number(elements: &Cursor, name: u32) -> u64 {
     let mut element = inside(elements, name);
@@ -93,7 +93,7 @@ fn info(elements: &Cursor, builder: &mut MediaBuilder) {
     let bits = number(elements, DURATION);
     let short = inside(elements, DURATION).left() == 4;
     let units = if short { f32::from_bits(bits as u32).into() } else { f64::from_bits(bits) };
-    // Of floats that are no number, or too large for one, `as` makes 0 or the largest.
+    // `as` makes NaN 0 and saturates.
     builder.duration_ms = (units * scale as f64 / 1e6) as u64;
 }
 
@@ -101,16 +101,16 @@ fn track<'a>(elements: &Cursor<'a>, builder: &mut MediaBuilder<'a>) {
     let mut name = inside(elements, CODEC_ID);
     let codec = name.bytes(name.left().min(32));
     match number(elements, TRACK_TYPE) {
-        1 if builder.add_video(codec) => shape(&inside(elements, VIDEO), builder),
+        1 if builder.add_video(codec) => size(&inside(elements, VIDEO), builder),
         2 => builder.add_audio(codec),
         _ => {}
     }
 }
 
-fn shape(elements: &Cursor, builder: &mut MediaBuilder) {
+fn size(elements: &Cursor, builder: &mut MediaBuilder) {
     let (mut width, mut height) =
         (number(elements, DISPLAY_WIDTH) as u32, number(elements, DISPLAY_HEIGHT) as u32);
-    // Other units than pixels are centimetres, inches and ratios.
+    // The display size may be in centimetres, inches or a ratio.
     if number(elements, DISPLAY_UNIT) != 0 || width == 0 || height == 0 {
         (width, height) = (number(elements, PIXEL_WIDTH) as u32, number(elements, PIXEL_HEIGHT) as u32);
     }

@@ -1,4 +1,4 @@
-//! MP4, QuickTime and kin: boxes in boxes (ISO/IEC 14496-12; Apple's QuickTime File Format).
+//! MP4, QuickTime and related containers: nested boxes (ISO/IEC 14496-12; Apple's QuickTime File Format).
 
 use super::cursor::{Cursor, tag};
 use super::{MediaBuilder, milliseconds};
@@ -25,31 +25,32 @@ const TKHD: u32 = tag(b"tkhd");
 const TRAK: u32 = tag(b"trak");
 const VIDE: u32 = tag(b"vide");
 const WIDE: u32 = tag(b"wide");
-/// Metadata packed by an old QuickTime.
+/// Compressed metadata of old QuickTime files.
 const CMOV: u32 = tag(b"cmov");
 
-/// Main brands of sound alone, and of a camera's raw pictures: their tracks of video are covers and stills.
-const OTHERS: [u32; 6] = [tag(b"M4A "), tag(b"M4B "), tag(b"M4P "), tag(b"F4A "), tag(b"F4B "), tag(b"crx ")];
+/// Main brands of audio files and of raw images: their video tracks are cover art and stills.
+const NON_VIDEO_BRANDS: [u32; 6] =
+    [tag(b"M4A "), tag(b"M4B "), tag(b"M4P "), tag(b"F4A "), tag(b"F4B "), tag(b"crx ")];
 
 pub fn read<'a>(file: &mut Cursor<'a>, builder: &mut MediaBuilder<'a>) {
     let mut head = file.clone();
     let size = head.be32();
     builder.mime = match head.be32() {
-        FTYP | STYP => kin(head.be32()),
-        // Four letters also stand in texts, but what is before them is no length there.
+        FTYP | STYP => mime_type(head.be32()),
+        // A text may contain these letters, but then the number before them is no plausible length.
         MOOV | MDAT | WIDE | FREE | SKIP | PNOT if size < 0x0900_0000 || u64::from(size) <= file.left() => {
             "video/quicktime"
         }
         _ => return,
     };
-    let mut data = false;
+    let mut has_data = false;
     while let Some(mut body) = next(file) {
         match body.name {
-            MDAT => data = true,
-            // HEIF: pictures, unless a movie follows.
+            MDAT => has_data = true,
+            // HEIF: an image, unless a movie follows.
             META => builder.tracks_complete = true,
             MOOV => {
-                builder.moov_first = Some(!data);
+                builder.moov_first = Some(!has_data);
                 movie(&mut body, builder);
                 break;
             }
@@ -58,8 +59,8 @@ pub fn read<'a>(file: &mut Cursor<'a>, builder: &mut MediaBuilder<'a>) {
     }
 }
 
-/// The type by the main brand.
-fn kin(brand: u32) -> &'static str {
+/// The MIME type by the main brand.
+fn mime_type(brand: u32) -> &'static str {
     const QT: u32 = tag(b"qt  ");
     const M4V: u32 = tag(b"\0M4V");
     const GP3: u32 = tag(b"\x003gp");
@@ -69,7 +70,7 @@ fn kin(brand: u32) -> &'static str {
         (_, M4V) => "video/x-m4v",
         (_, GP3) => "video/3gpp",
         (_, GP3_2) => "video/3gpp2",
-        _ if OTHERS.contains(&brand) => "",
+        _ if NON_VIDEO_BRANDS.contains(&brand) => "",
         _ => "video/mp4",
     }
 }
@@ -95,14 +96,14 @@ fn movie<'a>(boxes: &mut Cursor<'a>, builder: &mut MediaBuilder<'a>) {
         builder.tracks_complete = false;
         return;
     }
-    let (second, mut length) = clock(inside(boxes, MVHD));
-    if length == 0 {
-        // The duration of a movie in fragments.
+    let (time_scale, mut units) = time_scale_and_duration(inside(boxes, MVHD));
+    if units == 0 {
+        // The duration of a fragmented movie.
         let mut fragments = inside(&inside(boxes, MVEX), MEHD);
         let width = if fragments.be(4) >> 24 == 1 { 8 } else { 4 };
-        length = fragments.be(width);
+        units = fragments.be(width);
     }
-    builder.duration_ms = milliseconds(length, second);
+    builder.duration_ms = milliseconds(units, time_scale);
     while let Some(body) = next(boxes) {
         if body.name == TRAK {
             builder.tracks += 1;
@@ -112,15 +113,15 @@ fn movie<'a>(boxes: &mut Cursor<'a>, builder: &mut MediaBuilder<'a>) {
     builder.tracks_complete = boxes.is_complete();
 }
 
-/// Of `mvhd` and `mdhd`: the units of a second, and how many of them it lasts.
-fn clock(mut body: Cursor) -> (u64, u64) {
+/// The time scale (units a second) and the duration in units, from `mvhd` or `mdhd`; 0 if unknown.
+fn time_scale_and_duration(mut body: Cursor) -> (u64, u64) {
     let width = if body.be(4) >> 24 == 1 { 8 } else { 4 };
     body.skip(2 * width);
-    let second = body.be(4);
-    let length = body.be(width);
-    // All ones: unknown.
+    let time_scale = body.be(4);
+    let units = body.be(width);
+    // All ones.
     let unknown = u64::MAX >> (64 - 8 * width);
-    (second, if length == unknown { 0 } else { length })
+    (time_scale, if units == unknown { 0 } else { units })
 }
 
 fn track<'a>(boxes: &Cursor<'a>, builder: &mut MediaBuilder<'a>) {
@@ -128,22 +129,22 @@ fn track<'a>(boxes: &Cursor<'a>, builder: &mut MediaBuilder<'a>) {
     let mut handler = inside(&media, HDLR);
     let mut entries = inside(&inside(&inside(&media, MINF), STBL), STSD);
     if builder.duration_ms == 0 {
-        let (second, length) = clock(inside(&media, MDHD));
-        builder.duration_ms = milliseconds(length, second);
+        let (time_scale, units) = time_scale_and_duration(inside(&media, MDHD));
+        builder.duration_ms = milliseconds(units, time_scale);
     }
     handler.skip(8);
     entries.skip(12);
     match handler.be32() {
         VIDE if builder.add_video(entries.bytes(4)) => {
             entries.skip(24);
-            shape(&mut inside(boxes, TKHD), &mut entries, builder);
+            size_and_rotation(&mut inside(boxes, TKHD), &mut entries, builder);
         }
         SOUN => builder.add_audio(entries.bytes(4)),
         _ => {}
     }
 }
 
-/// The content of the first box of that name, or nothing.
+/// The content of the first box of that name; empty if there is none.
 #[inline(never)]
 fn inside<'a>(boxes: &Cursor<'a>, name: u32) -> Cursor<'a> {
     let mut boxes = boxes.clone();
@@ -155,10 +156,10 @@ fn inside<'a>(boxes: &Cursor<'a>, name: u32) -> Cursor<'a> {
     boxes
 }
 
-/// Of `tkhd`: rotation, and the size as displayed before it; where there is none, that of `stsd`.
-fn shape(head: &mut Cursor, entry: &mut Cursor, builder: &mut MediaBuilder) {
+/// Reads rotation and size from `tkhd`, or the size from `stsd` where `tkhd` has none.
+fn size_and_rotation(head: &mut Cursor, entry: &mut Cursor, builder: &mut MediaBuilder) {
     head.skip(if head.clone().be8() == 1 { 52 } else { 40 });
-    // The matrix a b u, c d v, x y w takes (1, 0) to (a, b), with y pointing down.
+    // The matrix a b u, c d v, x y w maps (1, 0) to (a, b); y points down.
     let (a, b) = (head.be32() as i32, head.be32() as i32);
     head.skip(8);
     let d = head.be32() as i32;
@@ -171,7 +172,7 @@ fn shape(head: &mut Cursor, entry: &mut Cursor, builder: &mut MediaBuilder) {
         builder.rotation = if b > 0 { 90 } else { 270 };
         (width, height) = (height, width);
     } else if a < 0 && d < 0 {
-        // A mirrored picture has only one of them negative.
+        // In a mirrored picture only one of them is negative.
         builder.rotation = 180;
     }
     (builder.width, builder.height) = (width, height);

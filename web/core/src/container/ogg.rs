@@ -1,10 +1,10 @@
-//! Ogg: the first pages, one for each stream, tell what they carry (RFC 3533; the Theora specification).
+//! Ogg: the first pages, one for each stream, contain the codecs (RFC 3533; the Theora specification).
 
 use super::MediaBuilder;
 use super::cursor::Cursor;
 
 pub fn read<'a>(file: &mut Cursor<'a>, builder: &mut MediaBuilder<'a>) {
-    // Most files of this kind are music, so what isn't known isn't a video.
+    // Most Ogg files are music, so an unknown codec counts as audio.
     builder.tracks_complete = true;
     let mut theora = file.after(b"\x80theora");
     let mut other = file.after(b"\x01video\0\0\0");

@@ -1,5 +1,4 @@
-//! RealMedia: chunks one after the other, the first of which are looked for by their marks (as its makers
-//! described it in the Helix SDK).
+//! RealMedia: a sequence of chunks, found by their marks (Helix SDK).
 
 use super::MediaBuilder;
 use super::cursor::Cursor;
@@ -16,6 +15,6 @@ pub fn read<'a>(file: &mut Cursor<'a>, builder: &mut MediaBuilder<'a>) {
         builder.add_video(video.bytes(4));
         (builder.width, builder.height) = (video.be16(), video.be16());
     }
-    // Behind it there is no more to tell.
+    // The headers end there.
     builder.tracks_complete = file.after(b"DATA").is_found();
 }

@@ -1,6 +1,6 @@
-//! Small files of each kind, built by hand, and what no file may do. Real files are in `tests/container.rs`.
+//! Small files of each kind, built by hand, and random ones. Real files are tested in `tests/container.rs`.
 
-use super::cursor::READ;
+use super::cursor::READ_SIZE;
 use super::*;
 use proptest::prelude::*;
 
@@ -23,13 +23,13 @@ impl Sparse {
     }
 }
 
-/// Drives a look to its end, holding it to its limits; answers the number of reads, too.
-fn drive(file: &Sparse) -> (Option<Media>, u32) {
+/// Runs a probe to its end and checks its limits; returns the number of reads, too.
+fn probe(file: &Sparse) -> (Option<Media>, u32) {
     let mut probe = Probe::new(file.size);
     let (mut reads, mut sum) = (0, 0);
     while let Some(range) = probe.next_range() {
         assert!(range.start < range.end && range.end <= file.size, "{range:?} of {}", file.size);
-        assert!(range.end - range.start <= READ);
+        assert!(range.end - range.start <= READ_SIZE);
         (reads, sum) = (reads + 1, sum + range.end - range.start);
         assert!(reads <= 64 && sum <= 2 << 20);
         probe.feed(&file.read(range));
@@ -38,7 +38,7 @@ fn drive(file: &Sparse) -> (Option<Media>, u32) {
 }
 
 fn media(bytes: &[u8]) -> Option<Media> {
-    drive(&Sparse { size: bytes.len() as u64, pieces: vec![(0, bytes.to_vec())] }).0
+    probe(&Sparse { size: bytes.len() as u64, pieces: vec![(0, bytes.to_vec())] }).0
 }
 
 fn mime(bytes: &[u8]) -> Option<&'static str> {
@@ -53,7 +53,7 @@ fn boxed(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
     joined(&[&(content.len() as u32 + 8).to_be_bytes(), name, content])
 }
 
-fn words(numbers: &[u32]) -> Vec<u8> {
+fn u32s(numbers: &[u32]) -> Vec<u8> {
     numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
 }
 
@@ -61,22 +61,22 @@ const ONE: u32 = 0x1_0000;
 const UPRIGHT: [u32; 4] = [ONE, 0, 0, ONE];
 
 fn hdlr(handler: &[u8; 4]) -> Vec<u8> {
-    joined(&[&words(&[0, 0]), handler, &[0; 12]])
+    joined(&[&u32s(&[0, 0]), handler, &[0; 12]])
 }
 
 fn track(handler: &[u8; 4], codec: &[u8; 4], [a, b, c, d]: [u32; 4]) -> Vec<u8> {
     let tkhd =
-        words(&[0, 0, 0, 1, 0, 7000, 0, 0, 0, 0, a, b, 0, c, d, 0, 0, 0, 1 << 30, 640 << 16, 360 << 16]);
-    let mdhd = words(&[0, 0, 0, 1000, 7000, 0]);
+        u32s(&[0, 0, 0, 1, 0, 7000, 0, 0, 0, 0, a, b, 0, c, d, 0, 0, 0, 1 << 30, 640 << 16, 360 << 16]);
+    let mdhd = u32s(&[0, 0, 0, 1000, 7000, 0]);
     let entry = boxed(codec, &joined(&[&[0; 24], &[2, 128, 1, 104], &[0; 50]]));
-    let stsd = boxed(b"stsd", &joined(&[&words(&[0, 1]), &entry]));
+    let stsd = boxed(b"stsd", &joined(&[&u32s(&[0, 1]), &entry]));
     let minf = boxed(b"minf", &boxed(b"stbl", &joined(&[&stsd, &boxed(b"stsz", &[0; 4000])])));
     let mdia = joined(&[&boxed(b"mdhd", &mdhd), &boxed(b"hdlr", &hdlr(handler)), &minf]);
     boxed(b"trak", &joined(&[&boxed(b"tkhd", &tkhd), &boxed(b"mdia", &mdia)]))
 }
 
 fn moov(tracks: &[Vec<u8>]) -> Vec<u8> {
-    let mvhd = words(&[0, 0, 0, 600, 4500]);
+    let mvhd = u32s(&[0, 0, 0, 600, 4500]);
     boxed(b"moov", &joined(&[&boxed(b"mvhd", &mvhd), &tracks.concat()]))
 }
 
@@ -89,7 +89,7 @@ fn mp4(brand: &[u8; 4]) -> Vec<u8> {
     joined(&[&ftyp(brand), &moov(&tracks), &boxed(b"mdat", &[7; 100])])
 }
 
-fn known() -> Media {
+fn sample_media() -> Media {
     Media {
         mime: "video/mp4",
         duration_ms: Some(7500),
@@ -104,8 +104,8 @@ fn known() -> Media {
 }
 
 #[test]
-fn mp4_and_kin() {
-    assert_eq!(media(&mp4(b"isom")), Some(known()));
+fn mp4_type_depends_on_the_main_brand() {
+    assert_eq!(media(&mp4(b"isom")), Some(sample_media()));
     for (brand, mime) in [
         (b"qt  ", "video/quicktime"),
         (b"M4V ", "video/x-m4v"),
@@ -114,15 +114,15 @@ fn mp4_and_kin() {
         (b"3g2a", "video/3gpp2"),
         (b"av01", "video/mp4"),
     ] {
-        assert_eq!(media(&mp4(brand)), Some(Media { mime, ..known() }));
+        assert_eq!(media(&mp4(brand)), Some(Media { mime, ..sample_media() }));
     }
-    assert_eq!(media(&mp4(b"M4A ")), None, "a cover is no film");
+    assert_eq!(media(&mp4(b"M4A ")), None, "cover art is no video");
     assert_eq!(media(&joined(&[&ftyp(b"isom"), &moov(&[track(b"soun", b"mp4a", UPRIGHT)])])), None);
     assert_eq!(media(&joined(&[&ftyp(b"heic"), &boxed(b"meta", &[0; 40]), &boxed(b"mdat", &[0; 9])])), None);
 }
 
 #[test]
-fn old_quicktime_has_no_type() {
+fn quicktime_without_ftyp_is_recognized() {
     let tracks = [track(b"vide", b"SVQ3", UPRIGHT)];
     let wide = joined(&[&boxed(b"wide", b""), &boxed(b"mdat", &[7; 100]), &moov(&tracks)]);
     let media = media(&wide).unwrap();
@@ -133,7 +133,7 @@ fn old_quicktime_has_no_type() {
 }
 
 #[test]
-fn rotation_turns_the_size() {
+fn rotation_by_90_degrees_swaps_width_and_height() {
     let minus = 0u32.wrapping_sub(ONE);
     for (matrix, rotation, size) in [
         (UPRIGHT, 0, (640, 360)),
@@ -150,38 +150,38 @@ fn rotation_turns_the_size() {
 }
 
 #[test]
-fn long_boxes_and_long_numbers() {
+fn boxes_with_64_bit_numbers_are_read() {
     let long = |name: &[u8; 4], content: &[u8]| {
-        joined(&[&words(&[1]), name, &(content.len() as u64 + 16).to_be_bytes(), content])
+        joined(&[&u32s(&[1]), name, &(content.len() as u64 + 16).to_be_bytes(), content])
     };
-    let mvhd = joined(&[&words(&[1 << 24, 0, 0, 0, 0, 1000]), &6_000_000_000u64.to_be_bytes()]);
+    let mvhd = joined(&[&u32s(&[1 << 24, 0, 0, 0, 0, 1000]), &6_000_000_000u64.to_be_bytes()]);
     let content = joined(&[&boxed(b"mvhd", &mvhd), &track(b"vide", b"avc1", UPRIGHT)]);
     let file = joined(&[&ftyp(b"isom"), &long(b"mdat", &[0; 50]), &long(b"moov", &content)]);
     assert_eq!(media(&file).unwrap().duration_ms, Some(6_000_000_000));
 }
 
 #[test]
-fn fragments_last_as_long_as_they_say() {
+fn duration_of_fragmented_mp4_is_in_mehd() {
     let fragmented = |mehd: &[u8]| {
-        let mvhd = boxed(b"mvhd", &words(&[0, 0, 0, 1000, 0]));
+        let mvhd = boxed(b"mvhd", &u32s(&[0, 0, 0, 1000, 0]));
         let mvex = boxed(b"mvex", &joined(&[mehd, &boxed(b"trex", &[0; 24])]));
         let file = joined(&[&ftyp(b"iso5"), &boxed(b"moov", &joined(&[&mvhd, &mvex]))]);
         media(&file).map(|media| media.duration_ms)
     };
-    assert_eq!(fragmented(&boxed(b"mehd", &words(&[0, 2500]))), None, "no track, no video");
+    assert_eq!(fragmented(&boxed(b"mehd", &u32s(&[0, 2500]))), None, "no track, no video");
     let track = track(b"vide", b"avc1", UPRIGHT);
     let with = |mehd: &[u8]| fragmented(&joined(&[mehd, b""]));
     assert_eq!(with(b""), None);
-    let mvhd = boxed(b"mvhd", &words(&[0, 0, 0, 1000, 0]));
-    let mvex = boxed(b"mvex", &boxed(b"mehd", &words(&[0, 2500])));
+    let mvhd = boxed(b"mvhd", &u32s(&[0, 0, 0, 1000, 0]));
+    let mvex = boxed(b"mvex", &boxed(b"mehd", &u32s(&[0, 2500])));
     let file = joined(&[&ftyp(b"iso5"), &boxed(b"moov", &joined(&[&mvhd, &mvex, &track]))]);
     assert_eq!(media(&file).unwrap().duration_ms, Some(2500));
 }
 
 #[test]
-fn a_clock_that_stands_tells_nothing() {
+fn time_scale_of_zero_leaves_the_duration_unknown() {
     for (second, length) in [(0, 0), (0, 4500), (600, u32::MAX)] {
-        let mvhd = boxed(b"mvhd", &words(&[0, 0, 0, second, length]));
+        let mvhd = boxed(b"mvhd", &u32s(&[0, 0, 0, second, length]));
         let content = joined(&[&mvhd, &boxed(b"trak", &boxed(b"mdia", &boxed(b"hdlr", &hdlr(b"vide"))))]);
         let file = joined(&[&ftyp(b"isom"), &boxed(b"moov", &content)]);
         assert_eq!(media(&file).unwrap().duration_ms, None);
@@ -189,12 +189,12 @@ fn a_clock_that_stands_tells_nothing() {
 }
 
 #[test]
-fn what_was_cut_off_is_still_a_video() {
+fn truncated_mp4_is_still_a_video() {
     let whole = mp4(b"isom");
     for size in [24, 30, 40, 200, 1000, whole.len() - 50] {
         assert_eq!(mime(&whole[..size]), Some("video/mp4"), "{size}");
     }
-    // Unreadable from some place on.
+    // Each read returns at most 60 bytes.
     let mut probe = Probe::new(1 << 40);
     while let Some(range) = probe.next_range() {
         let cut = whole.get(range.start as usize..).unwrap_or_default();
@@ -204,14 +204,14 @@ fn what_was_cut_off_is_still_a_video() {
 }
 
 #[test]
-fn forty_gibibytes_take_three_reads() {
+fn file_of_40_gib_takes_three_reads() {
     let data = 40u64 << 30;
-    let head = joined(&[&ftyp(b"isom"), &words(&[1]), b"mdat", &data.to_be_bytes()]);
+    let head = joined(&[&ftyp(b"isom"), &u32s(&[1]), b"mdat", &data.to_be_bytes()]);
     let behind = ftyp(b"isom").len() as u64 + data;
     let tail = moov(&[track(b"vide", b"avc1", UPRIGHT), track(b"soun", b"mp4a", UPRIGHT)]);
     let file = Sparse { size: behind + tail.len() as u64, pieces: vec![(0, head), (behind, tail)] };
-    let (media, reads) = drive(&file);
-    assert_eq!(media, Some(Media { moov_first: Some(false), ..known() }));
+    let (media, reads) = probe(&file);
+    assert_eq!(media, Some(Media { moov_first: Some(false), ..sample_media() }));
     assert!(reads <= 3, "{reads}");
 }
 
@@ -239,7 +239,7 @@ fn matroska(doc_type: &[u8], kind: u8, endless: bool) -> Vec<u8> {
 }
 
 #[test]
-fn matroska_and_webm() {
+fn matroska_type_depends_on_the_doc_type() {
     for endless in [false, true] {
         let media = media(&matroska(b"webm", 1, endless)).unwrap();
         assert_eq!((media.mime, media.duration_ms), ("video/webm", Some(1234)));
@@ -247,7 +247,7 @@ fn matroska_and_webm() {
         assert_eq!(media.video_codec.as_deref(), Some("V_VP9"));
     }
     assert_eq!(mime(&matroska(b"matroska", 1, true)), Some("video/x-matroska"));
-    assert_eq!(mime(&matroska(b"webm", 2, false)), None, "sound alone");
+    assert_eq!(mime(&matroska(b"webm", 2, false)), None, "audio only");
     assert_eq!(mime(&matroska(b"other", 1, false)), None);
 }
 
@@ -267,7 +267,7 @@ fn packets(kinds: &[u8], length: usize, lead: usize) -> Vec<u8> {
 }
 
 #[test]
-fn transport_streams() {
+fn transport_stream_is_read_with_any_packet_length() {
     for (length, lead) in [(188, 0), (192, 4), (204, 0)] {
         let media = media(&packets(&[0x1B, 0x0F], length, lead)).unwrap();
         assert_eq!((media.mime, media.tracks), ("video/mp2t", 2));
@@ -275,17 +275,17 @@ fn transport_streams() {
             (media.video_codec.as_deref(), media.audio_codec.as_deref()),
             (Some("avc1"), Some("mp4a"))
         );
-        assert_eq!(mime(&packets(&[0x0F], length, lead)), None, "radio");
-        assert!(mime(&packets(&[0x0F, 0x06], length, lead)).is_some(), "what isn't known may be pictures");
+        assert_eq!(mime(&packets(&[0x0F], length, lead)), None, "audio only");
+        assert!(mime(&packets(&[0x0F, 0x06], length, lead)).is_some(), "an unknown stream may be video");
     }
     assert_eq!(mime(&[b'G'; 4000]), None);
 }
 
 #[test]
-fn the_rest_by_their_heads() {
+fn other_containers_are_recognized_by_their_first_bytes() {
     assert_eq!(mime(b"RIFF\xFF\0\0\0AVI LIST"), Some("video/x-msvideo"));
     assert_eq!(mime(b"FLV\x01\x05\0\0\0\x09\0\0\0\0"), Some("video/x-flv"));
-    assert_eq!(mime(b"FLV\x01\x04\0\0\0\x09\0\0\0\0"), None, "sound alone");
+    assert_eq!(mime(b"FLV\x01\x04\0\0\0\x09\0\0\0\0"), None, "audio only");
     assert_eq!(mime(b".RMF\0\0\0\x12\0\0\0\0\0\0\0\0\0\0"), Some("application/vnd.rn-realmedia"));
     assert_eq!(mime(b"\0\0\x01\xBA\x44\0\x04\0"), Some("video/mpeg"));
     assert_eq!(mime(b"\x06\x0E\x2B\x34\x02\x05\x01\x01\x0D\x01\x02\x01\x01\x02"), Some("application/mxf"));
@@ -293,7 +293,7 @@ fn the_rest_by_their_heads() {
 }
 
 #[test]
-fn what_is_no_video() {
+fn other_files_are_no_video() {
     for other in [
         &b""[..],
         b"\0",
@@ -314,7 +314,7 @@ fn what_is_no_video() {
     }
 }
 
-/// One of each kind that has an inside.
+/// One file of each kind that has a reader.
 fn seeds() -> Vec<Vec<u8>> {
     vec![
         mp4(b"isom"),
@@ -336,13 +336,13 @@ fn seeds() -> Vec<Vec<u8>> {
 
 proptest! {
     #[test]
-    fn no_bytes_break_it(bytes in prop::collection::vec(any::<u8>(), 0..600), size in 0u64..1 << 46) {
+    fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..600), size in 0u64..1 << 46) {
         media(&bytes);
-        drive(&Sparse { size, pieces: vec![(0, bytes)] });
+        probe(&Sparse { size, pieces: vec![(0, bytes)] });
     }
 
     #[test]
-    fn no_change_breaks_it(
+    fn mutated_files_never_panic(
         seed in 0usize..10,
         changes in prop::collection::vec((0usize..8000, any::<u8>()), 0..20),
         size in 0u64..1 << 50,
@@ -355,11 +355,11 @@ proptest! {
         }
         media(&bytes);
         let pieces = (0..3).map(|n| (n * repeat, bytes.clone())).collect();
-        drive(&Sparse { size, pieces });
+        probe(&Sparse { size, pieces });
     }
 
     #[test]
-    fn no_short_read_keeps_it_going(seed in 0usize..10, gives in 0usize..5000) {
+    fn short_reads_end_the_probe(seed in 0usize..10, max_bytes in 0usize..5000) {
         let bytes = seeds().swap_remove(seed);
         let mut probe = Probe::new(u64::MAX);
         let mut reads = 0;
@@ -367,17 +367,17 @@ proptest! {
             reads += 1;
             prop_assert!(reads <= 64);
             let there = bytes.get(range.start.min(9999) as usize..).unwrap_or_default();
-            probe.feed(&there[..there.len().min(gives)]);
+            probe.feed(&there[..there.len().min(max_bytes)]);
         }
         probe.media();
     }
 }
 
-/// Empty boxes as far as the eye reaches: the most work that a file can make.
+/// Nothing but empty boxes is the most work that a file can cause.
 #[test]
-fn a_file_of_nothing_but_boxes_ends_soon() {
+fn file_of_empty_boxes_ends_the_probe_within_its_limits() {
     let nothing = boxed(b"free", b"").repeat((3 << 20) / 8);
-    let (media, reads) = drive(&Sparse { size: nothing.len() as u64, pieces: vec![(0, nothing)] });
+    let (media, reads) = probe(&Sparse { size: nothing.len() as u64, pieces: vec![(0, nothing)] });
     assert_eq!(media.map(|media| media.mime), Some("video/quicktime"));
     assert!(reads <= 64);
 }

@@ -1,11 +1,11 @@
-//! MPEG transport streams: packets of 188 bytes, with a time before or a checksum behind each in some
+//! MPEG transport streams: packets of 188 bytes, in some files with a time before or a checksum after each
 //! (ISO/IEC 13818-1; M2TS as on Blu-ray).
 
-use super::cursor::{Cursor, READ};
+use super::cursor::{Cursor, READ_SIZE};
 use super::{MediaBuilder, codec};
 
-/// The packets of some 400 kB; by then a stream has told twice what it carries.
-const PACKETS: u32 = 2_000;
+/// At most this many packets are read, some 400 kB: a stream repeats its tables at least twice within them.
+const MAX_PACKETS: u32 = 2_000;
 
 const VIDEO: &[[u8; 5]] = &[
     *b"\x01mp1v",
@@ -22,7 +22,7 @@ const AUDIO: &[[u8; 5]] =
     &[*b"\x03mpga", *b"\x04mpga", *b"\x0Fmp4a", *b"\x11mp4a", *b"\x81ac-3", *b"\x84ec-3", *b"\x87ec-3"];
 
 pub fn read<'a>(file: &mut Cursor<'a>, builder: &mut MediaBuilder<'a>) {
-    // The length of a packet, and what comes before it.
+    // The length of a packet, and the bytes before its header.
     for (length, lead) in [(188, 0), (192, 4), (204, 0)] {
         let mut packets = Packets { rest: file.clone(), length, lead };
         let count = (file.left() / length).min(5);
@@ -43,68 +43,68 @@ struct Packets<'a> {
 struct Packet<'a> {
     stream: u32,
     /// A table or a frame starts in it.
-    opens: bool,
-    /// On a clock of 90 kHz; 0 if it tells none.
-    time: u64,
+    is_start: bool,
+    /// Program clock reference at 90 kHz; 0 if there is none.
+    clock: u64,
     body: Cursor<'a>,
 }
 
 impl<'a> Packets<'a> {
-    /// `None` also where there should be one and isn't.
+    /// `None` at the end, and where no packet begins.
     #[inline(never)]
     fn next(&mut self) -> Option<Packet<'a>> {
         let mut body = self.rest.part(0, self.length);
         body.skip(self.lead);
         let header = body.be32();
-        // It begins with G; it is undamaged; there is something in it.
+        // The sync byte G; no transport error; with a payload or an adaptation field.
         if header & 0xFF80_0000 != 0x4700_0000 || header & 0x30 == 0 {
             return None;
         }
         let mut body = body.part(0, 184);
-        let mut time = 0;
+        let mut clock = 0;
         if header & 0x20 != 0 {
             let size = body.be(1);
-            let mut extra = body.part(0, size);
-            if extra.be8() & 0x10 != 0 {
-                time = extra.be(6) >> 15;
+            let mut adaptation = body.part(0, size);
+            if adaptation.be8() & 0x10 != 0 {
+                clock = adaptation.be(6) >> 15;
             }
         }
-        Some(Packet { stream: header >> 8 & 0x1FFF, opens: header & 0x40_0010 == 0x40_0010, time, body })
+        Some(Packet { stream: header >> 8 & 0x1FFF, is_start: header & 0x40_0010 == 0x40_0010, clock, body })
     }
 }
 
 fn programs<'a>(mut packets: Packets<'a>, builder: &mut MediaBuilder<'a>) {
     let mut end = packets.rest.clone();
-    // The list of programs first, then that of the streams of one.
+    // The program association table first, then the map of the first program.
     let mut table = 0;
-    let (mut clock, mut start) = (0, 0);
-    for _ in 0..PACKETS {
+    let (mut clock_stream, mut start) = (0, 0);
+    for _ in 0..MAX_PACKETS {
         let Some(mut packet) = packets.next() else { return };
-        if packet.stream == table && packet.opens && !builder.tracks_complete && builder.tracks == 0 {
+        if packet.stream == table && packet.is_start && !builder.tracks_complete && builder.tracks == 0 {
             match table {
                 0 => table = program(&mut packet.body),
                 _ => streams(&mut packet.body, builder),
             }
         }
-        if start == 0 && packet.time != 0 {
-            (clock, start) = (packet.stream, packet.time);
+        if start == 0 && packet.clock != 0 {
+            (clock_stream, start) = (packet.stream, packet.clock);
         }
         if start != 0 && builder.tracks != 0 {
             break;
         }
     }
-    let last = (end.left() / packets.length).saturating_sub(READ / packets.length);
+    let last = (end.left() / packets.length).saturating_sub(READ_SIZE / packets.length);
     end.skip(last.saturating_mul(packets.length));
     packets.rest = end;
     while let Some(packet) = packets.next() {
-        if packet.stream == clock && packet.time != 0 {
-            // The clock goes round after a day.
-            builder.duration_ms = (packet.time.wrapping_sub(start) & 0x1_FFFF_FFFF) / 90;
+        if packet.stream == clock_stream && packet.clock != 0 {
+            // The clock wraps around after 26.5 hours.
+            builder.duration_ms = (packet.clock.wrapping_sub(start) & 0x1_FFFF_FFFF) / 90;
         }
     }
 }
 
-/// The table that starts in a packet, behind what is the same in all; nothing if it is of another kind.
+/// The table that starts in a packet, without its header; empty if it is of another kind.
 fn section<'a>(body: &mut Cursor<'a>, kind: u8) -> Cursor<'a> {
     let pointer = body.be(1);
     body.skip(pointer);
@@ -117,12 +117,12 @@ fn section<'a>(body: &mut Cursor<'a>, kind: u8) -> Cursor<'a> {
     section
 }
 
-/// Where the first program's list of streams comes; 0 if that isn't told.
+/// The stream that carries the map of the first program; 0 if there is none.
 fn program(body: &mut Cursor) -> u32 {
     let mut section = section(body, 0);
     let mut entry = section.be32();
     if entry >> 16 == 0 {
-        // The network's own.
+        // The network information table.
         entry = section.be32();
     }
     entry & 0x1FFF
@@ -133,8 +133,8 @@ fn streams(body: &mut Cursor, builder: &mut MediaBuilder) {
     section.skip(2);
     let size = section.be(2) & 0xFFF;
     section.skip(size);
-    let mut sound = true;
-    // A checksum ends it.
+    let mut only_audio = true;
+    // The last four bytes are a checksum.
     while section.left() > 4 {
         let kind = section.be8();
         section.skip(2);
@@ -149,9 +149,9 @@ fn streams(body: &mut Cursor, builder: &mut MediaBuilder) {
         if builder.audio_codec.is_empty() {
             builder.audio_codec = audio;
         }
-        sound &= !audio.is_empty();
+        only_audio &= !audio.is_empty();
     }
     section.skip(4);
-    // What isn't known here may be pictures.
-    builder.tracks_complete = sound && section.is_complete();
+    // An unknown stream may be video.
+    builder.tracks_complete = only_audio && section.is_complete();
 }

@@ -1,11 +1,11 @@
-//! The machine against a hand-made world: commands are looked at, events made up. Whole uploads with every
-//! fault in any order are the affair of `tests/sim`.
+//! Unit tests of the machine: commands are compared, events made up. `tests/simulation` tests whole uploads with every
+//! combination of faults.
 
-mod anything;
-mod calls;
 mod failures;
+mod random_events;
+mod requests;
 mod resuming;
-mod sending;
+mod uploading;
 mod waiting;
 
 use super::*;
@@ -20,7 +20,7 @@ const SECOND: u64 = 1_000;
 const HOUR: u64 = 3_600 * SECOND;
 const PART: u64 = 8 * MIB;
 
-/// A part of the made-up file has this CRC.
+/// The CRC of a part of the made-up file.
 fn crc_of(part: u32) -> u64 {
     crc64(&part.to_le_bytes())
 }
@@ -38,7 +38,7 @@ fn presigned(part: u32) -> PresignedPart {
     }
 }
 
-/// What the storage lists.
+/// The part as the storage lists it.
 fn listed(part: u32) -> StoredPart {
     StoredPart {
         part_number: part,
@@ -56,48 +56,48 @@ fn saved(part: u32) -> SavedPart {
     SavedPart { part, etag: receipt(part).etag, crc64: Some(crc_of(part)) }
 }
 
-fn failure(kind: ErrorKind) -> UploadError {
+fn error(kind: ErrorKind) -> UploadError {
     UploadError::of_kind(kind)
 }
 
-/// Drives a machine; time stands still unless moved.
-struct World {
+/// Drives a machine. Time stands still unless advanced.
+struct TestDriver {
     machine: Machine,
     now: u64,
     wall: u64,
     parts: u32,
 }
 
-impl World {
+impl TestDriver {
     /// An upload of `parts` full parts.
     fn new(parts: u32, saved: Option<SavedUpload>) -> Self {
-        Self::paced(parts, saved, None)
+        Self::with_concurrency(parts, saved, None)
     }
 
-    fn paced(parts: u32, saved: Option<SavedUpload>, at_once: Option<u32>) -> Self {
-        let machine = Machine::new(u64::from(parts) * PART, true, Concurrency::new(at_once), saved);
+    fn with_concurrency(parts: u32, saved: Option<SavedUpload>, fixed: Option<u32>) -> Self {
+        let machine = Machine::new(u64::from(parts) * PART, true, Concurrency::new(fixed), saved);
         Self { machine, now: 1_000_000, wall: 1_700_000_000_000, parts }
     }
 
-    /// It is open, and its first 16 parts are signed.
+    /// An open upload; its first 16 parts are presigned.
     fn open(parts: u32) -> Self {
-        let mut world = Self::new(parts, None);
-        assert_eq!(world.commands(), [Command::Open]);
-        world.tell(Event::Opened(world.session()));
-        assert!(matches!(world.machine.commands.remove(0), Command::Persist(PersistOp::Opened { .. })));
-        world
+        let mut driver = Self::new(parts, None);
+        assert_eq!(driver.commands(), [Command::Open]);
+        driver.send(Event::Opened(driver.opened()));
+        assert!(matches!(driver.machine.commands.remove(0), Command::Persist(PersistOp::Opened { .. })));
+        driver
     }
 
-    /// An earlier page load has noted these parts.
-    fn resumed(parts: u32, noted: impl IntoIterator<Item = u32>) -> Self {
-        let parts_noted = noted.into_iter().map(saved).collect();
-        let saved = SavedUpload { part_size: PART, checksum: true, parts: parts_noted, canceled: false };
-        let mut world = Self::new(parts, Some(saved));
-        assert_eq!(world.commands(), [Command::List]);
-        world
+    /// An upload that an earlier page load has begun; `saved_parts` are persisted.
+    fn resumed(parts: u32, saved_parts: impl IntoIterator<Item = u32>) -> Self {
+        let saved_parts = saved_parts.into_iter().map(saved).collect();
+        let saved = SavedUpload { part_size: PART, checksum: true, parts: saved_parts, canceled: false };
+        let mut driver = Self::new(parts, Some(saved));
+        assert_eq!(driver.commands(), [Command::List]);
+        driver
     }
 
-    fn session(&self) -> OpenedUpload {
+    fn opened(&self) -> OpenedUpload {
         OpenedUpload {
             upload: "token".into(),
             video_id: "v".into(),
@@ -113,7 +113,7 @@ impl World {
         Clocks { now_ms: self.now, wall_ms: self.wall, random: 1.0 }
     }
 
-    fn pass(&mut self, ms: u64) {
+    fn advance(&mut self, ms: u64) {
         (self.now, self.wall) = (self.now + ms, self.wall + ms);
     }
 
@@ -122,60 +122,61 @@ impl World {
         std::iter::from_fn(|| self.machine.poll(at)).collect()
     }
 
-    /// What it says, without notes and without what is only told to people.
-    fn acts(&mut self) -> Vec<Command> {
-        let quiet = |command: &Command| !matches!(command, Command::Persist(_) | Command::NotifyRetry { .. });
-        self.commands().into_iter().filter(quiet).collect()
+    /// The commands without those that persist and announce.
+    fn actions(&mut self) -> Vec<Command> {
+        let is_action =
+            |command: &Command| !matches!(command, Command::Persist(_) | Command::NotifyRetry { .. });
+        self.commands().into_iter().filter(is_action).collect()
     }
 
-    fn tell(&mut self, event: Event) {
+    fn send(&mut self, event: Event) {
         let at = self.at();
         self.machine.handle(event, at);
     }
 
     fn fail(&mut self, task: Task, kind: ErrorKind) {
-        self.tell(Event::Failed { task, error: failure(kind) });
+        self.send(Event::Failed { task, error: error(kind) });
     }
 
-    fn land(&mut self, part: u32) {
-        self.tell(Event::Hashed { part, crc64: crc_of(part) });
-        self.tell(Event::Uploaded { part, receipt: receipt(part), multiplexed: false });
+    fn store_part(&mut self, part: u32) {
+        self.send(Event::Hashed { part, crc64: crc_of(part) });
+        self.send(Event::Uploaded { part, receipt: receipt(part), multiplexed: false });
     }
 
-    /// Sleeps until it wants to be woken, and says for how long that was.
-    fn sleep(&mut self) -> u64 {
-        let wake = self.machine.wakeup_ms().expect("it wants to be woken");
+    /// Advances to the wakeup; returns the milliseconds until then.
+    fn advance_to_wakeup(&mut self) -> u64 {
+        let wake = self.machine.wakeup_ms().expect("there is a wakeup");
         let ms = wake - self.now;
-        self.pass(ms);
+        self.advance(ms);
         ms
     }
 
-    /// Does what the machine asks, without any fault, until it ends. Answers the parts that were sent, too.
-    fn play(&mut self) -> (Result<StoredFile, UploadError>, Vec<u32>) {
+    /// Executes commands without faults until the end; returns the result and the parts that were sent.
+    fn run(&mut self) -> (Result<StoredFile, UploadError>, Vec<u32>) {
         let mut sent = Vec::new();
         for _ in 0..1_000 {
             let commands = self.commands();
             if commands.is_empty() {
-                self.sleep();
+                self.advance_to_wakeup();
             }
             for command in commands {
                 match command {
-                    Command::Open => self.tell(Event::Opened(self.session())),
+                    Command::Open => self.send(Event::Opened(self.opened())),
                     Command::Sign(parts) => {
-                        self.tell(Event::Signed(parts.into_iter().map(presigned).collect()));
+                        self.send(Event::Signed(parts.into_iter().map(presigned).collect()));
                     }
-                    Command::Hash(part) => self.tell(Event::Hashed { part, crc64: crc_of(part) }),
+                    Command::Hash(part) => self.send(Event::Hashed { part, crc64: crc_of(part) }),
                     Command::Put(presigned) => {
                         sent.push(presigned.part);
-                        self.tell(Event::Uploaded {
+                        self.send(Event::Uploaded {
                             part: presigned.part,
                             receipt: receipt(presigned.part),
                             multiplexed: false,
                         });
                     }
-                    Command::List => self.tell(listing((1..=self.parts).map(listed))),
-                    Command::Complete(body) => self.tell(Event::Completed(self.stored(body.checksum))),
-                    Command::Abort => self.tell(Event::Aborted),
+                    Command::List => self.send(listing((1..=self.parts).map(listed))),
+                    Command::Complete(body) => self.send(Event::Completed(self.stored(body.checksum))),
+                    Command::Abort => self.send(Event::Aborted),
                     Command::Finish(outcome) => {
                         assert_eq!(self.commands(), []);
                         return (outcome, sent);
@@ -187,7 +188,7 @@ impl World {
                 }
             }
         }
-        panic!("it does not end: {:?}", self.machine)
+        panic!("no end: {:?}", self.machine)
     }
 
     fn stored(&self, checksum: Option<String>) -> StoredFile {
@@ -200,7 +201,7 @@ impl World {
         }
     }
 
-    fn whole(&self) -> String {
+    fn file_checksum(&self) -> String {
         to_base64(crate::crc64::combine((1..=self.parts).map(|part| (crc_of(part), PART))))
     }
 }
@@ -209,10 +210,10 @@ fn puts(commands: &[Command]) -> Vec<u32> {
     commands.iter().filter_map(|c| if let Command::Put(t) = c { Some(t.part) } else { None }).collect()
 }
 
-fn signs(commands: &[Command]) -> Vec<u32> {
-    let mut asked =
+fn signed(commands: &[Command]) -> Vec<u32> {
+    let mut requested =
         commands.iter().filter_map(|c| if let Command::Sign(p) = c { Some(p.clone()) } else { None });
-    let first = asked.next().unwrap_or_default();
-    assert!(asked.next().is_none(), "one call at a time");
+    let first = requested.next().unwrap_or_default();
+    assert!(requested.next().is_none(), "one request at a time");
     first
 }

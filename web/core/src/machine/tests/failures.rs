@@ -1,25 +1,25 @@
-//! What fails: again, differently, or never again.
+//! Failures: retried, handled in another way, or final.
 
 use super::*;
 
 #[test]
-fn a_damaged_part_is_sent_again_and_its_bytes_read_again_and_not_for_ever() {
-    let mut world = World::open(1);
-    world.commands();
-    world.tell(Event::Hashed { part: 1, crc64: crc_of(1) });
+fn mismatched_part_is_rehashed_and_resent_a_limited_number_of_times() {
+    let mut driver = TestDriver::open(1);
+    driver.commands();
+    driver.send(Event::Hashed { part: 1, crc64: crc_of(1) });
     let mut sent = 1;
     let outcome = loop {
-        world.tell(Event::Uploaded { part: 1, receipt: receipt(2), multiplexed: false });
-        let acts = world.acts();
-        if let Some(Command::Abort) = acts.first() {
-            world.tell(Event::Aborted);
-            break world.play().0;
+        driver.send(Event::Uploaded { part: 1, receipt: receipt(2), multiplexed: false });
+        let actions = driver.actions();
+        if let Some(Command::Abort) = actions.first() {
+            driver.send(Event::Aborted);
+            break driver.run().0;
         }
-        assert_eq!(acts.first(), Some(&Command::Hash(1)));
-        world.tell(Event::Hashed { part: 1, crc64: crc_of(1) });
-        if acts.len() == 1 {
-            world.sleep();
-            assert_eq!(puts(&world.commands()), [1]);
+        assert_eq!(actions.first(), Some(&Command::Hash(1)));
+        driver.send(Event::Hashed { part: 1, crc64: crc_of(1) });
+        if actions.len() == 1 {
+            driver.advance_to_wakeup();
+            assert_eq!(puts(&driver.commands()), [1]);
         }
         sent += 1;
     };
@@ -28,174 +28,176 @@ fn a_damaged_part_is_sent_again_and_its_bytes_read_again_and_not_for_ever() {
 }
 
 #[test]
-fn bytes_that_were_read_twice_and_differ_tell_that_the_file_has_changed() {
-    let mut world = World::open(1);
-    world.commands();
-    world.tell(Event::Hashed { part: 1, crc64: crc_of(1) });
-    world.tell(Event::Uploaded { part: 1, receipt: receipt(2), multiplexed: false });
-    world.commands();
-    world.tell(Event::Hashed { part: 1, crc64: crc_of(2) });
-    assert_eq!(world.play().0.unwrap_err().code, codes::FILE_CHANGED);
+fn different_rehash_fails_with_file_changed() {
+    let mut driver = TestDriver::open(1);
+    driver.commands();
+    driver.send(Event::Hashed { part: 1, crc64: crc_of(1) });
+    driver.send(Event::Uploaded { part: 1, receipt: receipt(2), multiplexed: false });
+    driver.commands();
+    driver.send(Event::Hashed { part: 1, crc64: crc_of(2) });
+    assert_eq!(driver.run().0.unwrap_err().code, codes::FILE_CHANGED);
 }
 
 #[test]
-fn a_refused_url_and_its_contemporaries_are_signed_anew_at_once() {
-    let mut world = World::open(9);
-    world.commands();
-    world.fail(Task::Put(1), ErrorKind::Expired);
-    let acts = world.acts();
-    assert_eq!(signs(&acts), [1, 4, 5, 6, 7, 8, 9], "those in flight may yet do");
-    world.tell(Event::Signed([1, 4].map(presigned).into()));
-    assert_eq!(puts(&world.commands()), [1]);
+fn expired_url_and_those_of_its_age_are_resigned_fixed() {
+    let mut driver = TestDriver::open(9);
+    driver.commands();
+    driver.fail(Task::Put(1), ErrorKind::Expired);
+    let actions = driver.actions();
+    assert_eq!(signed(&actions), [1, 4, 5, 6, 7, 8, 9], "those in flight may still succeed");
+    driver.send(Event::Signed([1, 4].map(presigned).into()));
+    assert_eq!(puts(&driver.commands()), [1]);
 }
 
 #[test]
-fn urls_near_their_end_are_not_used() {
-    let mut world = World::open(9);
-    assert_eq!(puts(&world.commands()), [1, 2, 3]);
-    world.pass(HOUR - 14 * SECOND);
+fn urls_about_to_expire_are_not_used() {
+    let mut driver = TestDriver::open(9);
+    assert_eq!(puts(&driver.commands()), [1, 2, 3]);
+    driver.advance(HOUR - 14 * SECOND);
     for part in 1..=3 {
-        world.land(part);
+        driver.store_part(part);
     }
-    assert_eq!(signs(&world.acts()), [4, 5, 6, 7, 8, 9]);
-    // They are as old as the question, not as the answer.
-    world.pass(50 * SECOND);
+    assert_eq!(signed(&driver.actions()), [4, 5, 6, 7, 8, 9]);
+    // A URL's age counts from the request, not from the response.
+    driver.advance(50 * SECOND);
     let short = |part| PresignedPart { ttl_ms: Some(60 * SECOND), ..presigned(part) };
-    world.tell(Event::Signed((4..=9).map(short).collect()));
-    assert_eq!(puts(&world.commands()), [0u32; 0], "too short, and that counts as a failure");
-    assert!(world.machine.wakeup_ms().is_some());
+    driver.send(Event::Signed((4..=9).map(short).collect()));
+    assert_eq!(puts(&driver.commands()), [0u32; 0], "expires too soon, which counts as a failure");
+    assert!(driver.machine.wakeup_ms().is_some());
 }
 
 #[test]
-fn urls_of_an_unknown_life_are_used_until_they_are_refused() {
-    let mut world = World::open(9);
-    world.commands();
-    world.fail(Task::Put(1), ErrorKind::Expired);
-    world.commands();
+fn urls_without_ttl_are_used_until_refused() {
+    let mut driver = TestDriver::open(9);
+    driver.commands();
+    driver.fail(Task::Put(1), ErrorKind::Expired);
+    driver.commands();
     let unknown = |part, ttl_ms| PresignedPart { ttl_ms, ..presigned(part) };
-    world.tell(Event::Signed(vec![unknown(1, None), unknown(4, Some(0))]));
-    world.pass(20 * HOUR);
-    assert_eq!(puts(&world.acts()).first(), Some(&1));
+    driver.send(Event::Signed(vec![unknown(1, None), unknown(4, Some(0))]));
+    driver.advance(20 * HOUR);
+    assert_eq!(puts(&driver.actions()).first(), Some(&1));
 }
 
 #[test]
-fn urls_of_an_unknown_life_learn_from_each_other() {
-    let mut world = World::paced(9, None, Some(1));
+fn refused_url_without_ttl_discards_others_of_its_age() {
+    let mut driver = TestDriver::with_concurrency(9, None, Some(1));
     let unknown = |part| PresignedPart { ttl_ms: None, ..presigned(part) };
-    world.commands();
-    world.tell(Event::Opened(OpenedUpload { parts: vec![unknown(1), unknown(2)], ..world.session() }));
-    world.commands();
-    world.pass(70 * SECOND);
-    world.tell(Event::Signed([3, 4].map(unknown).into()));
-    world.land(1);
-    assert_eq!(puts(&world.acts()), [2]);
-    world.pass(70 * SECOND);
-    // It was 70 s old when it was used, and so are those of the second call by now.
-    world.fail(Task::Put(2), ErrorKind::Expired);
-    assert!(puts(&world.acts()).is_empty());
+    driver.commands();
+    driver.send(Event::Opened(OpenedUpload { parts: vec![unknown(1), unknown(2)], ..driver.opened() }));
+    driver.commands();
+    driver.advance(70 * SECOND);
+    driver.send(Event::Signed([3, 4].map(unknown).into()));
+    driver.store_part(1);
+    assert_eq!(puts(&driver.actions()), [2]);
+    driver.advance(70 * SECOND);
+    // It was 70 s old when its request started; those of the second request are as old by now.
+    driver.fail(Task::Put(2), ErrorKind::Expired);
+    assert!(puts(&driver.actions()).is_empty());
 }
 
 #[test]
-fn an_answer_without_the_urls_asked_for_is_a_failure() {
-    let mut world = World::open(40);
-    world.commands();
+fn signing_response_without_requested_parts_is_a_failure() {
+    let mut driver = TestDriver::open(40);
+    driver.commands();
     for part in 1..=16 {
-        world.land(part);
-        world.commands();
+        driver.store_part(part);
+        driver.commands();
     }
-    for nonsense in [vec![], vec![presigned(77)], vec![presigned(1)]] {
-        world.tell(Event::Signed(nonsense));
-        assert!(matches!(world.commands()[..], [Command::NotifyRetry { task: Task::Sign, .. }]));
-        world.sleep();
-        assert!(!signs(&world.commands()).is_empty());
+    for useless in [vec![], vec![presigned(77)], vec![presigned(1)]] {
+        driver.send(Event::Signed(useless));
+        assert!(matches!(driver.commands()[..], [Command::NotifyRetry { task: Task::Sign, .. }]));
+        driver.advance_to_wakeup();
+        assert!(!signed(&driver.commands()).is_empty());
     }
 }
 
 #[test]
-fn one_failure_is_no_affair_of_other_parts() {
-    let mut world = World::open(9);
-    world.commands();
-    world.fail(Task::Put(2), ErrorKind::Server);
-    world.land(1);
-    world.land(3);
-    assert_eq!(puts(&world.acts()), [4, 5, 6]);
-    world.sleep();
-    world.land(4);
-    assert_eq!(puts(&world.acts()), [2]);
+fn failed_part_does_not_affect_others() {
+    let mut driver = TestDriver::open(9);
+    driver.commands();
+    driver.fail(Task::Put(2), ErrorKind::Server);
+    driver.store_part(1);
+    driver.store_part(3);
+    assert_eq!(puts(&driver.actions()), [4, 5, 6]);
+    driver.advance_to_wakeup();
+    driver.store_part(4);
+    assert_eq!(puts(&driver.actions()), [2]);
     for part in [5, 6, 2] {
-        world.land(part);
+        driver.store_part(part);
     }
-    assert_eq!(puts(&world.acts()), [7, 8, 9]);
+    assert_eq!(puts(&driver.actions()), [7, 8, 9]);
 }
 
 #[test]
-fn old_news_changes_nothing() {
-    let mut world = World::open(9);
-    world.commands();
-    world.fail(Task::Put(2), ErrorKind::Server);
-    world.commands();
-    // The same once more; a part that never flew; calls that nobody made.
+fn stale_events_are_ignored() {
+    let mut driver = TestDriver::open(9);
+    driver.commands();
+    driver.fail(Task::Put(2), ErrorKind::Server);
+    driver.commands();
+    // The same once more, a part that never was in flight, and requests that were never made.
     for task in
         [Task::Put(2), Task::Put(7), Task::Put(99), Task::Sign, Task::List, Task::Complete, Task::Abort]
     {
-        world.fail(task, ErrorKind::Permanent);
+        driver.fail(task, ErrorKind::Permanent);
     }
-    world.tell(Event::Uploaded { part: 8, receipt: receipt(8), multiplexed: false });
-    world.tell(Event::Aborted);
-    world.tell(Event::Completed(world.stored(None)));
-    world.land(1);
-    assert_eq!(puts(&world.acts()), [5]);
-    world.sleep();
-    world.land(4);
-    assert_eq!(puts(&world.acts()), [2]);
-    world.land(5);
-    assert_eq!(puts(&world.acts()), [6], "2 only once, though it failed twice");
+    driver.send(Event::Uploaded { part: 8, receipt: receipt(8), multiplexed: false });
+    driver.send(Event::Aborted);
+    driver.send(Event::Completed(driver.stored(None)));
+    driver.store_part(1);
+    assert_eq!(puts(&driver.actions()), [5]);
+    driver.advance_to_wakeup();
+    driver.store_part(4);
+    assert_eq!(puts(&driver.actions()), [2]);
+    driver.store_part(5);
+    assert_eq!(puts(&driver.actions()), [6], "2 only once, although it failed twice");
 }
 
 #[test]
-fn a_server_that_fails_is_given_up_for_now_after_ten_minutes() {
-    let mut world = World::open(1);
-    world.commands();
-    world.tell(Event::Hashed { part: 1, crc64: crc_of(1) });
-    let began = world.now;
+fn failing_storage_is_given_up_resumable_after_ten_minutes() {
+    let mut driver = TestDriver::open(1);
+    driver.commands();
+    driver.send(Event::Hashed { part: 1, crc64: crc_of(1) });
+    let started = driver.now;
     let outcome = loop {
-        world.fail(Task::Put(1), ErrorKind::Server);
-        let commands = world.commands();
+        driver.fail(Task::Put(1), ErrorKind::Server);
+        let commands = driver.commands();
         assert!(!commands.contains(&Command::Persist(PersistOp::Clear)), "it can be resumed");
         if let Some(Command::Finish(outcome)) = commands.last() {
             break outcome.clone();
         }
         if puts(&commands).is_empty() {
-            world.sleep();
-            world.commands();
+            driver.advance_to_wakeup();
+            driver.commands();
         }
     };
     assert_eq!(outcome.unwrap_err().code, codes::STORAGE_UNAVAILABLE);
-    assert!((600..700).contains(&((world.now - began) / SECOND)));
+    assert!((600..700).contains(&((driver.now - started) / SECOND)));
 }
 
 #[test]
-fn a_storage_out_of_reach_is_given_up_once_the_edge_says_often_that_all_is_well() {
-    let mut world = World::open(2);
+fn unreachable_storage_is_given_up_after_five_status_checks() {
+    let mut driver = TestDriver::open(2);
     let (mut lists, mut steps) = (0, 0);
     let outcome = 'run: loop {
         steps += 1;
         assert!(steps < 1_000);
-        for command in world.commands() {
+        for command in driver.commands() {
             match command {
-                Command::Put(presigned) => world.fail(Task::Put(presigned.part), ErrorKind::Network),
+                Command::Put(presigned) => driver.fail(Task::Put(presigned.part), ErrorKind::Network),
                 Command::List => {
                     lists += 1;
-                    world.tell(listing([]));
+                    driver.send(listing([]));
                 }
-                Command::Sign(parts) => world.tell(Event::Signed(parts.into_iter().map(presigned).collect())),
+                Command::Sign(parts) => {
+                    driver.send(Event::Signed(parts.into_iter().map(presigned).collect()))
+                }
                 Command::Finish(outcome) => break 'run outcome,
-                Command::Persist(note) => assert!(!matches!(note, PersistOp::Clear)),
+                Command::Persist(op) => assert!(!matches!(op, PersistOp::Clear)),
                 _ => {}
             }
         }
-        if world.machine.wakeup_ms().is_some() {
-            world.sleep();
+        if driver.machine.wakeup_ms().is_some() {
+            driver.advance_to_wakeup();
         }
     };
     assert_eq!(outcome.unwrap_err().kind, ErrorKind::Network);
@@ -203,72 +205,72 @@ fn a_storage_out_of_reach_is_given_up_once_the_edge_says_often_that_all_is_well(
 }
 
 #[test]
-fn a_refusal_for_good_ends_it_and_leaves_nothing() {
-    let mut world = World::open(3);
-    world.commands();
-    world.fail(Task::Put(2), ErrorKind::Permanent);
-    assert_eq!(world.commands(), [Command::Persist(PersistOp::Canceled), Command::Abort]);
-    world.tell(Event::Aborted);
-    assert!(matches!(&world.commands()[..], [Command::Persist(PersistOp::Clear), Command::Finish(Err(_))]));
+fn permanent_error_aborts_and_clears() {
+    let mut driver = TestDriver::open(3);
+    driver.commands();
+    driver.fail(Task::Put(2), ErrorKind::Permanent);
+    assert_eq!(driver.commands(), [Command::Persist(PersistOp::Canceled), Command::Abort]);
+    driver.send(Event::Aborted);
+    assert!(matches!(&driver.commands()[..], [Command::Persist(PersistOp::Clear), Command::Finish(Err(_))]));
 }
 
 #[test]
-fn an_unreadable_file_ends_it() {
+fn unreadable_file_fails() {
     for task in [Task::Hash(1), Task::Put(1)] {
-        let mut world = World::open(1);
-        world.commands();
-        world.tell(Event::Failed { task, error: UploadError::file_unreadable() });
-        assert_eq!(world.play().0.unwrap_err().code, codes::FILE_UNREADABLE);
+        let mut driver = TestDriver::open(1);
+        driver.commands();
+        driver.send(Event::Failed { task, error: UploadError::file_unreadable() });
+        assert_eq!(driver.run().0.unwrap_err().code, codes::FILE_UNREADABLE);
     }
 }
 
 #[test]
-fn a_storage_that_says_gone_is_not_believed_before_the_edge_says_so_too() {
-    let gone = |world: &mut World| {
-        world.land(1);
-        world.commands();
-        world.tell(Event::Failed { task: Task::Put(2), error: UploadError::upload_gone() });
-        let acts = world.acts();
-        assert_eq!(acts, [Command::DropAll]);
-        world.sleep();
-        assert_eq!(world.acts(), [Command::List]);
+fn gone_by_storage_is_checked_with_the_edge() {
+    let gone = |driver: &mut TestDriver| {
+        driver.store_part(1);
+        driver.commands();
+        driver.send(Event::Failed { task: Task::Put(2), error: UploadError::upload_gone() });
+        let actions = driver.actions();
+        assert_eq!(actions, [Command::DropAll]);
+        driver.advance_to_wakeup();
+        assert_eq!(driver.actions(), [Command::List]);
     };
-    let mut world = World::open(4);
-    world.commands();
-    gone(&mut world);
-    world.tell(listing([listed(1)]));
-    assert_eq!(world.machine.state(), UploadState::Uploading);
-    let (outcome, sent) = world.play();
+    let mut driver = TestDriver::open(4);
+    driver.commands();
+    gone(&mut driver);
+    driver.send(listing([listed(1)]));
+    assert_eq!(driver.machine.state(), UploadState::Uploading);
+    let (outcome, sent) = driver.run();
     assert!(outcome.is_ok());
-    assert!(!sent.contains(&1), "what is stored stays");
+    assert!(!sent.contains(&1), "stored parts stay");
 
-    let mut world = World::open(4);
-    world.commands();
-    gone(&mut world);
-    world.tell(Event::Listed(Listing { state: wire::UploadState::Aborted, parts: Vec::new() }));
-    assert_eq!(world.commands(), [Command::DropAll, Command::Persist(PersistOp::Clear), Command::Open]);
+    let mut driver = TestDriver::open(4);
+    driver.commands();
+    gone(&mut driver);
+    driver.send(Event::Listed(Listing { state: wire::UploadState::Aborted, parts: Vec::new() }));
+    assert_eq!(driver.commands(), [Command::DropAll, Command::Persist(PersistOp::Clear), Command::Open]);
     let (outcome, sent) = {
-        world.tell(Event::Opened(world.session()));
-        world.play()
+        driver.send(Event::Opened(driver.opened()));
+        driver.run()
     };
     assert!(outcome.is_ok());
     assert_eq!(sent, [1, 2, 3, 4]);
 }
 
 #[test]
-fn an_upload_that_is_gone_again_and_again_is_given_up() {
-    let mut world = World::open(2);
+fn upload_gone_repeatedly_is_given_up_after_three_restarts() {
+    let mut driver = TestDriver::open(2);
     let mut opened = 1;
     loop {
-        world.commands();
-        world.land(1);
-        world.land(2);
-        assert!(world.acts().iter().any(|command| matches!(command, Command::Complete(_))));
-        world.tell(Event::Failed { task: Task::Complete, error: UploadError::upload_gone() });
-        match world.acts().last() {
+        driver.commands();
+        driver.store_part(1);
+        driver.store_part(2);
+        assert!(driver.actions().iter().any(|command| matches!(command, Command::Complete(_))));
+        driver.send(Event::Failed { task: Task::Complete, error: UploadError::upload_gone() });
+        match driver.actions().last() {
             Some(Command::Open) => {
                 opened += 1;
-                world.tell(Event::Opened(world.session()));
+                driver.send(Event::Opened(driver.opened()));
             }
             Some(Command::Finish(outcome)) => {
                 assert_eq!(outcome.clone().unwrap_err().code, codes::UPLOAD_GONE);
@@ -281,20 +283,20 @@ fn an_upload_that_is_gone_again_and_again_is_given_up() {
 }
 
 #[test]
-fn other_parts_at_completion_are_looked_for_not_for_ever() {
-    let mut world = World::open(1);
-    world.commands();
-    world.land(1);
+fn mismatch_at_completion_is_checked_a_limited_number_of_times() {
+    let mut driver = TestDriver::open(1);
+    driver.commands();
+    driver.store_part(1);
     let mut completions = 0;
     loop {
-        match world.acts().last() {
+        match driver.actions().last() {
             Some(Command::Complete(_)) => {
                 completions += 1;
-                world.fail(Task::Complete, ErrorKind::ChecksumMismatch);
+                driver.fail(Task::Complete, ErrorKind::ChecksumMismatch);
             }
-            Some(Command::List) => world.tell(listing([listed(1)])),
+            Some(Command::List) => driver.send(listing([listed(1)])),
             Some(Command::DropAll) | None => {
-                world.sleep();
+                driver.advance_to_wakeup();
             }
             Some(Command::Abort) => break,
             other => panic!("{other:?}"),

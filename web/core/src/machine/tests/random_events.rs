@@ -1,4 +1,4 @@
-//! Whatever is said to it, in whatever order: it never panics, never spins, and wakes only for what it can do.
+//! Random events in random order: the machine never panics, never spins, and its wakeup is always in the future.
 
 use super::*;
 use proptest::prelude::*;
@@ -58,10 +58,10 @@ fn listings() -> impl Strategy<Value = Listing> {
 }
 
 fn events() -> impl Strategy<Value = Event> {
-    let session = |parts| OpenedUpload { parts, ..World::new(6, None).session() };
-    let stored = |size: u64, crc| World::new(6, None).stored(crc).size.wrapping_sub(size);
+    let opened = |parts| OpenedUpload { parts, ..TestDriver::new(6, None).opened() };
+    let stored = |size: u64, crc| TestDriver::new(6, None).stored(crc).size.wrapping_sub(size);
     prop_oneof![
-        presigned_parts().prop_map(move |presigned| Event::Opened(session(presigned))),
+        presigned_parts().prop_map(move |presigned| Event::Opened(opened(presigned))),
         presigned_parts().prop_map(Event::Signed),
         (0..9u32, 0..9u32)
             .prop_map(|(part, of)| Event::Hashed { part, crc64: crc_of(if of < 7 { part } else { of }) }),
@@ -73,12 +73,15 @@ fn events() -> impl Strategy<Value = Event> {
         }),
         listings().prop_map(Event::Listed),
         (0..2u64).prop_map(move |size| {
-            let whole = World::new(6, None);
-            Event::Completed(StoredFile { size: stored(size, None), ..whole.stored(Some(whole.whole())) })
+            let driver = TestDriver::new(6, None);
+            Event::Completed(StoredFile {
+                size: stored(size, None),
+                ..driver.stored(Some(driver.file_checksum()))
+            })
         }),
         Just(Event::Aborted),
-        (tasks(), kinds()).prop_map(|(task, kind)| Event::Failed { task, error: failure(kind) }),
-        (tasks(), kinds()).prop_map(|(task, kind)| Event::Failed { task, error: failure(kind) }),
+        (tasks(), kinds()).prop_map(|(task, kind)| Event::Failed { task, error: error(kind) }),
+        (tasks(), kinds()).prop_map(|(task, kind)| Event::Failed { task, error: error(kind) }),
         any::<bool>().prop_map(Event::Online),
         any::<bool>().prop_map(Event::Paused),
         Just(Event::Canceled),
@@ -88,9 +91,9 @@ fn events() -> impl Strategy<Value = Event> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
     #[test]
-    fn may_be_said(
+    fn random_events_never_panic_nor_spin(
         saved_parts in proptest::option::of(proptest::collection::vec(0..9u32, 0..6)),
-        at_once in proptest::option::of(any::<u32>()),
+        fixed in proptest::option::of(any::<u32>()),
         steps in proptest::collection::vec((events(), 0..40_000u64, 0..40_000u64, any::<bool>()), 1..80),
     ) {
         let saved = saved_parts.map(|parts| SavedUpload {
@@ -99,34 +102,34 @@ proptest! {
             parts: parts.into_iter().map(saved).collect(),
             canceled: false,
         });
-        let mut world = World::paced(6, saved, at_once);
-        let (mut reported, mut over) = (0, false);
-        // Mostly answers to what was asked, or little would ever happen.
-        let mut asked = Vec::new();
-        for (event, now, wall, answers) in steps {
-            for command in world.commands() {
-                prop_assert!(!over, "{command:?} after the end");
-                over |= matches!(command, Command::Finish(_));
-                asked.push(command);
-                prop_assert!(asked.len() < 5_000);
+        let mut driver = TestDriver::with_concurrency(6, saved, fixed);
+        let (mut reported, mut ended) = (0, false);
+        // Mostly responses to its commands: otherwise little would happen.
+        let mut commands = Vec::new();
+        for (event, now, wall, responds) in steps {
+            for command in driver.commands() {
+                prop_assert!(!ended, "{command:?} after the end");
+                ended |= matches!(command, Command::Finish(_));
+                commands.push(command);
+                prop_assert!(commands.len() < 5_000);
             }
-            prop_assert!(world.machine.wakeup_ms().is_none_or(|wake| wake > world.now && !over));
-            if let Some(report) = world.machine.progress(world.now) {
+            prop_assert!(driver.machine.wakeup_ms().is_none_or(|wake| wake > driver.now && !ended));
+            if let Some(report) = driver.machine.progress(driver.now) {
                 prop_assert!(report.sent >= reported && report.sent <= report.total);
                 reported = report.sent;
             }
-            (world.now, world.wall) = (world.now + now, (world.wall + wall).saturating_sub(20_000));
-            let answer = match asked.pop() {
-                Some(Command::Open) if answers => Some(Event::Opened(world.session())),
-                Some(Command::Sign(parts)) if answers => Some(Event::Signed(parts.into_iter().map(presigned).collect())),
+            (driver.now, driver.wall) = (driver.now + now, (driver.wall + wall).saturating_sub(20_000));
+            let response = match commands.pop() {
+                Some(Command::Open) if responds => Some(Event::Opened(driver.opened())),
+                Some(Command::Sign(parts)) if responds => Some(Event::Signed(parts.into_iter().map(presigned).collect())),
                 Some(Command::Hash(part)) => Some(Event::Hashed { part, crc64: crc_of(part) }),
-                Some(Command::Put(PresignedPart { part, .. })) if answers => {
+                Some(Command::Put(PresignedPart { part, .. })) if responds => {
                     Some(Event::Uploaded { part, receipt: receipt(part), multiplexed: false })
                 }
                 _ => None,
             };
-            let may_cancel = !matches!(event, Event::Canceled | Event::Failed { .. }) || !answers;
-            world.tell(answer.unwrap_or(if may_cancel { event } else { Event::Online(true) }));
+            let may_cancel = !matches!(event, Event::Canceled | Event::Failed { .. }) || !responds;
+            driver.send(response.unwrap_or(if may_cancel { event } else { Event::Online(true) }));
         }
     }
 }

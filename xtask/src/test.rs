@@ -4,6 +4,7 @@ mod e2e;
 mod lint;
 mod native;
 mod totals;
+mod unused_items;
 mod wasm;
 
 use anyhow::{Result, bail};

@@ -3,11 +3,11 @@
 //
 // Arguments: folder of our build with the feature `bench` · where to write the JSON
 
-import { build } from "esbuild";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 import { launch } from "./browser.mjs";
 
 const MIB = 2 ** 20;

@@ -1,26 +1,30 @@
 // What the processes of a browser have cost so far, as the kernel counts it.
 
-import { readFileSync, readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 /** All processes of a browser: CPU time in seconds, peak memory in bytes. */
 export function processes(browser) {
-  const all = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      const status = readFileSync(`/proc/${pid}/status`, "latin1");
-      const peak = /VmHWM:\s+(\d+) kB/.exec(status);
-      return [{
-        pid: Number(pid),
-        parent: Number(fields[1]),
-        cpu: (Number(fields[11]) + Number(fields[12])) / 100,
-        peak: peak ? Number(peak[1]) * 1024 : 0,
-        isRenderer: readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("--type=renderer"),
-      }];
-    } catch {
-      return []; // It has ended meanwhile.
-    }
-  });
+  const all = readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+        const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+        const status = readFileSync(`/proc/${pid}/status`, "latin1");
+        const peak = /VmHWM:\s+(\d+) kB/.exec(status);
+        return [
+          {
+            pid: Number(pid),
+            parent: Number(fields[1]),
+            cpu: (Number(fields[11]) + Number(fields[12])) / 100,
+            peak: peak ? Number(peak[1]) * 1024 : 0,
+            isRenderer: readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("--type=renderer"),
+          },
+        ];
+      } catch {
+        return []; // It has ended meanwhile.
+      }
+    });
   const ours = new Set([browser]);
   for (let grown = true; grown; ) {
     const more = all.filter(({ pid, parent }) => ours.has(parent) && !ours.has(pid));

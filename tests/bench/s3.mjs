@@ -28,14 +28,19 @@ for (const partSize of [8 * MIB, 32 * MIB]) {
 }
 const mbPerSecond = await send(local, 8 * MIB, 10_240 * MIB);
 const peakMb = (Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "latin1"))[1]) * 1024) / 1e6;
-writeFileSync(result, `${JSON.stringify({ rows, long: { megabytes: (10_240 * MIB) / 1e6, mbPerSecond, peakMb } }, null, 2)}\n`);
+writeFileSync(
+  result,
+  `${JSON.stringify({ rows, long: { megabytes: (10_240 * MIB) / 1e6, mbPerSecond, peakMb } }, null, 2)}\n`,
+);
 
 console.log("| parts of | sink, MB/s | our S3, MB/s | ratio |\n| --- | --- | --- | --- |");
 for (const row of rows) {
   const speeds = [row.sinkMbPerSecond, row.s3MbPerSecond].map((speed) => speed.toFixed(0));
   console.log(`| ${row.partMib} MiB | ${speeds.join(" | ")} | ${row.ratio.toFixed(2)} |`);
 }
-console.log(`\n10 GiB in parts of 8 MiB: ${mbPerSecond.toFixed(0)} MB/s; peak memory of the whole local process ${peakMb.toFixed(0)} MB`);
+console.log(
+  `\n10 GiB in parts of 8 MiB: ${mbPerSecond.toFixed(0)} MB/s; peak memory of the whole local process ${peakMb.toFixed(0)} MB`,
+);
 agent.destroy();
 
 /** Sends `size` bytes and aborts the upload; MB/s. Opening and signing don't count. */
@@ -51,9 +56,11 @@ async function send(base, partSize, size) {
   const body = Buffer.alloc(partSize, "greloupis");
   const urls = [...tickets.values()];
   const start = performance.now();
-  await Promise.all(Array.from({ length: CONNECTIONS }, async () => {
-    for (let url = urls.pop(); url; url = urls.pop()) await put(url, body);
-  }));
+  await Promise.all(
+    Array.from({ length: CONNECTIONS }, async () => {
+      for (let url = urls.pop(); url; url = urls.pop()) await put(url, body);
+    }),
+  );
   const seconds = (performance.now() - start) / 1000;
   await call(base, "DELETE", `/uploads/${opened.upload}`);
   return size / 1e6 / seconds;
@@ -62,7 +69,9 @@ async function send(base, partSize, size) {
 function put(url, body) {
   return new Promise((resolve, reject) => {
     const sent = request(url, { method: "PUT", agent, headers: { "content-length": body.length } }, (response) => {
-      response.resume().on("end", () => (response.statusCode === 200 ? resolve() : reject(new Error(`${response.statusCode}`))));
+      response
+        .resume()
+        .on("end", () => (response.statusCode === 200 ? resolve() : reject(new Error(`${response.statusCode}`))));
     });
     sent.on("error", reject).end(body);
   });

@@ -4,12 +4,22 @@
 // Arguments: sink's address · a proxy before it, and where that is told its bandwidth · folder of the packed
 // uploader · folder for files · where to write the JSON
 
-import { build } from "esbuild";
 import { randomFillSync } from "node:crypto";
-import { existsSync, ftruncateSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync, writeSync, closeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { createServer } from "node:http";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 import { launch } from "./browser.mjs";
 import { processes, renderer, sum } from "./processes.mjs";
 
@@ -20,24 +30,34 @@ const here = dirname(fileURLToPath(import.meta.url));
 /** What is sent, how, and by whom. lib-storage gets a file that it can manage. */
 const ROUNDS = Number(process.env.ROUNDS ?? 3);
 const chosen = (list, names) => list.filter(({ name }) => !names || names.split(",").includes(name));
-const SETTINGS = chosen([
-  { name: "plain", base: `${sink}/plain`, size: 1024 * MIB },
-  { name: "100 ms on every request", base: `${sink}/delay-100`, size: 256 * MIB },
-  { name: "100 Mbit/s", base: `${line}/plain`, size: 128 * MIB, rounds: 1, only: ["one raw XHR", "ours"] },
-  // For its memory; nobody else needs to wait for it.
-  { name: "20 GiB", base: `${sink}/plain`, size: 20 * 1024 * MIB, rounds: 1, sparse: true, only: ["ours"] },
-], process.env.SETTINGS);
-const CONTESTANTS = chosen([
-  { name: "one raw XHR", file: "one.js" },
-  { name: "six raw XHRs of 32 MiB", file: "raw.js" },
-  { name: "ours", file: "ours.js" },
-  { name: "Uppy 5.1", file: "uppy5.js", alias: { "@uppy/core": "uppy5-core" } },
-  { name: "Uppy 6.3", file: "uppy6.js", alias: { "@uppy/core": "uppy6-core" } },
-  { name: "lib-storage", file: "lib-storage.js", size: 64 * MIB, rounds: 1 },
-], process.env.ONLY);
+const SETTINGS = chosen(
+  [
+    { name: "plain", base: `${sink}/plain`, size: 1024 * MIB },
+    { name: "100 ms on every request", base: `${sink}/delay-100`, size: 256 * MIB },
+    { name: "100 Mbit/s", base: `${line}/plain`, size: 128 * MIB, rounds: 1, only: ["one raw XHR", "ours"] },
+    // For its memory; nobody else needs to wait for it.
+    { name: "20 GiB", base: `${sink}/plain`, size: 20 * 1024 * MIB, rounds: 1, sparse: true, only: ["ours"] },
+  ],
+  process.env.SETTINGS,
+);
+const CONTESTANTS = chosen(
+  [
+    { name: "one raw XHR", file: "one.js" },
+    { name: "six raw XHRs of 32 MiB", file: "raw.js" },
+    { name: "ours", file: "ours.js" },
+    { name: "Uppy 5.1", file: "uppy5.js", alias: { "@uppy/core": "uppy5-core" } },
+    { name: "Uppy 6.3", file: "uppy6.js", alias: { "@uppy/core": "uppy6-core" } },
+    { name: "lib-storage", file: "lib-storage.js", size: 64 * MIB, rounds: 1 },
+  ],
+  process.env.ONLY,
+);
 const LIMIT = "six raw XHRs of 32 MiB";
 
-const slow = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ bandwidth: 12_500_000 }) };
+const slow = {
+  method: "POST",
+  headers: { "content-type": "application/json" },
+  body: JSON.stringify({ bandwidth: 12_500_000 }),
+};
 if (!(await fetch(`${control}/link`, slow)).ok) throw new Error("The proxy refuses its bandwidth.");
 const page = await servePage();
 const turns = [];
@@ -98,7 +118,8 @@ function makeFile(size, sparse) {
     closeSync(file);
     return path;
   }
-  for (let at = 0; at < size; at += piece.length) writeSync(file, randomFillSync(piece), 0, Math.min(piece.length, size - at));
+  for (let at = 0; at < size; at += piece.length)
+    writeSync(file, randomFillSync(piece), 0, Math.min(piece.length, size - at));
   closeSync(file);
   return path;
 }
@@ -122,7 +143,8 @@ async function servePage() {
   const types = { ".js": "text/javascript", ".wasm": "application/wasm" };
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url, "http://page");
-    if (pathname === "/") return response.setHeader("content-type", "text/html").end(readFileSync(join(here, "page.html")));
+    if (pathname === "/")
+      return response.setHeader("content-type", "text/html").end(readFileSync(join(here, "page.html")));
     const file = pathname.startsWith("/vendor/uploader/") ? join(uploader, pathname.slice(17)) : join(out, pathname);
     if (!existsSync(file)) return response.writeHead(404).end();
     response.setHeader("content-type", types[extname(file)] ?? "text/plain").end(readFileSync(file));

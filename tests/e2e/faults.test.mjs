@@ -119,7 +119,11 @@ async function run(testCase, browser, proxied, file) {
     const report = await faultProxy.waitForEnd(tab, proxied, UPLOAD_TIMEOUT_MS);
     const { browserDisconnects } = testCase;
     const { resent, log } = await faultProxy.assertStoredOnce(proxied, report, file, { browserDisconnects });
-    if (testCase.rules) assert.ok(Object.values(log.faulted).some((count) => count > 0), "the fault was injected");
+    if (testCase.rules)
+      assert.ok(
+        Object.values(log.faulted).some((count) => count > 0),
+        "the fault was injected",
+      );
     return `${(resent / 1e6).toFixed(1)} MB again`;
   } finally {
     // Stops polling the conversion, and keeps requests of a failed case out of the next one.

@@ -66,7 +66,10 @@ test("file over the size limit is rejected before a byte is sent", async () => {
 });
 
 test("text file named .mp4 is rejected without a request", async () => {
-  const { text, requests } = await dropFailing(await inputFile("letter.mp4", "Dear converter,\n".repeat(500)), "letter.mp4");
+  const { text, requests } = await dropFailing(
+    await inputFile("letter.mp4", "Dear converter,\n".repeat(500)),
+    "letter.mp4",
+  );
   assert.match(text, /This file isn't a video\./);
   assert.match(text, /not_a_video/);
   assert.doesNotMatch(text, /Try again/, "a retry would fail again");
@@ -89,7 +92,10 @@ test("failed video shows its error in the list and behind its link", async () =>
   const page = await e2e.openPage(browser, `${system.url}#v=${videoId}`);
   await page.locator("#player-note", { hasText: shownMessage(error) }).waitFor();
   await page.keyboard.press("Escape");
-  await page.locator(".video[data-state=failed]", { hasText: shownMessage(error) }).first().waitFor();
+  await page
+    .locator(".video[data-state=failed]", { hasText: shownMessage(error) })
+    .first()
+    .waitFor();
   assert.equal(new URL(page.url()).hash, "");
   await page.context().close();
 });
@@ -109,10 +115,19 @@ test("file names of every kind are kept and never become markup", async () => {
   const page = await e2e.openPage(browser, system.url, { options: { viewport: { width: 360, height: 720 } } });
   const path = await e2e.clip("short.mp4");
   // The uploader identifies a file by content and time, not by name: different times make different files.
-  await e2e.drop(page, names.map((name, index) => ({ path, name, lastModified: 1e12 + index })));
-  await page.locator(".card").nth(names.length - 1).waitFor();
+  await e2e.drop(
+    page,
+    names.map((name, index) => ({ path, name, lastModified: 1e12 + index })),
+  );
+  await page
+    .locator(".card")
+    .nth(names.length - 1)
+    .waitFor();
   assert.deepEqual(await page.locator(".card .name").allTextContents(), names);
-  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "no horizontal overflow at 360 px");
+  assert.ok(
+    await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
+    "no horizontal overflow at 360 px",
+  );
   const sha256 = await e2e.sha256(path);
   for (let index = 0; index < names.length; index += 1) {
     const card = page.locator(".card").nth(index);
@@ -120,7 +135,10 @@ test("file names of every kind are kept and never become markup", async () => {
     assert.equal(await system.storedSha256(await e2e.videoIdOf(card)), sha256, names[index]);
   }
   await page.reload();
-  await page.locator(".video[data-state=ready]").nth(names.length - 1).waitFor();
+  await page
+    .locator(".video[data-state=ready]")
+    .nth(names.length - 1)
+    .waitFor();
   const listed = await page.locator(".video[data-state=ready] .name").allTextContents();
   assert.deepEqual(listed.sort(), names.slice().sort(), "the browser keeps the names");
   page.assertNoErrors();

@@ -53,7 +53,9 @@ async function memoryGrowth(size) {
     await browser.open(pageUrl);
     await browser.pick("input", path);
     const idle = rendererPeakBytes(browser.pid);
-    const sent = await browser.evaluate(`send(${JSON.stringify(`${e2e.requiredEnv("GRELOUPIS_FAKE_SERVER")}/plain/api`)})`);
+    const sent = await browser.evaluate(
+      `send(${JSON.stringify(`${e2e.requiredEnv("GRELOUPIS_FAKE_SERVER")}/plain/api`)})`,
+    );
     assert.deepEqual(sent, { size, verified: true });
     return rendererPeakBytes(browser.pid) - idle;
   } finally {

@@ -36,7 +36,10 @@ test("cancel removes all parts from the storage", async () => {
   const open = await e2e.waitForStoredParts(system, 1);
 
   let confirmed = false;
-  page.once("dialog", (dialog) => ((confirmed = dialog.type() === "beforeunload"), dialog.dismiss()));
+  page.once("dialog", (dialog) => {
+    confirmed = dialog.type() === "beforeunload";
+    return dialog.dismiss();
+  });
   await page.close({ runBeforeUnload: true });
   await e2e.waitUntil(() => confirmed);
 
@@ -145,7 +148,8 @@ test("page asks for a token where one is required, and continues", async () => {
     await page.context().close();
 
     const otherUser = await e2e.openPage(browser, `${authenticated.url}#v=${videoId}`, {
-      prepare: (page) => page.addInitScript((token) => sessionStorage.setItem("greloupis.token", token), token(secret, "bob")),
+      prepare: (page) =>
+        page.addInitScript((token) => sessionStorage.setItem("greloupis.token", token), token(secret, "bob")),
     });
     await otherUser.locator("#player-note", { hasText: "There is no such video." }).waitFor();
     await otherUser.context().close();
@@ -157,11 +161,16 @@ test("page asks for a token where one is required, and continues", async () => {
 test("every error code of edge and uploader has a message on the page", async () => {
   const read = (path) => readFile(join(e2e.ROOT, path), "utf8");
   const edge = [...(await read("wire/src/problem.rs")).matchAll(/^ {4}\w+, "(\w+)", "/gm)].map(([, code]) => code);
-  const uploader = [...(await read("web/core/src/error.rs")).matchAll(/pub const \w+: &str = "(\w+)";/g)].map(([, code]) => code);
+  const uploader = [...(await read("web/core/src/error.rs")).matchAll(/pub const \w+: &str = "(\w+)";/g)].map(
+    ([, code]) => code,
+  );
   const entryPoint = [...(await read("web/js/index.js")).matchAll(/new UploadError\("(\w+)"/g)].map(([, code]) => code);
   const worker = [...(await read("web/js/worker.js")).matchAll(/code: "(\w+)"/g)].map(([, code]) => code);
   assert.ok(edge.length > 20 && uploader.length > 10 && entryPoint.length > 0 && worker.length > 0);
   // `canceled` isn't shown as an error.
   const codes = new Set([...edge, ...uploader, ...entryPoint, ...worker].filter((code) => code !== "canceled"));
-  assert.deepEqual([...codes].filter((code) => !hasMessage(code)), []);
+  assert.deepEqual(
+    [...codes].filter((code) => !hasMessage(code)),
+    [],
+  );
 });

@@ -50,7 +50,7 @@ async function close(page) {
 const unfinishedCard = (page) => page.locator("#unfinished .card");
 
 /** Numbers of an upload's stored parts. */
-const storedNumbers = async (open) => (await system.storedParts(open)).map((part) => Number.parseInt(part));
+const storedNumbers = async (open) => (await system.storedParts(open)).map((part) => Number.parseInt(part, 10));
 
 test("paused upload starts no part and resumes to the end", async () => {
   const { page, sent, card } = await startSlowUpload();
@@ -100,7 +100,10 @@ test("same file resumes after a reload", async () => {
   await unfinishedCard(page).waitFor({ state: "detached" });
   await assertStored(card);
   assert.ok(sent.length > 0);
-  assert.deepEqual(sent.filter((part) => stored.includes(part)), []);
+  assert.deepEqual(
+    sent.filter((part) => stored.includes(part)),
+    [],
+  );
   await close(page);
 });
 
@@ -113,17 +116,26 @@ test("continue without a file handle asks for the file and rejects another", asy
   sent.length = 0;
   const choose = async (file) => {
     const chooser = page.waitForEvent("filechooser");
-    await unfinishedCard(page).getByRole("button", { name: `Continue: ${NAME}` }).click();
-    await unfinishedCard(page).filter({ hasText: /Choose “padded\.mp4” \(120 MB\) once more/ }).waitFor();
+    await unfinishedCard(page)
+      .getByRole("button", { name: `Continue: ${NAME}` })
+      .click();
+    await unfinishedCard(page)
+      .filter({ hasText: /Choose “padded\.mp4” \(120 MB\) once more/ })
+      .waitFor();
     await (await chooser).setFiles(file);
   };
   await choose(other);
-  await unfinishedCard(page).filter({ hasText: /“other\.mp4” \(14 B\) is another file/ }).waitFor();
+  await unfinishedCard(page)
+    .filter({ hasText: /“other\.mp4” \(14 B\) is another file/ })
+    .waitFor();
   assert.equal(await page.locator("#queue .card").count(), 0);
   await e2e.throttle(page, 0);
   await choose(path);
   await assertStored(card);
-  assert.deepEqual(sent.filter((part) => stored.includes(part)), []);
+  assert.deepEqual(
+    sent.filter((part) => stored.includes(part)),
+    [],
+  );
   await close(page);
 });
 
@@ -144,9 +156,14 @@ test("continue with a file handle needs one click", async () => {
   const stored = await storedNumbers(open);
   sent.length = 0;
   await e2e.throttle(page, 0);
-  await unfinishedCard(page).getByRole("button", { name: `Continue: ${NAME}` }).click();
+  await unfinishedCard(page)
+    .getByRole("button", { name: `Continue: ${NAME}` })
+    .click();
   await assertStored(card);
-  assert.deepEqual(sent.filter((part) => stored.includes(part)), []);
+  assert.deepEqual(
+    sent.filter((part) => stored.includes(part)),
+    [],
+  );
   await close(page);
 });
 
@@ -163,8 +180,14 @@ test("discard removes the upload from the page and from the storage", async () =
   const { page, open } = await startSlowUpload();
   await e2e.reload(page);
   await unfinishedCard(page).waitFor();
-  assert.equal(await page.locator(".video", { hasText: "Not completely uploaded" }).count(), 0, "it is shown only once");
-  await unfinishedCard(page).getByRole("button", { name: `Discard: ${NAME}` }).click();
+  assert.equal(
+    await page.locator(".video", { hasText: "Not completely uploaded" }).count(),
+    0,
+    "it is shown only once",
+  );
+  await unfinishedCard(page)
+    .getByRole("button", { name: `Discard: ${NAME}` })
+    .click();
   await page.locator("#unfinished-section").waitFor({ state: "hidden" });
   await e2e.waitUntil(async () => (await system.openUploads()).length === 0);
   assert.deepEqual(await system.storedParts(open), []);

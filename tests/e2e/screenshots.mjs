@@ -27,13 +27,16 @@ await writeFile(files.nothing.path, "");
 const browser = await e2e.startBrowser();
 const system = await e2e.System.start();
 try {
-  const screenshot = (page, name, path = join(folder, `${name}.png`)) => page.screenshot({ path, animations: "disabled" });
+  const screenshot = (page, name, path = join(folder, `${name}.png`)) =>
+    page.screenshot({ path, animations: "disabled" });
   const open = (options) => e2e.openPage(browser, system.url, { options });
   const close = (page) => page.context().close();
   const waitForProgress = (page, file, share) =>
     page.waitForFunction(
       ([name, share]) => {
-        const card = [...document.querySelectorAll("#queue .card")].find((card) => card.querySelector(".name").title === name);
+        const card = [...document.querySelectorAll("#queue .card")].find(
+          (card) => card.querySelector(".name").title === name,
+        );
         return card?.querySelector("progress").value > share;
       },
       [file.name, share],
@@ -42,7 +45,11 @@ try {
   // Parts in flight at the pause still finish.
   const waitForStandstill = (page, file) =>
     e2e.waitUntil(async () => {
-      const value = () => e2e.cardOf(page, file.name).locator("progress").evaluate((bar) => bar.value);
+      const value = () =>
+        e2e
+          .cardOf(page, file.name)
+          .locator("progress")
+          .evaluate((bar) => bar.value);
       const before = await value();
       await page.waitForTimeout(1500);
       return (await value()) === before;

@@ -49,7 +49,11 @@ test("upload and conversion survive two kills of the server", async () => {
   for (const url of Object.values(video.urls.mp4)) assert.ok((await e2e.probe(url)).seconds > 6, url);
   assert.deepEqual(await system.openUploads(), [], "nothing is left open");
   const { jobs } = await (await system.aws("mediaconvert", "/2017-08-29/jobs")).json();
-  assert.deepEqual(jobs.map((job) => job.status), ["COMPLETE"], "one finished job");
+  assert.deepEqual(
+    jobs.map((job) => job.status),
+    ["COMPLETE"],
+    "one finished job",
+  );
   page.assertNoErrors();
   await page.context().close();
 });

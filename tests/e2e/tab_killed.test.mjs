@@ -34,9 +34,7 @@ async function run(testCase, browser, proxied, file) {
   const profile = await browser.persistentProfile();
   try {
     let tab = await profile.open(proxied.uploaderUrl);
-    await proxied.proxy.setRules([
-      { call: "part", parts: { from: testCase.from }, fault: { stall: testCase.bytes } },
-    ]);
+    await proxied.proxy.setRules([{ call: "part", parts: { from: testCase.from }, fault: { stall: testCase.bytes } }]);
     await faultProxy.startUpload(tab, file);
     await waitForStall(proxied, testCase);
     await testCase.interrupt(tab);

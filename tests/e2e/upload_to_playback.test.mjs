@@ -43,9 +43,9 @@ async function uploadAndPlay(path, name, { prepare } = {}) {
   for (const url of urls) assert.equal((await fetch(url)).status, 200, url);
 
   await e2e.playUntil(page, card, 3);
-  const decoded = await page.locator("#player-thumbnails img").evaluateAll((images) =>
-    Promise.all(images.map((image) => image.decode().then(() => image.naturalWidth > 0))),
-  );
+  const decoded = await page
+    .locator("#player-thumbnails img")
+    .evaluateAll((images) => Promise.all(images.map((image) => image.decode().then(() => image.naturalWidth > 0))));
   assert.equal(decoded.length, video.urls.thumbnails.length);
   assert.ok(decoded.length > 0 && decoded.every(Boolean), "thumbnails decode");
   const links = await page.locator("#player-links a").evaluateAll((all) => all.map((link) => link.href));
@@ -57,11 +57,20 @@ async function uploadAndPlay(path, name, { prepare } = {}) {
 /** Checks heights, aspect ratio, codec, rotation, audio and duration of each MP4 and HLS rendition. */
 async function assertRenditions(video, heights, { aspectRatio, hasAudio }) {
   const mp4 = Object.entries(video.urls.mp4);
-  assert.deepEqual(mp4.map(([height]) => Number(height)), heights.mp4);
+  assert.deepEqual(
+    mp4.map(([height]) => Number(height)),
+    heights.mp4,
+  );
   const files = await Promise.all(mp4.map(([, url]) => e2e.probe(url)));
   const hls = await e2e.renditions(video.urls.hls);
-  assert.deepEqual(hls.map(({ height }) => height), heights.hls);
-  assert.deepEqual(files.map(({ height }) => height), heights.mp4);
+  assert.deepEqual(
+    hls.map(({ height }) => height),
+    heights.hls,
+  );
+  assert.deepEqual(
+    files.map(({ height }) => height),
+    heights.mp4,
+  );
   for (const file of [...files, ...hls]) {
     assert.equal(file.codec, "h264");
     assert.equal(file.rotation, 0);
@@ -74,12 +83,22 @@ async function assertRenditions(video, heights, { aspectRatio, hasAudio }) {
 
 test("100 MB video is uploaded, converted and played", async () => {
   const path = await e2e.clip("big.mp4");
-  assert.ok(await e2e.sizeOf(path) > 95e6);
+  assert.ok((await e2e.sizeOf(path)) > 95e6);
   const { page, video } = await uploadAndPlay(path, "big.mp4");
-  await assertRenditions(video, { hls: [360, 540, 720, 1080], mp4: [540, 720, 1080] }, { aspectRatio: 16 / 9, hasAudio: true });
+  await assertRenditions(
+    video,
+    { hls: [360, 540, 720, 1080], mp4: [540, 720, 1080] },
+    { aspectRatio: 16 / 9, hasAudio: true },
+  );
   assert.equal(video.urls.thumbnails.length, 3);
-  const hasNativeHls = await page.evaluate(() => document.createElement("video").canPlayType("application/vnd.apple.mpegurl") !== "");
-  assert.equal((await e2e.fetchedUrls(page)).some((url) => url.includes("/hls.")), !hasNativeHls, "hls.js is loaded only without native HLS");
+  const hasNativeHls = await page.evaluate(
+    () => document.createElement("video").canPlayType("application/vnd.apple.mpegurl") !== "",
+  );
+  assert.equal(
+    (await e2e.fetchedUrls(page)).some((url) => url.includes("/hls.")),
+    !hasNativeHls,
+    "hls.js is loaded only without native HLS",
+  );
   await page.context().close();
 });
 
@@ -90,8 +109,15 @@ test("portrait phone video stays upright, also in hls.js", async () => {
   const { page, video } = await uploadAndPlay(path, "phone.mov", {
     prepare: (page) => page.addInitScript(() => (HTMLMediaElement.prototype.canPlayType = () => "")),
   });
-  await assertRenditions(video, { hls: [360, 540, 720, 1080], mp4: [540, 720, 1080] }, { aspectRatio: 9 / 16, hasAudio: true });
-  assert.ok((await e2e.fetchedUrls(page)).some((url) => url.includes("/hls.")), "played by hls.js");
+  await assertRenditions(
+    video,
+    { hls: [360, 540, 720, 1080], mp4: [540, 720, 1080] },
+    { aspectRatio: 9 / 16, hasAudio: true },
+  );
+  assert.ok(
+    (await e2e.fetchedUrls(page)).some((url) => url.includes("/hls.")),
+    "played by hls.js",
+  );
   await page.context().close();
 });
 

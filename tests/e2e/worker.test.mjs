@@ -37,7 +37,10 @@ test("engine runs in one worker for any number of files", async () => {
     check: async (page) => {
       await e2e.drop(page, [{ path: await e2e.clip("short.mp4") }]);
       await e2e.reachesState(e2e.cardOf(page, "short.mp4"), "ready");
-      assert.deepEqual(page.workers().map((worker) => new URL(worker.url()).pathname), ["/vendor/uploader/worker.js"]);
+      assert.deepEqual(
+        page.workers().map((worker) => new URL(worker.url()).pathname),
+        ["/vendor/uploader/worker.js"],
+      );
       page.assertNoErrors();
     },
   });
@@ -58,7 +61,10 @@ test("no worker is started with `worker: false`", async () => {
     check: async (page) => {
       assert.equal(page.workers().length, 0);
       const fetched = await e2e.fetchedUrls(page);
-      assert.ok(fetched.some((url) => url.endsWith("/uploader.wasm")), "the page has loaded the wasm itself");
+      assert.ok(
+        fetched.some((url) => url.endsWith("/uploader.wasm")),
+        "the page has loaded the wasm itself",
+      );
       page.assertNoErrors();
     },
   });
@@ -69,7 +75,8 @@ test("EvaporateJS_274: page has no long tasks while hashing", async () => {
   try {
     const runs = [];
     // Up to four runs: a busy machine delays any thread now and then, but a page that hashes freezes in each run.
-    do runs.push(await longTasks(system)); while (runs.at(-1).length > 0 && runs.length < 4);
+    do runs.push(await longTasks(system));
+    while (runs.at(-1).length > 0 && runs.length < 4);
     assert.deepEqual(runs.at(-1), [], `long tasks, in ms: ${JSON.stringify(runs)}`);
   } finally {
     await system.stop();
@@ -82,7 +89,7 @@ async function longTasks(system) {
   await page.waitForLoadState("networkidle");
   await page.evaluate(() => {
     window.longTasks = [];
-    const record = (entries) => entries.forEach(({ duration }) => window.longTasks.push(duration));
+    const record = (entries) => window.longTasks.push(...entries.map(({ duration }) => duration));
     const observer = new PerformanceObserver((list) => record(list.getEntries()));
     addEventListener("drop", () => observer.observe({ type: "longtask" }), { capture: true });
     window.flushLongTasks = () => record(observer.takeRecords());

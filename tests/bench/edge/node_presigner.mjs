@@ -24,11 +24,14 @@ const agent = new http.Agent({ keepAlive: true });
 
 function call(method, path, body) {
   return new Promise((resolve, reject) => {
-    const request = http.request({ host, port, method, agent, path: `/2018-06-01/runtime/invocation/${path}` }, (answer) => {
-      const chunks = [];
-      answer.on("data", (chunk) => chunks.push(chunk));
-      answer.on("end", () => resolve({ headers: answer.headers, text: Buffer.concat(chunks).toString() }));
-    });
+    const request = http.request(
+      { host, port, method, agent, path: `/2018-06-01/runtime/invocation/${path}` },
+      (answer) => {
+        const chunks = [];
+        answer.on("data", (chunk) => chunks.push(chunk));
+        answer.on("end", () => resolve({ headers: answer.headers, text: Buffer.concat(chunks).toString() }));
+      },
+    );
     request.on("error", reject);
     request.end(body);
   });

@@ -1,8 +1,8 @@
 // Implementations of CRC64NVME, in turns over the same bytes. Each is fed as an uploader is: pieces that the
 // browser has read, in a buffer of JavaScript's.
 import { Crc64Nvme } from "@aws-sdk/crc64-nvme";
-import init, { Checksum } from "/vendor/engine.js";
 import { createCRC64 } from "hash-wasm";
+import init, { Checksum } from "/vendor/engine.js";
 
 const PIECE = 2 ** 18;
 

@@ -6,7 +6,10 @@ export default (file, base) => sendRaw(file, base, 32 * 2 ** 20);
 /** Sends a file in bare requests of `slice` bytes, six at once. */
 export async function sendRaw(file, base, slice) {
   const { upload, partCount } = await call(base, "POST", "/uploads", {
-    fileName: file.name, size: file.size, contentType: file.type, partSize: slice,
+    fileName: file.name,
+    size: file.size,
+    contentType: file.type,
+    partSize: slice,
   });
   const partNumbers = Array.from({ length: partCount }, (_, index) => index + 1);
   const { parts } = await call(base, "POST", `/uploads/${upload}/parts`, { partNumbers });

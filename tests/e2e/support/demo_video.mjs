@@ -11,8 +11,7 @@ const SEA = `((Y-${HORIZON}*H)/(${1 - HORIZON}*H))`;
 const SUN = "(hypot(X-0.64*W,Y-0.47*H)/H)";
 // Waves are long and slow near the shore, short towards the horizon.
 const WAVES =
-  `(sin(X/W*(90-60*${SEA})+sin(Y/H*70+T*1.1)*2+T*0.9)` +
-  `*sin(Y/H*(260-190*${SEA})-T*2.2+sin(X/W*9+T*0.5)))`;
+  `(sin(X/W*(90-60*${SEA})+sin(Y/H*70+T*1.1)*2+T*0.9)` + `*sin(Y/H*(260-190*${SEA})-T*2.2+sin(X/W*9+T*0.5)))`;
 const GLITTER = `exp(-pow((X/W-0.64)/(0.05+0.17*${SEA}),2))*pow(max(0,0.5+0.5*${WAVES}),2.2)`;
 
 /** The expression of one colour channel: sky gradient, sun and its glow, sea gradient, waves, glitter. */
@@ -44,7 +43,27 @@ export async function demoVideo(light) {
   const path = join(await testFolder("demo_video"), `${light}.mp4`);
   if (existsSync(path)) return path;
   const surf = ["-f", "lavfi", "-i", "anoisesrc=color=brown:amplitude=0.2:duration=9"];
-  const video = ["-vf", `${LIGHTS[light]},scale=1920:1080,noise=alls=4:allf=t`, "-c:v", "libx264", "-preset", "ultrafast"];
-  await encode(path, ["-stream_loop", "3", "-i", await seaClip(), ...surf, "-t", "9", ...video, "-b:v", "40M", "-c:a", "aac"]);
+  const video = [
+    "-vf",
+    `${LIGHTS[light]},scale=1920:1080,noise=alls=4:allf=t`,
+    "-c:v",
+    "libx264",
+    "-preset",
+    "ultrafast",
+  ];
+  await encode(path, [
+    "-stream_loop",
+    "3",
+    "-i",
+    await seaClip(),
+    ...surf,
+    "-t",
+    "9",
+    ...video,
+    "-b:v",
+    "40M",
+    "-c:a",
+    "aac",
+  ]);
   return path;
 }

@@ -21,7 +21,8 @@ export async function randomFile() {
   const path = join(await e2e.testFolder("inputs"), "random.bin");
   if (!existsSync(path)) {
     const partial = await open(`${path}.partial`, "w");
-    for (let left = FILE_SIZE; left > 0; left -= 10_000_000) await partial.write(randomBytes(Math.min(left, 10_000_000)));
+    for (let left = FILE_SIZE; left > 0; left -= 10_000_000)
+      await partial.write(randomBytes(Math.min(left, 10_000_000)));
     await partial.close();
     await rename(`${path}.partial`, path);
   }

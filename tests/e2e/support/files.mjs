@@ -44,7 +44,10 @@ export async function sha256(path) {
 }
 
 const testPicture = (size, seconds, rate = 24) => [
-  "-f", "lavfi", "-i", `testsrc2=size=${size}:rate=${rate}:duration=${seconds}`,
+  "-f",
+  "lavfi",
+  "-i",
+  `testsrc2=size=${size}:rate=${rate}:duration=${seconds}`,
 ];
 const tone = (seconds) => ["-f", "lavfi", "-i", `sine=frequency=440:sample_rate=48000:duration=${seconds}`];
 const H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"];
@@ -53,7 +56,16 @@ const AAC = ["-c:a", "aac"];
 /** ffmpeg arguments of each clip. */
 const CLIPS = {
   // 100 MB in few seconds of video, because noise doesn't compress; converts quickly.
-  "big.mp4": [...testPicture("1920x1080", 6.5), ...tone(6.5), "-vf", "noise=alls=8:allf=t", ...H264, "-b:v", "130M", ...AAC],
+  "big.mp4": [
+    ...testPicture("1920x1080", 6.5),
+    ...tone(6.5),
+    "-vf",
+    "noise=alls=8:allf=t",
+    ...H264,
+    "-b:v",
+    "130M",
+    ...AAC,
+  ],
   "upright.mp4": [...testPicture("1280x720", 4, 30), ...tone(4), ...H264, ...AAC],
   "silent.mp4": [...testPicture("960x540", 4), ...H264],
   "short.mp4": [...testPicture("320x180", 1), ...tone(1), ...H264, ...AAC],

@@ -21,7 +21,8 @@ export async function openPage(browser, url, { options, context: existing, prepa
   page.on("pageerror", (error) => errors.push(String(error)));
   page.on("console", (message) => {
     // Chromium logs each failed request by itself; tests cause those on purpose.
-    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) errors.push(message.text());
+    if (message.type() === "error" && !message.text().startsWith("Failed to load resource"))
+      errors.push(message.text());
   });
   page.assertNoErrors = () => assert.deepEqual(errors, []);
   await prepare?.(page);

@@ -32,8 +32,12 @@ export class Report {
 
   async write() {
     const browsers = [...this.#browsers];
-    const lines = [["fault", ...browsers], ["---", ...browsers.map(() => "---")]];
-    for (const [fault, results] of this.#rows) lines.push([fault, ...browsers.map((browser) => cell(results[browser]))]);
+    const lines = [
+      ["fault", ...browsers],
+      ["---", ...browsers.map(() => "---")],
+    ];
+    for (const [fault, results] of this.#rows)
+      lines.push([fault, ...browsers.map((browser) => cell(results[browser]))]);
     console.log(lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n"));
     const rows = [...this.#rows].map(([fault, results]) => ({ fault, results }));
     await writeFile(join(await testFolder("."), `${this.#name}.json`), `${JSON.stringify(rows, null, 2)}\n`);

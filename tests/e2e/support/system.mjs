@@ -24,7 +24,7 @@ export async function siteWithCsp(changes = {}) {
   await cp(siteFolder(), copy, { recursive: true });
   const index = join(copy, "index.html");
   const html = await readFile(index, "utf8");
-  const [, importMap] = html.match(/<script type="importmap">([^]*?)<\/script>/);
+  const [, importMap] = html.match(/<script type="importmap">([\s\S]*?)<\/script>/);
   const directives = {
     "default-src": "'self'",
     "script-src": `'self' 'wasm-unsafe-eval' 'sha256-${createHash("sha256").update(importMap).digest("base64")}'`,
@@ -35,8 +35,13 @@ export async function siteWithCsp(changes = {}) {
     "worker-src": "'self' blob:",
     ...changes,
   };
-  const policy = Object.entries(directives).map((directive) => directive.join(" ")).join("; ");
-  await writeFile(index, html.replace("<head>", `<head><meta http-equiv="Content-Security-Policy" content="${policy}">`));
+  const policy = Object.entries(directives)
+    .map((directive) => directive.join(" "))
+    .join("; ");
+  await writeFile(
+    index,
+    html.replace("<head>", `<head><meta http-equiv="Content-Security-Policy" content="${policy}">`),
+  );
   return copy;
 }
 

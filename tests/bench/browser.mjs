@@ -1,5 +1,5 @@
-// A headless Chromium with one tab, spoken to over a pipe. Test drivers watch the network and, to do so, copy
-// every body that a page sends; that alone would slow some contestants down tenfold. This one watches nothing.
+// A headless Chromium with one tab, driven by the DevTools protocol over a pipe. Test drivers enable network events,
+// for which Chromium copies every body that a page sends; that slows some uploaders tenfold. This one doesn't.
 
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -13,7 +13,7 @@ export async function launch(executable) {
   const child = spawn(executable, [...args, "--remote-debugging-pipe", `--user-data-dir=${profile}`, "about:blank"], {
     stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
   });
-  const gone = new Promise((resolve) => child.once("exit", resolve));
+  const exited = new Promise((resolve) => child.once("exit", resolve));
   const waiting = new Map();
   let rest = "";
   child.stdio[4].setEncoding("utf8").on("data", (text) => {
@@ -21,19 +21,19 @@ export async function launch(executable) {
     rest = messages.pop();
     for (const message of messages) {
       const { id, result, error } = JSON.parse(message);
-      const answer = waiting.get(id);
+      const pending = waiting.get(id);
       waiting.delete(id);
-      if (error) answer?.reject(new Error(error.message));
-      else answer?.resolve(result);
+      if (error) pending?.reject(new Error(error.message));
+      else pending?.resolve(result);
     }
   });
-  // A closed pipe shows as the browser's end.
+  // A write error means that the browser has exited.
   child.stdio[3].on("error", () => {});
   let last = 0;
   const send = (method, params = {}, sessionId) =>
     new Promise((resolve, reject) => {
       waiting.set(++last, { resolve, reject });
-      gone.then(() => reject(new Error("the browser has ended")));
+      exited.then(() => reject(new Error("the browser has exited")));
       child.stdio[3].write(`${JSON.stringify({ id: last, method, params, sessionId })}\0`);
     });
 
@@ -59,7 +59,7 @@ export async function launch(executable) {
       while (!(await evaluate("globalThis.loaded !== undefined").catch(() => false)));
       await evaluate("globalThis.loaded");
     },
-    /** Picks a file, as a person does. */
+    /** Sets the file of an input. */
     async pick(selector, path) {
       const { root } = await send("DOM.getDocument", {}, sessionId);
       const { nodeId } = await send("DOM.querySelector", { nodeId: root.nodeId, selector }, sessionId);
@@ -67,7 +67,7 @@ export async function launch(executable) {
     },
     async close() {
       send("Browser.close").catch(() => {});
-      await gone;
+      await exited;
       rmSync(profile, { recursive: true, force: true, maxRetries: 3 });
     },
   };

@@ -1,4 +1,4 @@
-// What the processes of a browser have cost so far, as the kernel counts it.
+// CPU time and memory of a browser's processes so far, from /proc.
 
 import { readdirSync, readFileSync } from "node:fs";
 
@@ -22,16 +22,16 @@ export function processes(browser) {
           },
         ];
       } catch {
-        return []; // It has ended meanwhile.
+        return []; // It has exited meanwhile.
       }
     });
-  const ours = new Set([browser]);
+  const descendants = new Set([browser]);
   for (let grown = true; grown; ) {
-    const more = all.filter(({ pid, parent }) => ours.has(parent) && !ours.has(pid));
-    for (const { pid } of more) ours.add(pid);
+    const more = all.filter(({ pid, parent }) => descendants.has(parent) && !descendants.has(pid));
+    for (const { pid } of more) descendants.add(pid);
     grown = more.length > 0;
   }
-  return all.filter(({ pid }) => ours.has(pid));
+  return all.filter(({ pid }) => descendants.has(pid));
 }
 
 export function sum(list, field) {
@@ -39,8 +39,8 @@ export function sum(list, field) {
 }
 
 /** The largest renderer's peak memory, in bytes. */
-export function renderer(list) {
+export function rendererPeakMemory(list) {
   return Math.max(0, ...list.filter(({ isRenderer }) => isRenderer).map(({ peak }) => peak));
 }
 
-export const peakOfRenderer = (browser) => renderer(processes(browser));
+export const rendererPeakBytes = (browser) => rendererPeakMemory(processes(browser));

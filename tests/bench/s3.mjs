@@ -1,7 +1,7 @@
-// `cargo xtask bench s3`: parts from one client on loopback, to our S3 endpoint and to the sink, which only
-// drains them. In turns; then 10 GB through our endpoint, with its memory watched.
+// `cargo xtask bench s3`: parts from one client on loopback to the local S3 endpoint, and in turns to the fake server,
+// which doesn't store them; then 10 GiB to the endpoint, for its peak memory.
 //
-// Arguments: sink's address · the local system's address · its process id · where to write the JSON
+// Arguments: address of the fake server · address of the local system · its process id · path of the JSON
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
@@ -9,14 +9,14 @@ import { Agent, request } from "node:http";
 const MIB = 2 ** 20;
 const CONNECTIONS = 6;
 const ROUNDS = 5;
-const [sink, local, pid, result] = process.argv.slice(2);
-const targets = { sink: `${sink}/plain`, "our S3": local };
+const [fakeServer, local, pid, resultPath] = process.argv.slice(2);
+const targets = { "fake server": `${fakeServer}/plain`, "local S3": local };
 const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
 
 const rows = [];
 for (const partSize of [8 * MIB, 32 * MIB]) {
-  const turns = { sink: [], "our S3": [] };
-  // The first round warms both up: connections, and the memory behind the page cache.
+  const turns = { "fake server": [], "local S3": [] };
+  // The first round warms up connections and the page cache.
   for (let round = 0; round <= ROUNDS; round++) {
     for (const [name, base] of Object.entries(targets)) {
       const speed = await send(base, partSize, 1024 * MIB);
@@ -24,18 +24,23 @@ for (const partSize of [8 * MIB, 32 * MIB]) {
     }
   }
   const [drained, stored] = Object.values(turns).map((list) => list.sort((a, b) => a - b)[list.length >> 1]);
-  rows.push({ partMib: partSize / MIB, sinkMbPerSecond: drained, s3MbPerSecond: stored, ratio: stored / drained });
+  rows.push({
+    partMib: partSize / MIB,
+    fakeServerMbPerSecond: drained,
+    s3MbPerSecond: stored,
+    ratio: stored / drained,
+  });
 }
 const mbPerSecond = await send(local, 8 * MIB, 10_240 * MIB);
 const peakMb = (Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "latin1"))[1]) * 1024) / 1e6;
 writeFileSync(
-  result,
+  resultPath,
   `${JSON.stringify({ rows, long: { megabytes: (10_240 * MIB) / 1e6, mbPerSecond, peakMb } }, null, 2)}\n`,
 );
 
-console.log("| parts of | sink, MB/s | our S3, MB/s | ratio |\n| --- | --- | --- | --- |");
+console.log("| part size | fake server, MB/s | local S3, MB/s | ratio |\n| --- | --- | --- | --- |");
 for (const row of rows) {
-  const speeds = [row.sinkMbPerSecond, row.s3MbPerSecond].map((speed) => speed.toFixed(0));
+  const speeds = [row.fakeServerMbPerSecond, row.s3MbPerSecond].map((speed) => speed.toFixed(0));
   console.log(`| ${row.partMib} MiB | ${speeds.join(" | ")} | ${row.ratio.toFixed(2)} |`);
 }
 console.log(
@@ -43,18 +48,20 @@ console.log(
 );
 agent.destroy();
 
-/** Sends `size` bytes and aborts the upload; MB/s. Opening and signing don't count. */
+/** Sends `size` bytes, then aborts the upload; returns MB/s, opening and signing excluded. */
 async function send(base, partSize, size) {
   const opened = await call(base, "POST", "/uploads", { fileName: "bench.mp4", size, partSize });
-  const tickets = new Map(opened.parts.map((part) => [part.partNumber, part.url]));
-  const missing = Array.from({ length: opened.partCount }, (_, at) => at + 1).filter((number) => !tickets.has(number));
-  for (let at = 0; at < missing.length; at += 1000) {
-    const partNumbers = missing.slice(at, at + 1000);
+  const signedUrls = new Map(opened.parts.map((part) => [part.partNumber, part.url]));
+  const missing = Array.from({ length: opened.partCount }, (_, index) => index + 1).filter(
+    (number) => !signedUrls.has(number),
+  );
+  for (let offset = 0; offset < missing.length; offset += 1000) {
+    const partNumbers = missing.slice(offset, offset + 1000);
     const { parts } = await call(base, "POST", `/uploads/${opened.upload}/parts`, { partNumbers });
-    for (const part of parts) tickets.set(part.partNumber, part.url);
+    for (const part of parts) signedUrls.set(part.partNumber, part.url);
   }
   const body = Buffer.alloc(partSize, "greloupis");
-  const urls = [...tickets.values()];
+  const urls = [...signedUrls.values()];
   const start = performance.now();
   await Promise.all(
     Array.from({ length: CONNECTIONS }, async () => {

@@ -1,12 +1,11 @@
-//! What the edge asks of AWS: how often, in which order, and what it makes of a refusal. Its services stand behind a
-//! counter each, which hands on what came.
+//! Which AWS operations the edge calls, how many and in which order, and how it handles throttling and conflicts. A
+//! counting proxy stands in front of each service.
 
-use crate::edge_api::uploads::complete_errors::{forward, serve};
-use crate::events::event_delivery::{job_event, jobs};
-use crate::events::event_stress::arrival;
-use crate::support::api_client::Api;
-use crate::support::dynamodb::Aws;
-use crate::support::stack::{Services, app, now, options};
+use crate::support::api_client::ApiClient;
+use crate::support::dynamodb::DynamoDb;
+use crate::support::event::{Source, invoke, job_event, object_created};
+use crate::support::http::{forward, serve};
+use crate::support::stack::{self, Services, app, job_ids, now_ms};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -18,67 +17,67 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::Barrier;
-use tower::Service;
 
-/// Shared by the counters of one edge.
+/// State shared by the proxies of one edge.
 #[derive(Default)]
 struct Calls {
-    made: Mutex<Vec<String>>,
-    /// Where set, every call waits there until so many are on their way.
-    meet: Mutex<Option<Arc<Barrier>>>,
-    /// What DynamoDB answers in place of doing it.
-    refuses: Mutex<Refuses>,
+    operations: Mutex<Vec<String>>,
+    /// If set, each call waits until so many have arrived.
+    barrier: Mutex<Option<Arc<Barrier>>>,
+    dynamodb_fault: Mutex<DynamoDbFault>,
 }
 
+/// Errors that the proxy returns instead of forwarding a DynamoDB call.
 #[derive(Clone, Copy, Default)]
-enum Refuses {
+enum DynamoDbFault {
     #[default]
-    Nothing,
-    /// Whatever is asked.
-    All(&'static str),
-    /// Every other write: a transaction of somebody else's has the item in hand.
-    Collisions { was_last: bool },
+    None,
+    /// This error for every call.
+    Always(&'static str),
+    /// A conflict with another transaction for every other write.
+    AlternatingConflicts { conflicted: bool },
 }
 
-impl Refuses {
-    /// The answer to this operation, if there is one.
-    fn answer(&mut self, operation: &str) -> Option<Value> {
+impl DynamoDbFault {
+    /// The error for this operation, if any.
+    fn next_error(&mut self, operation: &str) -> Option<Value> {
         let error =
             |code| json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "No." });
         match self {
-            Self::Nothing => None,
-            Self::All(code) => Some(error(*code)),
-            Self::Collisions { .. } if operation == "GetItem" => None,
-            Self::Collisions { was_last } => {
-                *was_last = !*was_last;
-                let mut collided = error("TransactionConflictException");
+            Self::None => None,
+            Self::Always(code) => Some(error(*code)),
+            Self::AlternatingConflicts { .. } if operation == "GetItem" => None,
+            Self::AlternatingConflicts { conflicted } => {
+                *conflicted = !*conflicted;
+                let mut conflict = error("TransactionConflictException");
                 if operation == "TransactWriteItems" {
-                    collided = error("TransactionCanceledException");
-                    collided["CancellationReasons"] =
+                    conflict = error("TransactionCanceledException");
+                    conflict["CancellationReasons"] =
                         json!([{ "Code": "TransactionConflict" }, { "Code": "None" }]);
                 }
-                was_last.then_some(collided)
+                conflicted.then_some(conflict)
             }
         }
     }
 }
 
 impl Calls {
+    /// The operations since the last call of this function.
     fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.made.lock().unwrap())
+        std::mem::take(&mut self.operations.lock().unwrap())
     }
 }
 
-/// The operation of a request, as AWS names it.
+/// The name of a request's AWS operation.
 fn operation(method: &str, uri: &Uri, headers: &HeaderMap) -> String {
     if let Some(target) = headers.get("x-amz-target") {
         return target.to_str().unwrap().rsplit('.').next().unwrap().to_owned();
     }
-    let is_media = uri.path().starts_with("/2017-08-29/");
+    let is_mediaconvert = uri.path().starts_with("/2017-08-29/");
     let name = match (method, uri.path(), uri.query().unwrap_or_default()) {
         ("POST", "/2017-08-29/jobs", _) => "CreateJob",
         ("POST", "/2017-08-29/probe", _) => "Probe",
-        ("POST", _, query) if !is_media && query.starts_with("uploads") => "CreateMultipartUpload",
+        ("POST", _, query) if !is_mediaconvert && query.starts_with("uploads") => "CreateMultipartUpload",
         ("POST", _, query) if query.contains("uploadId=") => "CompleteMultipartUpload",
         ("HEAD", ..) => "HeadObject",
         ("GET", _, query) if query.contains("uploadId=") => "ListParts",
@@ -87,165 +86,162 @@ fn operation(method: &str, uri: &Uri, headers: &HeaderMap) -> String {
     name.into()
 }
 
-async fn count(State((calls, to)): State<(Arc<Calls>, String)>, request: Request) -> Response {
+async fn count(State((calls, address)): State<(Arc<Calls>, String)>, request: Request) -> Response {
     let operation = operation(request.method().as_str(), request.uri(), request.headers());
-    calls.made.lock().unwrap().push(operation.clone());
-    let meet = calls.meet.lock().unwrap().clone();
-    if let Some(meet) = meet {
-        meet.wait().await;
+    calls.operations.lock().unwrap().push(operation.clone());
+    let barrier = calls.barrier.lock().unwrap().clone();
+    if let Some(barrier) = barrier {
+        barrier.wait().await;
     }
-    let is_table = request.headers().contains_key("x-amz-target");
-    let refusal = if is_table { calls.refuses.lock().unwrap().answer(&operation) } else { None };
-    match refusal {
+    let is_dynamodb = request.headers().contains_key("x-amz-target");
+    let error = if is_dynamodb { calls.dynamodb_fault.lock().unwrap().next_error(&operation) } else { None };
+    match error {
         Some(body) => {
             let headers = [("content-type", "application/x-amz-json-1.0")];
             (StatusCode::BAD_REQUEST, headers, body.to_string()).into_response()
         }
-        None => forward(&to, request).await,
+        None => forward(&address, request).await,
     }
 }
 
-async fn counter(calls: &Arc<Calls>, url: &str) -> String {
-    let to = url.trim_start_matches("http://").to_owned();
-    serve(Router::new().fallback(count).with_state((calls.clone(), to))).await
+/// Starts a counting proxy in front of a service; returns its URL.
+async fn counting_proxy(calls: &Arc<Calls>, url: &str) -> String {
+    let address = url.trim_start_matches("http://").to_owned();
+    serve(Router::new().fallback(count).with_state((calls.clone(), address))).await
 }
 
-/// An edge as on AWS, DynamoDB and all, whose calls are counted.
-struct House {
+/// An edge as on AWS, DynamoDB included, whose AWS calls are counted.
+struct Fixture {
     calls: Arc<Calls>,
-    gate: Gate,
-    api: Api,
+    service: Gate,
+    api: ApiClient,
     stack: Stack,
-    _aws: Aws,
+    _dynamodb: DynamoDb,
     _data: TempDir,
 }
 
-impl House {
+impl Fixture {
     async fn new() -> Self {
         let data = tempfile::tempdir().unwrap();
-        let mut options = options(data.path(), 0, &[]);
-        options.edge = Some(crate::support::stack::NOWHERE.into());
-        let stack = Stack::start(options).await.unwrap();
-        let aws = Aws::start("videos").await;
+        let stack = stack::start_without_events(data.path()).await;
+        let dynamodb = DynamoDb::start("videos").await;
         let calls = Arc::<Calls>::default();
         let urls = [
-            counter(&calls, &stack.s3).await,
-            counter(&calls, &stack.mediaconvert).await,
-            counter(&calls, &aws.url).await,
+            counting_proxy(&calls, &stack.s3).await,
+            counting_proxy(&calls, &stack.mediaconvert).await,
+            counting_proxy(&calls, &dynamodb.url).await,
         ];
         let services = Services { s3: &urls[0], mediaconvert: &urls[1], dynamodb: &urls[2] };
-        let app = app(&services, "dynamodb:videos", now);
-        let api = Api::new(&serve(Router::new().nest("/api", app.router())).await);
-        Self { calls, gate: app.gate(), api, stack, _aws: aws, _data: data }
+        let app = app(&services, "dynamodb:videos", now_ms);
+        let api = ApiClient::new(&serve(Router::new().nest("/api", app.router())).await);
+        Self { calls, service: app.gate(), api, stack, _dynamodb: dynamodb, _data: data }
     }
 
-    fn refuse(&self, what: Refuses) {
-        *self.calls.refuses.lock().unwrap() = what;
+    fn set_dynamodb_fault(&self, fault: DynamoDbFault) {
+        *self.calls.dynamodb_fault.lock().unwrap() = fault;
     }
 
-    async fn event(gate: &Gate, event: &Value) -> bool {
-        gate.clone().call(edge::invocation(event)).await.is_ok()
+    async fn invoke(&self, event: &Value) -> bool {
+        invoke(&self.service, event).await
     }
 }
 
 #[tokio::test]
-async fn each_step_asks_little_of_aws() {
-    let house = House::new().await;
-    // Neither goes on before both are there: they are made side by side.
-    *house.calls.meet.lock().unwrap() = Some(Arc::new(Barrier::new(2)));
+async fn each_step_makes_the_expected_aws_calls() {
+    let fixture = Fixture::new().await;
+    // The barrier passes only if both calls are made concurrently.
+    *fixture.calls.barrier.lock().unwrap() = Some(Arc::new(Barrier::new(2)));
     let options = json!({ "fileName": "a.mp4" });
-    let upload = tokio::time::timeout(Duration::from_secs(60), house.api.open(5, &options)).await;
-    let upload = upload.expect("one waits for the other");
-    *house.calls.meet.lock().unwrap() = None;
-    let mut made = house.calls.take();
-    made.sort();
-    assert_eq!(made, ["CreateMultipartUpload", "TransactWriteItems"]);
+    let upload = tokio::time::timeout(Duration::from_secs(60), fixture.api.open_upload(5, &options)).await;
+    let upload = upload.expect("the two calls are concurrent");
+    *fixture.calls.barrier.lock().unwrap() = None;
+    let mut operations = fixture.calls.take();
+    operations.sort();
+    assert_eq!(operations, ["CreateMultipartUpload", "TransactWriteItems"]);
 
-    let path = format!("/uploads/{}", upload["upload"].as_str().unwrap());
-    house.api.post(&format!("{path}/parts"), json!({ "partNumbers": [1] }).to_string()).await;
-    assert!(house.calls.take().is_empty(), "signing asks nobody");
+    let path = format!("{}/parts", ApiClient::path_of(&upload));
+    fixture.api.post(&path, json!({ "partNumbers": [1] }).to_string()).await;
+    assert!(fixture.calls.take().is_empty(), "signing calls no service");
 
-    let part = house.api.put(&upload["parts"][0], b"hello").await;
-    house.calls.take();
-    let (status, done) = house.api.complete(&upload, &json!({ "parts": [part] })).await;
-    assert_eq!(status, 200, "{done}");
-    assert_eq!(house.calls.take(), ["CompleteMultipartUpload", "GetItem", "TransactWriteItems"]);
+    let part = fixture.api.put_part(&upload["parts"][0], b"hello").await;
+    fixture.calls.take();
+    let (status, completed) = fixture.api.complete(&upload, &json!({ "parts": [part] })).await;
+    assert_eq!(status, 200, "{completed}");
+    assert_eq!(fixture.calls.take(), ["CompleteMultipartUpload", "GetItem", "TransactWriteItems"]);
 
     let key = upload["key"].as_str().unwrap();
-    assert!(House::event(&house.gate, &arrival(key, true)).await);
-    assert_eq!(house.calls.take(), ["UpdateItem", "Probe", "CreateJob", "UpdateItem"]);
+    assert!(fixture.invoke(&object_created(key, Source::EventBridge)).await);
+    assert_eq!(fixture.calls.take(), ["UpdateItem", "Probe", "CreateJob", "UpdateItem"]);
 
-    assert!(House::event(&house.gate, &arrival(key, false)).await);
-    assert_eq!(house.calls.take(), ["UpdateItem"], "the same once more");
-    let job_id = jobs(&house.stack).await.remove(0);
+    assert!(fixture.invoke(&object_created(key, Source::S3Notification)).await);
+    assert_eq!(fixture.calls.take(), ["UpdateItem"], "the event of the same object again");
+    let job_id = job_ids(&fixture.stack).await.remove(0);
     let complete = job_event(&job_id, upload["videoId"].as_str().unwrap(), "COMPLETE");
-    assert!(House::event(&house.gate, &complete).await);
-    assert_eq!(house.calls.take(), ["GetItem", "UpdateItem"], "its job's end");
+    assert!(fixture.invoke(&complete).await);
+    assert_eq!(fixture.calls.take(), ["GetItem", "UpdateItem"], "the end of its job");
 
-    // S3's event may be quicker than the page's last word.
-    let upload = house.api.open(5, &json!({ "fileName": "b.mp4" })).await;
-    house.calls.take();
-    assert!(House::event(&house.gate, &arrival(upload["key"].as_str().unwrap(), true)).await);
-    assert_eq!(house.calls.take(), ["UpdateItem", "Probe", "CreateJob", "TransactWriteItems"]);
-    house.stack.stop().await;
+    // S3's event can arrive before the page's completion request.
+    let upload = fixture.api.open_upload(5, &json!({ "fileName": "b.mp4" })).await;
+    fixture.calls.take();
+    let event = object_created(upload["key"].as_str().unwrap(), Source::EventBridge);
+    assert!(fixture.invoke(&event).await);
+    assert_eq!(fixture.calls.take(), ["UpdateItem", "Probe", "CreateJob", "TransactWriteItems"]);
+    fixture.stack.stop().await;
 }
 
 #[tokio::test]
-async fn a_throttled_table_is_told_and_nothing_is_lost() {
-    let house = House::new().await;
-    let upload = house.api.open(5, &json!({ "fileName": "a.mp4" })).await;
-    let part = house.api.put(&upload["parts"][0], b"hello").await;
-    let list = json!({ "parts": [part] });
-    let key = upload["key"].as_str().unwrap();
-    let event = arrival(key, true);
+async fn throttled_table_gives_retryable_errors_and_loses_nothing() {
+    let fixture = Fixture::new().await;
+    let upload = fixture.api.open_upload(5, &json!({ "fileName": "a.mp4" })).await;
+    let part = fixture.api.put_part(&upload["parts"][0], b"hello").await;
+    let completion = json!({ "parts": [part] });
+    let event = object_created(upload["key"].as_str().unwrap(), Source::EventBridge);
     for code in ["ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"] {
-        house.refuse(Refuses::All(code));
+        fixture.set_dynamodb_fault(DynamoDbFault::Always(code));
         let open = json!({ "fileName": "b.mp4", "size": 5 }).to_string();
-        let (opened, completed, listed, taken) = tokio::join!(
-            house.api.post("/uploads", open),
-            house.api.complete(&upload, &list),
-            house.api.get("/videos"),
-            House::event(&house.gate, &event),
+        let (opened, completed, listed, handled) = tokio::join!(
+            fixture.api.post("/uploads", open),
+            fixture.api.complete(&upload, &completion),
+            fixture.api.get("/videos"),
+            fixture.invoke(&event),
         );
-        for (status, answer) in [opened, completed, listed] {
-            assert_eq!((status.as_u16(), &answer["code"]), (503, &json!("throttled")), "{answer}");
-            assert_eq!(answer["retryable"], true);
+        for (status, body) in [opened, completed, listed] {
+            assert_eq!((status.as_u16(), &body["code"]), (503, &json!("throttled")), "{body}");
+            assert_eq!(body["retryable"], true);
         }
-        assert!(!taken, "Lambda is to try again");
-        house.refuse(Refuses::Nothing);
+        assert!(!handled, "Lambda retries the event");
+        fixture.set_dynamodb_fault(DynamoDbFault::None);
     }
-    house.calls.take();
-    assert!(House::event(&house.gate, &arrival(key, true)).await);
-    assert!(house.calls.take().contains(&"CreateJob".into()));
-    let (status, done) = house.api.complete(&upload, &list).await;
-    assert_eq!((status.as_u16(), &done["size"]), (200, &json!(5)), "{done}");
-    // What was refused has left nothing behind.
-    let listed = aws_sdk_s3::Client::from_conf(
-        aws_sdk_s3::config::Builder::from(&crate::support::stack::sdk(&house.stack.s3))
-            .force_path_style(true)
-            .build(),
-    );
-    let uploads = listed.list_multipart_uploads().bucket("uploads").send().await.unwrap();
-    assert_eq!(uploads.uploads().len(), 0, "{uploads:?}");
-    house.stack.stop().await;
+    fixture.calls.take();
+    assert!(fixture.invoke(&event).await);
+    assert!(fixture.calls.take().contains(&"CreateJob".into()));
+    let (status, completed) = fixture.api.complete(&upload, &completion).await;
+    assert_eq!((status.as_u16(), &completed["size"]), (200, &json!(5)), "{completed}");
+    // Failed openings leave no multipart upload behind.
+    let s3 = stack::s3_client(&fixture.stack);
+    let open = s3.list_multipart_uploads().bucket("uploads").send().await.unwrap();
+    assert_eq!(open.uploads().len(), 0, "{open:?}");
+    fixture.stack.stop().await;
 }
 
 #[tokio::test]
-async fn who_collides_with_a_transaction_tries_again() {
-    let house = House::new().await;
-    house.refuse(Refuses::Collisions { was_last: false });
-    let upload = house.api.open(5, &json!({ "fileName": "a.mp4" })).await;
-    assert!(House::event(&house.gate, &arrival(upload["key"].as_str().unwrap(), true)).await);
-    let part = house.api.put(&upload["parts"][0], b"hello").await;
-    let (status, done) = house.api.complete(&upload, &json!({ "parts": [part] })).await;
-    assert_eq!(status, 200, "{done}");
-    let aborted = house.api.open(5, &json!({ "fileName": "b.mp4" })).await;
-    assert_eq!(house.api.delete(&aborted).await, 204);
-    let made = house.calls.take();
-    let times = |operation: &str| made.iter().filter(|made| *made == operation).count();
-    assert_eq!((times("CreateJob"), times("TransactWriteItems"), times("DeleteItem")), (1, 6, 2), "{made:?}");
-    house.refuse(Refuses::Nothing);
-    let (_, list) = house.api.get("/videos").await;
-    assert_eq!(list["videos"].as_array().unwrap().len(), 1, "the aborted one is forgotten: {list}");
-    house.stack.stop().await;
+async fn transaction_conflict_is_retried() {
+    let fixture = Fixture::new().await;
+    fixture.set_dynamodb_fault(DynamoDbFault::AlternatingConflicts { conflicted: false });
+    let upload = fixture.api.open_upload(5, &json!({ "fileName": "a.mp4" })).await;
+    let event = object_created(upload["key"].as_str().unwrap(), Source::EventBridge);
+    assert!(fixture.invoke(&event).await);
+    let part = fixture.api.put_part(&upload["parts"][0], b"hello").await;
+    let (status, completed) = fixture.api.complete(&upload, &json!({ "parts": [part] })).await;
+    assert_eq!(status, 200, "{completed}");
+    let aborted = fixture.api.open_upload(5, &json!({ "fileName": "b.mp4" })).await;
+    assert_eq!(fixture.api.abort(&aborted).await, 204);
+    let operations = fixture.calls.take();
+    let count = |name: &str| operations.iter().filter(|operation| *operation == name).count();
+    let counts = (count("CreateJob"), count("TransactWriteItems"), count("DeleteItem"));
+    assert_eq!(counts, (1, 6, 2), "{operations:?}");
+    fixture.set_dynamodb_fault(DynamoDbFault::None);
+    let (_, list) = fixture.api.get("/videos").await;
+    assert_eq!(list["videos"].as_array().unwrap().len(), 1, "the aborted upload has no video: {list}");
+    fixture.stack.stop().await;
 }

@@ -1,43 +1,45 @@
-//! The edge as it is released, under Lambda's rules: what goes in, what Lambda sees, what is done.
+//! The packaged edge in the Lambda runtime: for each event, the outcome that Lambda sees and the effect.
 
 mod events_only;
 mod fixture;
 mod http_payloads;
 mod init_errors;
 
-use crate::events::event_delivery::jobs;
 use crate::support::api_client::token;
-use fixture::{House, SECRET, told};
-use http_payloads::{Asked, FORMS};
+use crate::support::http::serve;
+use crate::support::stack::{job_ids, mediaconvert_client};
+use fixture::{Fixture, SECRET, State, describe};
+use http_payloads::{HttpRequest, PAYLOAD_FORMATS};
 use serde_json::{Value, json};
 use tests::lambda_runtime::{MAX_PAYLOAD_BYTES, Outcome, function_url};
 
 const NOTIFICATION: &str = include_str!("../fixtures/s3-notification.json");
-/// Lambda's word for an event that is to come again.
-const AGAIN: &str = "error: the event can't be handled now";
+/// Start of the error of an event that Lambda is to retry.
+const RETRY: &str = "error: the event can't be handled now";
 
-fn fixture(text: &str) -> Value {
+fn parse(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// What went in, what Lambda saw, what was done; and what was expected of both.
+/// A row of the table in docs/lambda.md: events, their expected outcome and effect.
 struct Row {
-    went_in: String,
-    /// One, or one for each of HTTP's http_payloads: they must all come to the same.
+    title: String,
+    /// One event, or one per HTTP payload format; all must have the same outcome and effect.
     events: Vec<Value>,
-    saw: &'static str,
-    done: &'static str,
+    outcome: &'static str,
+    /// Empty for none.
+    effect: &'static str,
 }
 
-fn row(went_in: &str, event: Value, saw: &'static str, done: &'static str) -> Row {
-    Row { went_in: went_in.into(), events: vec![event], saw, done }
+fn row(title: &str, event: Value, outcome: &'static str, effect: &'static str) -> Row {
+    Row { title: title.into(), events: vec![event], outcome, effect }
 }
 
-/// The same requests in each of HTTP's http_payloads. Each opens an upload of its own; none reaches `/events`.
-fn http() -> Vec<Row> {
+/// HTTP requests in each payload format. None reaches `/events`.
+fn http_requests() -> Vec<Row> {
     let token = token(SECRET, "anna");
     let open = json!({ "fileName": "a.mp4", "size": 5 }).to_string();
-    let asked = [
+    let requests = [
         ("GET", "/api/videos", Some(&*token), None, "response 200", ""),
         ("GET", "/api/videos", None, None, "response 401 unauthorized", ""),
         ("GET", "/api/nothing", Some(&*token), None, "response 404 not_found", ""),
@@ -45,80 +47,95 @@ fn http() -> Vec<Row> {
         ("POST", "/events", Some(&*token), Some(NOTIFICATION), "response 404 not_found", ""),
         ("POST", "/api/events", Some(&*token), Some(NOTIFICATION), "response 404 not_found", ""),
     ];
-    let rows = asked.into_iter().map(|(method, path, token, body, saw, done)| {
-        let guest = if token.is_none() { ", no token" } else { "" };
-        let asked = Asked { method, path, token, body };
-        let events = FORMS.iter().map(|(_, event)| event(&asked)).collect();
-        Row { went_in: format!("each form of HTTP: {method} {path}{guest}"), events, saw, done }
+    let rows = requests.into_iter().map(|(method, path, token, body, outcome, effect)| {
+        let no_token = if token.is_none() { ", no token" } else { "" };
+        let request = HttpRequest { method, path, token, body };
+        let events = PAYLOAD_FORMATS.iter().map(|(_, format)| format(&request)).collect();
+        Row { title: format!("each form of HTTP: {method} {path}{no_token}"), events, outcome, effect }
     });
     rows.collect()
 }
 
-fn bridged(key: &str) -> Value {
-    let mut event = fixture(include_str!("../fixtures/s3-eventbridge.json"));
+fn eventbridge(key: &str) -> Value {
+    let mut event = parse(include_str!("../fixtures/s3-eventbridge.json"));
     event["detail"]["object"]["key"] = key.into();
     event
 }
 
-/// A key as long as S3 takes one, but for a byte that doesn't go in.
-fn long(begin: &str, middle: &str, end: &str) -> String {
+/// A key of the maximum length, or one byte less where `middle` doesn't fit.
+fn longest_key(begin: &str, middle: &str, end: &str) -> String {
     let room = 1024 - "inputs/".len() - begin.len() - end.len();
     format!("inputs/{begin}{}{end}", middle.repeat(room / middle.len()))
 }
 
-/// A notification with a record for each byte that no id of ours has: half of them are no UTF-8 by themselves.
-fn every_byte() -> Value {
-    let ours = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    let records = (0..=u8::MAX).filter(|byte| !ours(byte)).map(|byte| {
+/// A notification with a record per byte that isn't allowed in an id; half of them aren't valid UTF-8.
+fn keys_of_every_invalid_byte() -> Value {
+    let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let records = (0..=u8::MAX).filter(|byte| !is_allowed(byte)).map(|byte| {
         let object = json!({ "key": format!("inputs/a%{byte:02X}b.mp4"), "size": 5, "eTag": "e" });
         json!({ "eventName": "ObjectCreated:Put", "s3": { "bucket": { "name": "uploads" }, "object": object } })
     });
     json!({ "Records": records.collect::<Vec<_>>() })
 }
 
-/// S3's events and what calls itself one.
-fn objects() -> Vec<Row> {
-    let mut foreign = bridged("inputs/other.mp4");
+/// Object events by S3 and EventBridge, malformed ones included.
+fn object_events() -> Vec<Row> {
+    let mut foreign = eventbridge("inputs/other.mp4");
     foreign["detail"]["bucket"]["name"] = "another".into();
     vec![
         row(
             "S3: test of a notification",
-            fixture(include_str!("../fixtures/s3-test.json")),
+            parse(include_str!("../fixtures/s3-test.json")),
             "response null",
             "",
         ),
-        row("S3: three records, one an upload", fixture(NOTIFICATION), "response null", "a job"),
-        row("S3: the same once more", fixture(NOTIFICATION), "response null", ""),
+        row("S3: three records, one an upload", parse(NOTIFICATION), "response null", "a job"),
+        row("S3: the same once more", parse(NOTIFICATION), "response null", ""),
         row("S3: no records", json!({ "Records": [] }), "response null", ""),
         row(
             "S3: a record without a bucket",
             json!({ "Records": [{ "eventName": "ObjectCreated:Put", "s3": {} }] }),
-            AGAIN,
+            RETRY,
             "",
         ),
-        row("EventBridge: film.mp4", bridged("inputs/film.mp4"), "response null", "a job, film converting 0"),
-        row("EventBridge: film.mp4 once more", bridged("inputs/film.mp4"), "response null", ""),
-        row("EventBridge: a key that isn't ours", bridged("inputs/a+b.mp4"), "response null", ""),
+        row(
+            "EventBridge: film.mp4",
+            eventbridge("inputs/film.mp4"),
+            "response null",
+            "a job, film converting 0",
+        ),
+        row("EventBridge: film.mp4 once more", eventbridge("inputs/film.mp4"), "response null", ""),
+        row("EventBridge: a key that isn't ours", eventbridge("inputs/a+b.mp4"), "response null", ""),
         row("EventBridge: another bucket", foreign, "response null", ""),
-        row("EventBridge: `..` in the key", bridged("inputs/../film2.mp4"), "response null", ""),
-        row("EventBridge: an id of 1,013 bytes", bridged(&long("", "x", ".mp4")), "response null", ""),
-        row("EventBridge: a key of 1,024 bytes", bridged(&long("long.", "é", "")), "response null", "a job"),
-        row("EventBridge: no extension", bridged("inputs/noext"), "response null", "a job"),
-        row("EventBridge: .MOV", bridged("inputs/IMG_0001.MOV"), "response null", "a job"),
-        row("S3: keys of each byte that ids haven't", every_byte(), "response null", ""),
+        row("EventBridge: `..` in the key", eventbridge("inputs/../film2.mp4"), "response null", ""),
+        row(
+            "EventBridge: an id of 1,013 bytes",
+            eventbridge(&longest_key("", "x", ".mp4")),
+            "response null",
+            "",
+        ),
+        row(
+            "EventBridge: a key of 1,024 bytes",
+            eventbridge(&longest_key("long.", "é", "")),
+            "response null",
+            "a job",
+        ),
+        row("EventBridge: no extension", eventbridge("inputs/noext"), "response null", "a job"),
+        row("EventBridge: .MOV", eventbridge("inputs/IMG_0001.MOV"), "response null", "a job"),
+        row("S3: keys of each byte that ids haven't", keys_of_every_invalid_byte(), "response null", ""),
         row(
             "EventBridge: no detail",
             json!({ "source": "aws.s3", "detail-type": "Object Created" }),
-            AGAIN,
+            RETRY,
             "",
         ),
     ]
 }
 
-/// MediaConvert's events of `film` and its job.
-fn conversions(job: &str) -> Vec<Row> {
+/// MediaConvert's events of the video `film` and its job.
+fn job_events(job: &str) -> Vec<Row> {
     let of_film = |text: &str, job: &str| {
-        let mut event = fixture(text);
+        let mut event = parse(text);
         event["detail"]["jobId"] = job.into();
         event["detail"]["userMetadata"]["videoId"] = "film".into();
         event
@@ -140,28 +157,28 @@ fn conversions(job: &str) -> Vec<Row> {
             "",
         ),
         row("MediaConvert: error, too late", of_film(error, job), "response null", ""),
-        row("MediaConvert: of nobody's video", fixture(error), "response null", ""),
+        row("MediaConvert: of nobody's video", parse(error), "response null", ""),
         row(
             "MediaConvert: no job id",
             json!({ "source": "aws.mediaconvert", "detail-type": "MediaConvert Job State Change", "detail": { "status": "COMPLETE" } }),
-            AGAIN,
+            RETRY,
             "",
         ),
     ]
 }
 
-/// What only somebody who means harm writes into a request, in each form of HTTP.
-fn untamed() -> Vec<Row> {
+/// Malformed hosts, schemes, paths and queries, in each payload format.
+fn malformed_http_requests() -> Vec<Row> {
     let token = token(SECRET, "anna");
-    let odd = "ä b<>\"{}|\\^`?#%zz\u{7f}";
-    let asked = Asked { method: "GET", path: "/api/videos", token: Some(&token), body: None };
-    let all = |went_in: &str, saw, change: &dyn Fn(&mut Value)| {
-        let events = FORMS.iter().map(|(_, form)| {
-            let mut event = form(&asked);
+    let invalid = "ä b<>\"{}|\\^`?#%zz\u{7f}";
+    let request = HttpRequest { method: "GET", path: "/api/videos", token: Some(&token), body: None };
+    let all = |title: &str, outcome, change: &dyn Fn(&mut Value)| {
+        let events = PAYLOAD_FORMATS.iter().map(|(_, format)| {
+            let mut event = format(&request);
             change(&mut event);
             event
         });
-        Row { went_in: format!("each form of HTTP: {went_in}"), events: events.collect(), saw, done: "" }
+        Row { title: format!("each form of HTTP: {title}"), events: events.collect(), outcome, effect: "" }
     };
     let path = |event: &mut Value, path: &str| {
         let name = if event["version"] == "2.0" { "rawPath" } else { "path" };
@@ -173,20 +190,21 @@ fn untamed() -> Vec<Row> {
             event["headers"]["x-forwarded-proto"] = "no scheme".into();
         }),
         all("a query of all kinds of characters", "response 200", &|event| {
-            event["rawQueryString"] = odd.into();
-            event["queryStringParameters"] = json!({ odd: odd });
+            event["rawQueryString"] = invalid.into();
+            event["queryStringParameters"] = json!({ invalid: invalid });
         }),
         all("a path of all kinds", "response 404 not_found", &|event| {
-            path(event, &format!("/api/videos/{odd}"));
+            path(event, &format!("/api/videos/{invalid}"));
         }),
         all("a path without a slash", "response 404 not_found", &|event| path(event, ":x/api/videos")),
     ]
 }
 
-/// What nobody meant to send.
-fn garbage() -> Vec<Row> {
+/// Payloads that aren't events, and the largest ones.
+fn other_payloads() -> Vec<Row> {
     let token = token(SECRET, "anna");
-    let asked = |body| Asked { method: "POST", path: "/api/uploads", token: Some(&token), body: Some(body) };
+    let request =
+        |body| HttpRequest { method: "POST", path: "/api/uploads", token: Some(&token), body: Some(body) };
     let long = "x".repeat(5 * 1024 * 1024);
     let mut largest = json!({ "x": "" });
     largest["x"] = "x".repeat(MAX_PAYLOAD_BYTES - largest.to_string().len()).into();
@@ -197,112 +215,121 @@ fn garbage() -> Vec<Row> {
         row("a word", json!("events"), "response null", ""),
         row("null", json!(null), "response null", ""),
         row("half a request", inside, "response 404 not_found", ""),
-        row("an event of 6 MB, the largest", largest, AGAIN, ""),
-        row("function URL: a body of 5 MB", FORMS[0].1(&asked(&long)), "response 413 body_too_large", ""),
-        row("function URL: half a JSON", FORMS[0].1(&asked("{\"fileName\":")), "response 400 bad_json", ""),
+        row("an event of 6 MB, the largest", largest, RETRY, ""),
+        row(
+            "function URL: a body of 5 MB",
+            PAYLOAD_FORMATS[0].1(&request(&long)),
+            "response 413 body_too_large",
+            "",
+        ),
+        row(
+            "function URL: half a JSON",
+            PAYLOAD_FORMATS[0].1(&request("{\"fileName\":")),
+            "response 400 bad_json",
+            "",
+        ),
     ]
 }
 
 #[tokio::test]
-async fn what_goes_in_what_lambda_sees_and_what_is_done() {
-    let house = House::new(&[]).await;
+async fn each_event_has_the_documented_outcome_and_effect() {
+    let fixture = Fixture::new(&[]).await;
     let token = token(SECRET, "anna");
     let open = json!({ "fileName": "film.mp4", "size": 5, "videoId": "film" }).to_string();
-    let asked = Asked { method: "POST", path: "/uploads", token: Some(&token), body: Some(&open) };
-    assert_eq!(house.ask(FORMS[0].1, &asked).await.0, 201);
+    let request = HttpRequest { method: "POST", path: "/uploads", token: Some(&token), body: Some(&open) };
+    assert_eq!(fixture.http(PAYLOAD_FORMATS[0].1, &request).await.0, 201);
 
     let mut table =
-        Table { house: &house, before: house.done().await, text: String::new(), wrong: Vec::new() };
-    table.add(http()).await;
-    table.add(objects()).await;
-    let client = aws_sdk_mediaconvert::Client::new(&crate::support::stack::sdk(&house.stack.mediaconvert));
-    let mut of_film = None;
-    for id in jobs(&house.stack).await {
+        Table { fixture: &fixture, before: fixture.state().await, text: String::new(), failures: Vec::new() };
+    table.add(http_requests()).await;
+    table.add(object_events()).await;
+    let client = mediaconvert_client(&fixture.stack);
+    let mut film_job = None;
+    for id in job_ids(&fixture.stack).await {
         let job = client.get_job().id(&id).send().await.unwrap().job.unwrap();
         if job.user_metadata().and_then(|data| data.get("videoId")).is_some_and(|video| video == "film") {
-            of_film = Some(id);
+            film_job = Some(id);
         }
     }
-    table.add(conversions(&of_film.unwrap())).await;
-    table.add(garbage()).await;
-    table.add(untamed()).await;
-    assert!(table.wrong.is_empty(), "{}", table.wrong.join("\n"));
-    let told = include_str!("../../docs/lambda.md");
-    assert!(told.contains(&table.text), "docs/lambda.md must have these rows:\n{}", table.text);
-    let log = house.log();
-    let lines: Vec<Value> = log.lines().map(fixture).collect();
-    let outcomes = |outcome: &str| lines.iter().filter(|line| line["fields"]["outcome"] == outcome).count();
+    table.add(job_events(&film_job.unwrap())).await;
+    table.add(other_payloads()).await;
+    table.add(malformed_http_requests()).await;
+    assert!(table.failures.is_empty(), "{}", table.failures.join("\n"));
+    let document = include_str!("../../docs/lambda.md");
+    assert!(document.contains(&table.text), "docs/lambda.md must have these rows:\n{}", table.text);
+    let log = fixture.log();
+    let lines: Vec<Value> = log.lines().map(parse).collect();
+    let count = |outcome: &str| lines.iter().filter(|line| line["fields"]["outcome"] == outcome).count();
     assert!(lines.iter().all(|line| line["timestamp"].is_string() || line["_aws"].is_object()), "{log}");
-    assert!(outcomes("done") > 5 && outcomes("failed") > 3, "a JSON object for each event: {log}");
+    assert!(count("done") > 5 && count("failed") > 3, "one JSON line per event: {log}");
     assert!(!log.contains(SECRET) && !log.contains("X-Amz-Signature") && !log.contains(&token), "{log}");
-    house.stack.stop().await;
+    fixture.stack.stop().await;
 }
 
 struct Table<'a> {
-    house: &'a House,
-    before: (usize, usize, String),
+    fixture: &'a Fixture,
+    before: State,
+    /// The rows as Markdown.
     text: String,
-    wrong: Vec<String>,
+    failures: Vec<String>,
 }
 
 impl Table<'_> {
     async fn add(&mut self, rows: Vec<Row>) {
-        for Row { went_in, events, saw, done } in rows {
+        for Row { title, events, outcome, effect } in rows {
             for event in events {
-                let seen = told(&self.house.invoke(&event).await);
-                let after = self.house.done().await;
-                let what = differences(&self.before, &after);
+                let actual = describe(&self.fixture.invoke(&event).await);
+                let after = self.fixture.state().await;
+                let actual_effect = describe_changes(&self.before, &after);
                 self.before = after;
-                let same = if saw == AGAIN { seen.starts_with(saw) } else { seen == saw };
-                if !same || what != done {
-                    self.wrong.push(format!(
-                        "{went_in}: {seen} and `{what}`, not {saw} and `{done}`: {event:.300}"
+                let matches = if outcome == RETRY { actual.starts_with(outcome) } else { actual == outcome };
+                if !matches || actual_effect != effect {
+                    self.failures.push(format!(
+                        "{title}: {actual} and `{actual_effect}`, not {outcome} and `{effect}`: {event:.300}"
                     ));
                 }
             }
-            let done = if done.is_empty() { "nothing" } else { done };
-            self.text += &format!("| {went_in} | {saw} | {done} |\n");
+            let effect = if effect.is_empty() { "nothing" } else { effect };
+            self.text += &format!("| {title} | {outcome} | {effect} |\n");
         }
     }
 }
 
-fn differences(before: &(usize, usize, String), after: &(usize, usize, String)) -> String {
+fn describe_changes(before: &State, after: &State) -> String {
     let count = |before: usize, after: usize, one: &str| match after - before {
         0 => None,
         1 => Some(one.to_owned()),
         many => Some(format!("{many} times {one}")),
     };
-    let film = (before.2 != after.2).then(|| format!("film {}", after.2));
-    [count(before.0, after.0, "a job"), count(before.1, after.1, "an upload"), film]
+    let film = (before.film != after.film).then(|| format!("film {}", after.film));
+    [count(before.jobs, after.jobs, "a job"), count(before.uploads, after.uploads, "an upload"), film]
         .into_iter()
         .flatten()
         .collect::<Vec<_>>()
         .join(", ")
 }
 
-/// Over HTTP, as a browser and an SDK reach it.
+/// Over HTTP, through the Invoke API and the function URL.
 #[tokio::test]
-async fn what_is_too_large_never_reaches_the_function() {
-    let house = House::new(&[]).await;
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(axum::serve(listener, function_url::router(house.lambda.clone())).into_future());
+async fn payload_over_the_limit_is_rejected_before_the_function() {
+    let fixture = Fixture::new(&[]).await;
+    let base = serve(function_url::router(fixture.lambda.clone())).await;
     let client = reqwest::Client::new();
     let invoke =
         |body: String| client.post(format!("{base}/2015-03-31/functions/edge/invocations")).body(body).send();
 
-    let taken = invoke("{\"Event\":\"s3:TestEvent\"}".into()).await.unwrap();
-    assert_eq!(taken.status(), 200);
-    assert!(!taken.headers().contains_key("x-amz-function-error"));
-    assert_eq!(taken.text().await.unwrap(), "null");
+    let handled = invoke("{\"Event\":\"s3:TestEvent\"}".into()).await.unwrap();
+    assert_eq!(handled.status(), 200);
+    assert!(!handled.headers().contains_key("x-amz-function-error"));
+    assert_eq!(handled.text().await.unwrap(), "null");
     let failed = invoke(json!({ "Records": [{ "eventName": "ObjectCreated:Put", "s3": {} }] }).to_string())
         .await
         .unwrap();
-    assert_eq!(failed.status(), 200, "the invocation went well, the function didn't");
+    assert_eq!(failed.status(), 200, "the invocation succeeded, the function failed");
     assert_eq!(failed.headers()["x-amz-function-error"], "Unhandled");
-    let refused = invoke(format!("\"{}\"", "x".repeat(MAX_PAYLOAD_BYTES))).await.unwrap();
-    assert_eq!(refused.status(), 413);
-    assert_eq!(refused.headers()["x-amzn-errortype"], "RequestTooLargeException");
+    let rejected = invoke(format!("\"{}\"", "x".repeat(MAX_PAYLOAD_BYTES))).await.unwrap();
+    assert_eq!(rejected.status(), 413);
+    assert_eq!(rejected.headers()["x-amzn-errortype"], "RequestTooLargeException");
     assert_eq!(invoke("{".into()).await.unwrap().status(), 400);
 
     let call = |body: Vec<u8>| {
@@ -314,26 +341,26 @@ async fn what_is_too_large_never_reaches_the_function() {
         (opened.status().as_u16(), &opened.headers()["content-type"]),
         (201, &"application/json".parse().unwrap())
     );
-    assert_eq!(fixture(&opened.text().await.unwrap())["partCount"], 1);
-    house.stack.stop().await;
+    assert_eq!(parse(&opened.text().await.unwrap())["partCount"], 1);
+    fixture.stack.stop().await;
 }
 
 #[tokio::test]
-async fn a_function_that_takes_too_long_is_killed_and_the_next_is_fine() {
-    // Whoever is asked here never answers: connections wait to be taken.
+async fn function_over_its_timeout_is_killed_and_the_next_invocation_succeeds() {
+    // A listener that accepts no connection, so requests are never answered.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mediaconvert = format!("http://{}", silent.local_addr().unwrap());
     let dir = tempfile::tempdir().unwrap();
     let settings = fixture::settings(None, &dir, &[("AWS_ENDPOINT_URL_MEDIACONVERT", &mediaconvert)]);
-    let mut function = tests::lambda_runtime::Function::new(fixture::task(), settings);
+    let mut function = tests::lambda_runtime::Function::new(fixture::task_root(), settings);
     (function.timeout, function.log) = (std::time::Duration::from_secs(1), Some(dir.path().join("log")));
     let lambda = tests::lambda_runtime::Lambda::new(function);
-    let event = bridged("inputs/film.mp4").to_string();
+    let event = eventbridge("inputs/film.mp4").to_string();
     let invoked = lambda.invoke(event.into()).await;
-    assert!(told(&invoked.outcome).contains("timed out after 1.00 seconds"), "{invoked:?}");
-    let again = lambda.invoke("{}".into()).await;
-    assert_eq!(again.outcome, Outcome::Response("null".into()));
-    assert!(again.report.init.is_some(), "in a new process");
+    assert!(describe(&invoked.outcome).contains("timed out after 1.00 seconds"), "{invoked:?}");
+    let next = lambda.invoke("{}".into()).await;
+    assert_eq!(next.outcome, Outcome::Response("null".into()));
+    assert!(next.report.init.is_some(), "in a new process");
     let warm = lambda.invoke("{}".into()).await;
     assert!(warm.report.init.is_none() && warm.report.memory_kb > 0, "in the same: {warm:?}");
 }

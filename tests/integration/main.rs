@@ -1,9 +1,10 @@
-//! The system judged from outside, over HTTP, by clients that no one here wrote.
-// Helpers of tests may fail as tests do; clippy's leave is for the test functions only.
+//! Tests of the running system over HTTP, by independent clients: AWS SDKs, boto3, the AWS CLI, ffmpeg.
+// Clippy allows panics in test functions only, and their helpers need them as well.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod aws_call_counts;
 mod cdn;
+mod conversion;
 mod deployment;
 mod docs;
 mod edge_api;

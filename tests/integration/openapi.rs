@@ -2,7 +2,7 @@
 //!
 //! `UPDATE_OPENAPI=1 cargo test -p tests --test integration openapi` rewrites the file.
 
-use crate::support::stack::{NOWHERE, Services, app, now};
+use crate::support::stack::{Services, UNREACHABLE, app, now_ms};
 use axum::body::Body;
 use http::Request;
 use http_body_util::BodyExt;
@@ -209,8 +209,8 @@ async fn code(router: &axum::Router, method: &str, path: &str) -> String {
 
 #[tokio::test]
 async fn router_serves_each_documented_call_and_no_other() {
-    let nothing = Services { s3: NOWHERE, mediaconvert: NOWHERE, dynamodb: NOWHERE };
-    let router = app(&nothing, "sqlite::memory:", now).router();
+    let nothing = Services { s3: UNREACHABLE, mediaconvert: UNREACHABLE, dynamodb: UNREACHABLE };
+    let router = app(&nothing, "sqlite::memory:", now_ms).router();
     let document = document();
     let paths = document["paths"].as_object().unwrap();
     for (path, calls) in paths {

@@ -1,9 +1,9 @@
-//! The S3 endpoint, judged by AWS's own clients and, where they are too polite, by hand-made requests.
+//! The local S3 endpoint, by AWS's own clients and, where those validate too much themselves, by raw requests.
 
 mod boto3;
 mod cors;
-mod crash;
 mod fixture;
+mod interrupted_writes;
 mod multipart;
 mod objects;
 

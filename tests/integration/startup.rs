@@ -1,78 +1,79 @@
-//! Starting and stopping the whole system: what is refused, what survives.
+//! Start-up of a local stack: invalid configurations, and state that survives a restart.
 
-use crate::support::api_client::Api;
+use crate::support::api_client::ApiClient;
 use crate::support::stack::{self, options};
 use local::stack::Stack;
 use serde_json::json;
 
-async fn refusal(options: local::stack::Options) -> String {
-    Stack::start(options).await.err().expect("a refusal")
+/// Starts a stack that must fail; returns the error.
+async fn start_error(options: local::stack::Options) -> String {
+    Stack::start(options).await.err().expect("start-up fails")
 }
 
 #[tokio::test]
-async fn a_folder_in_use_a_file_for_a_folder_and_a_busy_port_are_one_sentence_each() {
+async fn unusable_folder_or_port_is_reported_in_one_sentence() {
     let (stack, data) = stack::start(&[]).await;
-    let twice = refusal(options(data.path(), 0, &[])).await;
-    assert!(twice.contains("in use by another server") && twice.contains("--data"), "{twice}");
+    let in_use = start_error(options(data.path(), 0, &[])).await;
+    assert!(in_use.contains("in use by another server") && in_use.contains("--data"), "{in_use}");
 
     let other = tempfile::tempdir().unwrap();
     let port = stack.page.rsplit(':').next().unwrap().parse().unwrap();
-    let busy = refusal(options(other.path(), port, &[])).await;
+    let busy = start_error(options(other.path(), port, &[])).await;
     assert!(busy.contains(&port.to_string()) && busy.contains("--port"), "{busy}");
 
     let file = tempfile::NamedTempFile::new().unwrap();
-    let no_folder = refusal(options(file.path(), 0, &[])).await;
-    assert!(no_folder.contains("can't be used") && no_folder.contains("--data"), "{no_folder}");
+    let not_a_folder = start_error(options(file.path(), 0, &[])).await;
+    assert!(not_a_folder.contains("can't be used") && not_a_folder.contains("--data"), "{not_a_folder}");
     stack.stop().await;
 }
 
 #[tokio::test]
-async fn others_get_in_only_with_a_token() {
+async fn host_other_than_loopback_requires_sign_in() {
     let data = tempfile::tempdir().unwrap();
     let mut network = options(data.path(), 0, &[]);
     network.host = [0, 0, 0, 0].into();
     network.env = Box::new(|name| (name == "CDN_BASE_URL").then(|| "http://192.0.2.1".into()));
-    assert!(refusal(network).await.contains("AUTH_JWT_SECRET"));
+    assert!(start_error(network).await.contains("AUTH_JWT_SECRET"));
     let mut open = options(data.path(), 0, &[("AUTH_MODE", "none"), ("CDN_BASE_URL", "http://192.0.2.1")]);
     open.host = [0, 0, 0, 0].into();
-    assert!(refusal(open).await.contains("AUTH_MODE"));
+    assert!(start_error(open).await.contains("AUTH_MODE"));
 }
 
 #[tokio::test]
-async fn equal_buckets_would_loop() {
+async fn destination_equal_to_the_upload_bucket_is_rejected() {
     let data = tempfile::tempdir().unwrap();
-    let sentence = refusal(options(data.path(), 0, &[("DESTINATION_BUCKET", "uploads")])).await;
-    assert!(sentence.contains("DESTINATION_BUCKET"), "{sentence}");
+    let error = start_error(options(data.path(), 0, &[("DESTINATION_BUCKET", "uploads")])).await;
+    assert!(error.contains("DESTINATION_BUCKET"), "{error}");
 }
 
 #[tokio::test]
-async fn an_upload_goes_on_after_a_restart() {
+async fn upload_continues_after_a_restart() {
     let (first, data) = stack::start(&[]).await;
-    let api = Api::new(&first.page);
-    let upload = api.open(6 << 20, &json!({ "fileName": "a.mp4", "partSize": 5 << 20 })).await;
-    let one = api.put(&upload["parts"][0], &[7; 5 << 20]).await;
-    // Dropped, not stopped: nobody gets to say goodbye.
+    let api = ApiClient::new(&first.page);
+    let upload = api.open_upload(6 << 20, &json!({ "fileName": "a.mp4", "partSize": 5 << 20 })).await;
+    let one = api.put_part(&upload["parts"][0], &[7; 5 << 20]).await;
+    // Dropped instead of stopped, so nothing is shut down in order.
     drop(first);
 
-    let second = restarted(data.path()).await;
-    let api = Api::new(&second.page);
-    let path = format!("/uploads/{}", upload["upload"].as_str().unwrap());
+    let second = restart(data.path()).await;
+    let api = ApiClient::new(&second.page);
+    let path = ApiClient::path_of(&upload);
     let status = api.get(&path).await.1;
     assert_eq!(status["parts"][0]["etag"], one["etag"], "{status}");
     assert_eq!(status["parts"].as_array().unwrap().len(), 1);
     let signed = api.post(&format!("{path}/parts"), json!({ "partNumbers": [2] }).to_string()).await.1;
-    let two = api.put(&signed["parts"][0], &[8; 1 << 20]).await;
-    let (status, done) = api.complete(&upload, &json!({ "parts": [one, two] })).await;
-    assert!(status.is_success(), "{done}");
+    let two = api.put_part(&signed["parts"][0], &[8; 1 << 20]).await;
+    let (status, completed) = api.complete(&upload, &json!({ "parts": [one, two] })).await;
+    assert!(status.is_success(), "{completed}");
     second.stop().await;
 }
 
-/// The dropped system's tasks end at their next step; until then its folder is taken.
-async fn restarted(data: &std::path::Path) -> Stack {
+/// Starts a stack on the folder of a dropped one, whose tasks hold it until they end.
+async fn restart(data: &std::path::Path) -> Stack {
     loop {
         match Stack::start(options(data, 0, &[])).await {
             Ok(stack) => return stack,
-            Err(sentence) => assert!(sentence.contains("in use"), "{sentence}"),
+            Err(error) => assert!(error.contains("in use"), "{error}"),
         }
         tokio::task::yield_now().await;
     }

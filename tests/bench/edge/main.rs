@@ -1,6 +1,6 @@
-//! `bench_edge UNPACKED ZIP PYTHON RESULT`: the packaged edge under Lambda's Runtime API beside the same presign in
-//! Python (awslambdaric, boto3) and Node (AWS SDK v3), turn by turn. Prints a table and writes its numbers.
-// A measurement may fail as tests do, and printing is what it is for.
+//! `bench_edge UNPACKED ZIP PYTHON RESULT`: measures the packaged edge in the Lambda runtime, and in turns the same
+//! presigning in Python (awslambdaric, boto3) and Node (AWS SDK v3). Prints a table and writes the numbers as JSON.
+// Like a test, the benchmark may panic.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 use axum::Router;
@@ -12,24 +12,25 @@ use std::time::Duration;
 use tests::lambda_runtime::{Function, Lambda, Outcome};
 use tests::token;
 
-/// Cold starts of each, in turn.
-const STARTS: usize = 11;
-/// Warm calls of each: so many in a row, so many times in turn. The first ones of a row bring a function back to the
-/// processor, which the others have just left, and aren't counted.
+/// Cold starts of each function.
+const COLD_STARTS: usize = 11;
+/// Warm calls of each function: `CALLS` in a row, `TURNS` times. The first `WARM_UP` of a row refill the processor's
+/// caches and aren't counted.
 const CALLS: usize = 200;
 const TURNS: usize = 10;
 const WARM_UP: usize = 20;
 const SECRET: &str = "a secret of at least thirty-two bytes";
-const ROOTS: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
+const ROOT_CERTIFICATES: [&str; 2] =
+    ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
 const PART: u64 = 8 << 20;
 const OPENED: &str = "<InitiateMultipartUploadResult><UploadId>2~AbCdEfGhIjKlMnOpQrStUvWxYz</UploadId></InitiateMultipartUploadResult>";
 
-/// What was measured of one contestant, times in milliseconds.
-struct Figures {
+/// The results of one function.
+struct Results {
     name: &'static str,
-    start: f64,
-    p50: f64,
-    p99: f64,
+    cold_start_ms: f64,
+    p50_ms: f64,
+    p99_ms: f64,
     memory_mb: f64,
 }
 
@@ -44,11 +45,11 @@ async fn main() {
     let functions = functions(unpacked, python, &data, &aws().await);
 
     let mut starts = vec![Vec::new(); functions.len()];
-    for _ in 0..STARTS {
-        for (at, (_, function)) in functions.iter().enumerate() {
+    for _ in 0..COLD_STARTS {
+        for (index, (_, function)) in functions.iter().enumerate() {
             let invoked =
                 Lambda::new(function.clone()).invoke(event(&json!({ "partNumbers": [1] }), "x")).await;
-            starts[at].push(ms(invoked.report.init.expect("a cold start")));
+            starts[index].push(ms(invoked.report.init.expect("a cold start")));
         }
     }
     let lambdas: Vec<Lambda> = functions.iter().map(|(_, function)| Lambda::new(function.clone())).collect();
@@ -56,37 +57,37 @@ async fn main() {
     let mut calls = vec![Vec::new(); functions.len()];
     let mut memory = vec![0; functions.len()];
     for _ in 0..TURNS {
-        for (at, lambda) in lambdas.iter().enumerate() {
+        for (index, lambda) in lambdas.iter().enumerate() {
             for number in 1..=WARM_UP + CALLS {
                 let invoked = lambda.invoke(event(&json!({ "partNumbers": [number] }), &upload)).await;
-                signed(&invoked.outcome);
-                memory[at] = invoked.report.memory_kb;
+                assert_signed(&invoked.outcome);
+                memory[index] = invoked.report.memory_kb;
                 if number > WARM_UP {
-                    calls[at].push(ms(invoked.report.duration));
+                    calls[index].push(ms(invoked.report.duration));
                 }
             }
         }
     }
-    // The largest window, ten times: all parts of the largest upload.
-    let mut many = 0.0;
+    // All parts of the largest upload, in ten calls of the largest size.
+    let mut all_parts_ms = 0.0;
     for call in 0..10 {
         let numbers: Vec<usize> = (call * 1_000 + 1..=(call + 1) * 1_000).collect();
         let invoked = lambdas[0].invoke(event(&json!({ "partNumbers": numbers }), &upload)).await;
-        signed(&invoked.outcome);
-        many += ms(invoked.report.duration);
+        assert_signed(&invoked.outcome);
+        all_parts_ms += ms(invoked.report.duration);
         memory[0] = memory[0].max(invoked.report.memory_kb);
     }
-    let all: Vec<Figures> = (0..functions.len())
-        .map(|at| Figures {
-            name: functions[at].0,
-            start: at_share(&mut starts[at], 0.5),
-            p50: at_share(&mut calls[at], 0.5),
-            p99: at_share(&mut calls[at], 0.99),
-            memory_mb: memory[at] as f64 / 1e3,
+    let all: Vec<Results> = (0..functions.len())
+        .map(|index| Results {
+            name: functions[index].0,
+            cold_start_ms: percentile(&mut starts[index], 0.5),
+            p50_ms: percentile(&mut calls[index], 0.5),
+            p99_ms: percentile(&mut calls[index], 0.99),
+            memory_mb: memory[index] as f64 / 1e3,
         })
         .collect();
     let zip_mb = std::fs::metadata(zip).expect("the zip is there").len() as f64 / 1e6;
-    tell(&all, many, zip_mb, result);
+    report(&all, all_parts_ms, zip_mb, result);
     std::fs::remove_dir_all(&data).unwrap();
 }
 
@@ -101,12 +102,13 @@ fn functions(unpacked: &Path, python: &Path, data: &Path, aws: &str) -> Vec<(&'s
         ("CATALOG", "dynamodb:videos"),
         ("AWS_ENDPOINT_URL", aws),
     ];
-    // Amazon Linux keeps its root certificates in one file; others add a folder of hundreds, which a start would read.
-    let roots = ROOTS.iter().find(|file| Path::new(file).exists()).map(|file| ("SSL_CERT_FILE", *file));
-    let env = env.into_iter().chain(roots);
+    // As on Amazon Linux, root certificates are read from one file; without it, a start reads a folder of hundreds.
+    let root_certificates =
+        ROOT_CERTIFICATES.iter().find(|file| Path::new(file).exists()).map(|file| ("SSL_CERT_FILE", *file));
+    let env = env.into_iter().chain(root_certificates);
     let env: Vec<(String, String)> = env.map(|(name, value)| (name.into(), value.into())).collect();
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/edge");
-    let of = |task: &Path, command: &[&str]| {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/edge");
+    let function = |task: &Path, command: &[&str]| {
         let mut function = Function::new(task, env.clone());
         if !command.is_empty() {
             function.command = command.iter().map(|word| (*word).to_owned()).collect();
@@ -116,28 +118,28 @@ fn functions(unpacked: &Path, python: &Path, data: &Path, aws: &str) -> Vec<(&'s
         function
     };
     vec![
-        ("edge", of(unpacked, &[])),
+        ("edge", function(unpacked, &[])),
         (
             "Python, boto3",
-            of(&here, &[&python.to_string_lossy(), "-m", "awslambdaric", "lambda_function.handler"]),
+            function(&folder, &[&python.to_string_lossy(), "-m", "awslambdaric", "python_presigner.handler"]),
         ),
-        ("Node, AWS SDK v3", of(&here, &["node", "node_presigner.mjs"])),
+        ("Node, AWS SDK v3", function(&folder, &["node", "node_presigner.mjs"])),
     ]
 }
 
-/// An S3 that opens uploads, and a table that takes what is written; signing asks neither.
+/// A server that answers `CreateMultipartUpload` and all DynamoDB writes; presigning calls no service.
 async fn aws() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answers)).await });
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(respond)).await });
     url
 }
 
-async fn answers(headers: HeaderMap) -> &'static str {
+async fn respond(headers: HeaderMap) -> &'static str {
     if headers.contains_key("x-amz-target") { "{}" } else { OPENED }
 }
 
-/// A function URL's event. The peers look at the body alone; the edge also checks who asks, and the upload's token.
+/// An event of a function URL. Only the edge checks the bearer token and the upload's token.
 fn event(body: &Value, upload: &str) -> Bytes {
     let path =
         if upload.is_empty() { "/api/uploads".to_owned() } else { format!("/api/uploads/{upload}/parts") };
@@ -156,56 +158,57 @@ fn event(body: &Value, upload: &str) -> Bytes {
     event.to_string().into()
 }
 
-fn answer(outcome: &Outcome) -> Value {
+/// The JSON body of a response.
+fn body_of(outcome: &Outcome) -> Value {
     let Outcome::Response(bytes) = outcome else { panic!("a function failed: {outcome:?}") };
-    let answer: Value = serde_json::from_slice(bytes).unwrap();
-    serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
+    let response: Value = serde_json::from_slice(bytes).unwrap();
+    serde_json::from_str(response["body"].as_str().unwrap()).unwrap()
 }
 
-fn signed(outcome: &Outcome) {
-    let answer = answer(outcome);
-    let url = answer["parts"][0]["url"].as_str().unwrap_or_else(|| panic!("nothing was signed: {answer}"));
+fn assert_signed(outcome: &Outcome) {
+    let body = body_of(outcome);
+    let url = body["parts"][0]["url"].as_str().unwrap_or_else(|| panic!("nothing was signed: {body}"));
     assert!(url.contains("X-Amz-Signature="));
 }
 
 async fn open(edge: &Lambda) -> String {
     let body = json!({ "fileName": "a.mp4", "size": 10_000 * PART, "contentType": "video/mp4" });
     let invoked = edge.invoke(event(&body, "")).await;
-    answer(&invoked.outcome)["upload"].as_str().expect("an upload is opened").to_owned()
+    body_of(&invoked.outcome)["upload"].as_str().expect("an upload is opened").to_owned()
 }
 
 fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// The value below which this share of all lies.
-fn at_share(values: &mut [f64], share: f64) -> f64 {
+/// The value below which this share of all values lies.
+fn percentile(values: &mut [f64], share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     values[((values.len() - 1) as f64 * share).round() as usize]
 }
 
-fn tell(all: &[Figures], many: f64, zip_mb: f64, result: &Path) {
+fn report(all: &[Results], all_parts_ms: f64, zip_mb: f64, result: &Path) {
     println!("| | start, ms | the edge's share | warm p50, ms | p99, ms | memory, MB |");
     println!("| --- | --- | --- | --- | --- | --- |");
     for one in all {
-        let share = all[0].start / one.start;
+        let share = all[0].cold_start_ms / one.cold_start_ms;
         println!(
             "| {} | {:.1} | 1/{:.1} | {:.2} | {:.2} | {:.0} |",
             one.name,
-            one.start,
+            one.cold_start_ms,
             1.0 / share,
-            one.p50,
-            one.p99,
+            one.p50_ms,
+            one.p99_ms,
             one.memory_mb
         );
     }
-    println!("\n10,000 parts in ten calls: {many:.0} ms; zip: {zip_mb:.2} MB");
+    println!("\n10,000 parts in ten calls: {all_parts_ms:.0} ms; zip: {zip_mb:.2} MB");
     let rows: Vec<Value> = all
         .iter()
         .map(|one| {
-            json!({ "name": one.name, "start_ms": one.start, "p50_ms": one.p50, "p99_ms": one.p99, "memory_mb": one.memory_mb })
+            json!({ "name": one.name, "start_ms": one.cold_start_ms, "p50_ms": one.p50_ms, "p99_ms": one.p99_ms, "memory_mb": one.memory_mb })
         })
         .collect();
-    let json = json!({ "contestants": rows, "ten_calls_of_1000_ms": many, "zip_mb": zip_mb });
+    let json = json!({ "functions": rows, "ten_calls_of_1000_ms": all_parts_ms, "zip_mb": zip_mb });
     std::fs::write(result, json.to_string()).unwrap();
 }

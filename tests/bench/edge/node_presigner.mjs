@@ -1,11 +1,11 @@
-// The peer in Node: one presigned part, by the AWS SDK v3. The loop around it is the Runtime API's three calls, since
-// AWS's own runtime for Node is no package that installs without a compiler.
+// Presigns parts in Node by the AWS SDK v3. Implements the Runtime API's loop itself, since AWS's runtime client for
+// Node needs a compiler to install.
 
 import http from "node:http";
 import { S3Client, UploadPartCommand } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 
-// Made once at start, as AWS advises.
+// Created once at start, as AWS recommends.
 const s3 = new S3Client({ forcePathStyle: true, requestChecksumCalculation: "WHEN_REQUIRED" });
 const Bucket = process.env.UPLOAD_BUCKET;
 
@@ -26,10 +26,10 @@ function call(method, path, body) {
   return new Promise((resolve, reject) => {
     const request = http.request(
       { host, port, method, agent, path: `/2018-06-01/runtime/invocation/${path}` },
-      (answer) => {
+      (response) => {
         const chunks = [];
-        answer.on("data", (chunk) => chunks.push(chunk));
-        answer.on("end", () => resolve({ headers: answer.headers, text: Buffer.concat(chunks).toString() }));
+        response.on("data", (chunk) => chunks.push(chunk));
+        response.on("end", () => resolve({ headers: response.headers, text: Buffer.concat(chunks).toString() }));
       },
     );
     request.on("error", reject);
@@ -39,6 +39,6 @@ function call(method, path, body) {
 
 for (;;) {
   const { headers, text } = await call("GET", "next");
-  const answer = JSON.stringify(await handler(JSON.parse(text)));
-  await call("POST", `${headers["lambda-runtime-aws-request-id"]}/response`, answer);
+  const response = JSON.stringify(await handler(JSON.parse(text)));
+  await call("POST", `${headers["lambda-runtime-aws-request-id"]}/response`, response);
 }

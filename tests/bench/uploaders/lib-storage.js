@@ -1,4 +1,4 @@
-// The AWS SDK's own way, with its default of a checksum.
+// The AWS SDK's uploader with its default checksum.
 import { S3Client } from "@aws-sdk/client-s3";
 import { Upload } from "@aws-sdk/lib-storage";
 

@@ -1,7 +1,7 @@
-// Uppy 6 with its S3 plugin, as its documentation shows it for signing by an own server.
+// Uppy 6 with its S3 plugin, set up as its documentation describes for a signing server.
 import AwsS3 from "uppy6-aws-s3";
 import Uppy from "uppy6-core";
-import { call } from "./edge.js";
+import { call } from "./edge_api.js";
 
 export default async function send(file, base) {
   const uppy = new Uppy().use(AwsS3, {

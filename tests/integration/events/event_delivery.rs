@@ -1,21 +1,15 @@
-//! Events on their way to the edge: doubled, early, for nobody, and while a service is down.
+//! Events delivered repeatedly, late, for unknown videos, and while a service is down.
 
-use crate::support::api_client::Api;
-use crate::support::stack::{self, NOWHERE, Services, sdk};
+use crate::support::api_client::ApiClient;
+use crate::support::event::job_event;
+use crate::support::stack::{self, Services, UNREACHABLE, job_ids, s3_client};
 use local::stack::Stack;
 use serde_json::{Value, json};
+use tower::Service;
 
-pub async fn jobs(stack: &Stack) -> Vec<String> {
-    let client = aws_sdk_mediaconvert::Client::new(&sdk(&stack.mediaconvert));
-    let list = client.list_jobs().max_results(20).send().await.unwrap();
-    list.jobs().iter().map(|job| job.id().unwrap().to_owned()).collect()
-}
-
-/// The notification of a stored object, as S3 would send it once more.
-async fn again(stack: &Stack, key: &str) -> Value {
-    let settings = aws_sdk_s3::config::Builder::from(&sdk(&stack.s3)).force_path_style(true).build();
-    let client = aws_sdk_s3::Client::from_conf(settings);
-    let head = client.head_object().bucket("uploads").key(key).send().await.unwrap();
+/// The S3 notification of a stored object.
+async fn notification_of(stack: &Stack, key: &str) -> Value {
+    let head = s3_client(stack).head_object().bucket("uploads").key(key).send().await.unwrap();
     let object =
         json!({ "key": key, "size": head.content_length(), "eTag": head.e_tag().unwrap().trim_matches('"') });
     json!({ "Records": [{
@@ -24,61 +18,52 @@ async fn again(stack: &Stack, key: &str) -> Value {
     }] })
 }
 
-pub fn job_event(job: &str, video: &str, status: &str) -> Value {
-    json!({
-        "source": "aws.mediaconvert", "detail-type": "MediaConvert Job State Change",
-        "detail": { "jobId": job, "status": status, "userMetadata": { "videoId": video },
-                    "jobProgress": { "jobPercentComplete": 50 } },
-    })
-}
-
 #[tokio::test]
-async fn one_object_gives_one_job_however_often_it_is_told() {
+async fn repeated_events_of_one_object_give_one_job() {
     let (stack, _data) = stack::start(&[]).await;
-    let api = Api::new(&stack.page);
-    let upload = api.send_file("notes.mp4", b"no video").await;
+    let api = ApiClient::new(&stack.page);
+    let upload = api.upload_file("notes.mp4", b"no video").await;
     let (id, key) = (upload["videoId"].as_str().unwrap(), upload["key"].as_str().unwrap());
-    let event = again(&stack, key).await;
+    let event = notification_of(&stack, key).await;
     for _ in 0..10 {
         stack.outbox.send(event.clone()).await.unwrap();
     }
-    let video = api.until_final(id).await;
-    let job = jobs(&stack).await;
-    assert_eq!(job.len(), 1);
-    // Late news of a job that is over, and of one that never was this video's.
-    for (job, status) in [(&*job[0], "STATUS_UPDATE"), (&job[0], "CANCELED"), ("another", "COMPLETE")] {
+    let video = api.wait_for_final_status(id).await;
+    let jobs = job_ids(&stack).await;
+    assert_eq!(jobs.len(), 1);
+    // Late events of a finished job, and events of a job that isn't this video's.
+    for (job, status) in [(&*jobs[0], "STATUS_UPDATE"), (&jobs[0], "CANCELED"), ("another", "COMPLETE")] {
         stack.outbox.send(job_event(job, id, status)).await.unwrap();
     }
-    stack.outbox.send(job_event("x", "nobody", "ERROR")).await.unwrap();
+    stack.outbox.send(job_event("x", "unknown", "ERROR")).await.unwrap();
     stack.outbox.send(json!({ "Event": "s3:TestEvent" })).await.unwrap();
-    // Events are taken in their order: when this one's video is there, all before it have been.
-    let marker = api.send_file("marker.mp4", b"marker").await;
-    api.until_final(marker["videoId"].as_str().unwrap()).await;
+    // Events are handled in order: once this video is finished, all earlier ones have been handled.
+    let marker = api.upload_file("marker.mp4", b"marker").await;
+    api.wait_for_final_status(marker["videoId"].as_str().unwrap()).await;
     assert_eq!(api.get(&format!("/videos/{id}")).await.1, video);
-    assert_eq!(jobs(&stack).await.len(), 2);
+    assert_eq!(job_ids(&stack).await.len(), 2);
     stack.stop().await;
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_handled_now_comes_again() {
-    use tower::Service;
+async fn event_that_fails_returns_an_error_for_redelivery() {
     let data = tempfile::tempdir().unwrap();
     let catalog = format!("sqlite:{}", data.path().join("catalog.db").display());
-    let nowhere = Services { s3: NOWHERE, mediaconvert: NOWHERE, dynamodb: NOWHERE };
-    let mut gate = stack::app(&nowhere, &catalog, stack::now).gate();
+    let services = Services { s3: UNREACHABLE, mediaconvert: UNREACHABLE, dynamodb: UNREACHABLE };
+    let mut service = stack::app(&services, &catalog, stack::now_ms).gate();
 
     let created = json!({
         "source": "aws.s3", "detail-type": "Object Created",
         "detail": { "bucket": { "name": "uploads" }, "object": { "key": "inputs/v.mp4", "size": 5, "etag": "e" } },
     });
     for _ in 0..2 {
-        // The claim was given back: the second try fails as the first did, not because the first is "at work".
-        let error = gate.call(edge::invocation(&created)).await.expect_err("MediaConvert is down");
+        // The first failure releases its claim, so the second attempt fails for the same reason.
+        let error = service.call(edge::invocation(&created)).await.expect_err("MediaConvert is down");
         assert!(error.to_string().contains("502"), "{error}");
     }
-    let broken = json!({ "source": "aws.s3", "detail-type": "Object Created", "detail": {} });
-    assert!(gate.call(edge::invocation(&broken)).await.is_err(), "a dead letter, not a success");
+    let malformed = json!({ "source": "aws.s3", "detail-type": "Object Created", "detail": {} });
+    assert!(service.call(edge::invocation(&malformed)).await.is_err(), "goes to the dead-letter queue");
     let foreign = json!({ "source": "aws.s3", "detail-type": "Object Created",
         "detail": { "bucket": { "name": "another" }, "object": { "key": "inputs/v.mp4", "size": 5 } } });
-    assert!(gate.call(edge::invocation(&foreign)).await.is_ok(), "nothing to do is no failure");
+    assert!(service.call(edge::invocation(&foreign)).await.is_ok(), "another bucket's event is ignored");
 }

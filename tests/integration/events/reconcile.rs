@@ -1,9 +1,11 @@
-//! What no event has told is found: all events of this stack go nowhere, and only the reconciler looks.
+//! The reconciler repairs what lost events have left undone. No event of this stack reaches the edge.
 
-use crate::edge_api::uploads::complete_errors::serve;
-use crate::events::event_delivery::jobs;
-use crate::events::event_stress::ask;
-use crate::support::stack::{NOWHERE, Services, app, app_with, now, options, sdk};
+use crate::support::event::{call, invoke};
+use crate::support::http::serve;
+use crate::support::stack::{
+    Services, UNREACHABLE, app, app_with_settings, job_ids, mediaconvert_client, now_ms, s3_client,
+    start_without_events,
+};
 use aws_sdk_mediaconvert::types::JobStatus;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use axum::Router;
@@ -14,19 +16,18 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tower::Service;
 
-/// Whether all was well.
-async fn reconcile(gate: &mut Gate) -> bool {
+/// Runs the reconciler; whether it succeeded.
+async fn reconcile(service: &Gate) -> bool {
     let event =
         json!({ "source": "greloupis", "detail-type": "Reconcile", "detail": { "olderThanSeconds": 0 } });
-    gate.call(edge::invocation(&event)).await.is_ok()
+    invoke(service, &event).await
 }
 
-/// Stores a file as a browser does, but for the last word to the edge.
-async fn store(gate: &mut Gate, s3: &aws_sdk_s3::Client, bytes: &'static [u8]) -> String {
+/// Stores a file as a browser does, without the completion request to the edge.
+async fn store(service: &Gate, s3: &aws_sdk_s3::Client, bytes: &'static [u8]) -> String {
     let open = json!({ "fileName": "a.mp4", "size": bytes.len(), "contentType": "video/mp4" });
-    let opened = ask(gate, "POST", "/uploads", open).await;
+    let opened = call(service, "POST", "/uploads", open).await;
     let key = opened["key"].as_str().unwrap();
     let uploads = s3.list_multipart_uploads().bucket("uploads").send().await.unwrap();
     let upload =
@@ -40,13 +41,13 @@ async fn store(gate: &mut Gate, s3: &aws_sdk_s3::Client, bytes: &'static [u8]) -
     opened["videoId"].as_str().unwrap().to_owned()
 }
 
-async fn video(gate: &mut Gate, id: &str) -> Value {
-    ask(gate, "GET", &format!("/videos/{id}"), Value::Null).await
+async fn video(service: &Gate, id: &str) -> Value {
+    call(service, "GET", &format!("/videos/{id}"), Value::Null).await
 }
 
-/// Waits until MediaConvert has given up on these.
-async fn until_failed(stack: &Stack, jobs: &[String]) {
-    let client = aws_sdk_mediaconvert::Client::new(&sdk(&stack.mediaconvert));
+/// Waits until these jobs have failed.
+async fn wait_until_failed(stack: &Stack, jobs: &[String]) {
+    let client = mediaconvert_client(stack);
     for job in jobs {
         while client.get_job().id(job).send().await.unwrap().job.unwrap().status != Some(JobStatus::Error) {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -54,26 +55,19 @@ async fn until_failed(stack: &Stack, jobs: &[String]) {
     }
 }
 
-fn s3(stack: &Stack) -> aws_sdk_s3::Client {
-    let settings = aws_sdk_s3::config::Builder::from(&sdk(&stack.s3)).force_path_style(true).build();
-    aws_sdk_s3::Client::from_conf(settings)
-}
-
 #[tokio::test]
-async fn lost_events_are_made_good() {
+async fn lost_events_are_repaired() {
     let data = tempfile::tempdir().unwrap();
-    let mut options = options(data.path(), 0, &[]);
-    options.edge = Some(NOWHERE.into());
-    let stack = Stack::start(options).await.unwrap();
+    let stack = start_without_events(data.path()).await;
     let catalog = format!("sqlite:{}", data.path().join("catalog.db").display());
-    let services = Services { s3: &stack.s3, mediaconvert: &stack.mediaconvert, dynamodb: NOWHERE };
-    let mut gate = app(&services, &catalog, now).gate();
-    let s3 = s3(&stack);
+    let aws = Services { s3: &stack.s3, mediaconvert: &stack.mediaconvert, dynamodb: UNREACHABLE };
+    let service = app(&aws, &catalog, now_ms).gate();
+    let s3 = s3_client(&stack);
 
-    // Stored, and neither the page's last call nor S3's event has arrived.
-    let id = store(&mut gate, &s3, b"no video at all").await;
-    assert_eq!(video(&mut gate, &id).await["status"], "uploading");
-    // Put there by somebody else.
+    // Stored, but neither the completion request nor S3's event has arrived.
+    let id = store(&service, &s3, b"no video at all").await;
+    assert_eq!(video(&service, &id).await["status"], "uploading");
+    // An object that wasn't uploaded through the edge.
     s3.put_object()
         .bucket("uploads")
         .key("inputs/foreign.mp4")
@@ -81,63 +75,66 @@ async fn lost_events_are_made_good() {
         .send()
         .await
         .unwrap();
-    assert!(reconcile(&mut gate).await);
-    assert_eq!(video(&mut gate, &id).await["status"], "converting");
-    let made = jobs(&stack).await;
-    assert_eq!(made.len(), 2);
+    assert!(reconcile(&service).await);
+    assert_eq!(video(&service, &id).await["status"], "converting");
+    let jobs = job_ids(&stack).await;
+    assert_eq!(jobs.len(), 2);
 
-    // The jobs end, and nobody hears of it.
-    until_failed(&stack, &made).await;
-    assert!(reconcile(&mut gate).await);
-    let failed = video(&mut gate, &id).await;
+    // The jobs end, and their events are lost.
+    wait_until_failed(&stack, &jobs).await;
+    assert!(reconcile(&service).await);
+    let failed = video(&service, &id).await;
     assert_eq!(failed["status"], "failed", "{failed}");
     assert!(
         failed["error"]["code"].as_str().unwrap().parse::<u32>().is_ok(),
         "MediaConvert's number: {failed}"
     );
-    // Once more finds nothing.
-    assert!(reconcile(&mut gate).await);
-    assert_eq!(video(&mut gate, &id).await, failed);
-    assert_eq!(jobs(&stack).await.len(), 2);
+    // A further run changes nothing.
+    assert!(reconcile(&service).await);
+    assert_eq!(video(&service, &id).await, failed);
+    assert_eq!(job_ids(&stack).await.len(), 2);
 
-    // An upload that is under way is nobody's business.
-    let begun = ask(&mut gate, "POST", "/uploads", json!({ "fileName": "b.mp4", "size": 5 })).await;
-    assert_eq!(video(&mut gate, begun["videoId"].as_str().unwrap()).await["status"], "uploading");
-    assert!(reconcile(&mut gate).await);
-    let open = video(&mut gate, begun["videoId"].as_str().unwrap()).await;
-    assert_eq!(open["status"], "uploading", "an open upload has its seven days");
+    // An open upload is left alone.
+    let opened = call(&service, "POST", "/uploads", json!({ "fileName": "b.mp4", "size": 5 })).await;
+    assert_eq!(video(&service, opened["videoId"].as_str().unwrap()).await["status"], "uploading");
+    assert!(reconcile(&service).await);
+    let open = video(&service, opened["videoId"].as_str().unwrap()).await;
+    assert_eq!(open["status"], "uploading", "an open upload may take seven days");
     stack.stop().await;
 }
 
 #[tokio::test]
-async fn a_backend_that_is_down_is_asked_last_and_not_for_ever() {
+async fn webhooks_to_a_failing_backend_come_last_and_are_limited() {
     let data = tempfile::tempdir().unwrap();
-    let mut options = options(data.path(), 0, &[]);
-    options.edge = Some(NOWHERE.into());
-    let stack = Stack::start(options).await.unwrap();
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = asked.clone();
-    let down = async move || {
+    let stack = start_without_events(data.path()).await;
+    let requests = Arc::new(AtomicUsize::new(0));
+    let count = requests.clone();
+    let fail = async move || {
         count.fetch_add(1, Ordering::SeqCst);
         StatusCode::INTERNAL_SERVER_ERROR
     };
-    let backend = serve(Router::new().fallback(down)).await;
-    let services = Services { s3: &stack.s3, mediaconvert: &stack.mediaconvert, dynamodb: NOWHERE };
+    let backend = serve(Router::new().fallback(fail)).await;
+    let aws = Services { s3: &stack.s3, mediaconvert: &stack.mediaconvert, dynamodb: UNREACHABLE };
     let catalog = format!("sqlite:{}", data.path().join("catalog.db").display());
-    let more = [("CALLBACK_URL", &*backend), ("CALLBACK_SECRET", "a secret of at least thirty-two bytes")];
-    let mut gate = app_with(&services, &catalog, now, &more).gate();
-    let s3 = s3(&stack);
+    let settings =
+        [("CALLBACK_URL", &*backend), ("CALLBACK_SECRET", "a secret of at least thirty-two bytes")];
+    let service = app_with_settings(&aws, &catalog, now_ms, &settings).gate();
+    let s3 = s3_client(&stack);
 
     for _ in 0..2 {
-        store(&mut gate, &s3, b"no video at all").await;
+        store(&service, &s3, b"no video at all").await;
     }
-    assert!(reconcile(&mut gate).await);
-    until_failed(&stack, &jobs(&stack).await).await;
-    assert!(!reconcile(&mut gate).await, "two ends, and nobody takes them");
-    let late = store(&mut gate, &s3, b"no video either").await;
-    asked.store(0, Ordering::SeqCst);
-    assert!(!reconcile(&mut gate).await);
-    assert_eq!(asked.load(Ordering::SeqCst), 3, "the tries of one end: the other waits for the next run");
-    assert_eq!(video(&mut gate, &late).await["status"], "converting");
+    assert!(reconcile(&service).await);
+    wait_until_failed(&stack, &job_ids(&stack).await).await;
+    assert!(!reconcile(&service).await, "both webhooks fail");
+    let late = store(&service, &s3, b"no video either").await;
+    requests.store(0, Ordering::SeqCst);
+    assert!(!reconcile(&service).await);
+    assert_eq!(
+        requests.load(Ordering::SeqCst),
+        3,
+        "the attempts of one webhook; the other waits for the next run"
+    );
+    assert_eq!(video(&service, &late).await["status"], "converting");
     stack.stop().await;
 }

@@ -1,44 +1,43 @@
-//! Callbacks as receivers see them that no one here wrote: `standardwebhooks`, and the original site's way.
+//! Webhooks, verified by independent receivers: the library `standardwebhooks`, and the original site's backend.
 
-use crate::support::stack::setting;
+use crate::support::python;
+use crate::support::stack::edge_setting;
 use edge::callback::{Callback, CallbackError};
 use edge::config::{Config, Place};
 use serde_json::{Value, json};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStdout};
 
-/// A Python receiver with the secret that its site has.
+/// A receiver in Python; it verifies webhooks with its own secret.
 struct Receiver {
     url: String,
-    prints: Lines<BufReader<ChildStdout>>,
-    _child: Child,
+    stdout: Lines<BufReader<ChildStdout>>,
+    _process: Child,
 }
 
 impl Receiver {
     async fn start(style: &str, secret: &str) -> Self {
-        let python = std::env::var("GRELOUPIS_PYTHON").expect(
-            "GRELOUPIS_PYTHON must name a Python with tests/python/requirements.txt: run `cargo xtask test`",
-        );
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/callback_receiver.py");
-        let mut command = Command::new(python);
-        command.args([script, style, secret]).env("PYTHONDONTWRITEBYTECODE", "1");
-        let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-        let mut prints = BufReader::new(child.stdout.take().unwrap()).lines();
-        let port = prints.next_line().await.unwrap().expect("the receiver doesn't start");
-        Self { url: format!("http://127.0.0.1:{port}/video/aws?hook=1"), prints, _child: child }
+        let mut command = python::script("callback_receiver.py");
+        command.args([style, secret]);
+        let mut process = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let mut stdout = BufReader::new(process.stdout.take().unwrap()).lines();
+        let port = stdout.next_line().await.unwrap().expect("the receiver doesn't start");
+        Self { url: format!("http://127.0.0.1:{port}/video/aws?hook=1"), stdout, _process: process }
     }
 
-    async fn made(&mut self) -> Value {
-        serde_json::from_str(&self.prints.next_line().await.unwrap().expect("it took nothing")).unwrap()
+    /// The content of the next accepted webhook.
+    async fn accepted(&mut self) -> Value {
+        serde_json::from_str(&self.stdout.next_line().await.unwrap().expect("an accepted webhook")).unwrap()
     }
 
-    async fn hears(&self, style: &str, secret: &str, video: &Value) -> Result<(), CallbackError> {
+    /// Sends a webhook of this style, signed with this secret.
+    async fn notify(&self, style: &str, secret: &str, video: &Value) -> Result<(), CallbackError> {
         let config = Config::read(Place::Loopback, |name| match name {
             "CALLBACK_URL" => Some(self.url.clone()),
             "CALLBACK_STYLE" => Some(style.into()),
             "CALLBACK_SECRET" | "AWS_AUTH_KEY" => Some(secret.into()),
-            other => setting(other, "sqlite:x"),
+            other => edge_setting(other, "sqlite:x"),
         });
         let callback = Callback::new(&config.unwrap().conversion.callback.unwrap());
         callback.announce(&serde_json::from_value(video.clone()).unwrap(), None).await
@@ -59,7 +58,7 @@ fn video() -> Value {
     })
 }
 
-/// What a person may set: made by a library, by `openssl rand -base64 32` or `-hex 32`, or thought out.
+/// Secrets as operators set them: from the library, from `openssl rand -base64 32` or `-hex 32`, or made up.
 const SECRETS: [&str; 5] = [
     "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfgh/QbwcF",
@@ -69,39 +68,39 @@ const SECRETS: [&str; 5] = [
 ];
 
 #[tokio::test]
-async fn the_library_of_standard_webhooks_verifies_ours_by_the_same_secret() {
+async fn standard_webhook_is_verified_by_the_standardwebhooks_library() {
     for secret in SECRETS {
         let mut receiver = Receiver::start("standard", secret).await;
-        receiver.hears("standard", secret, &video()).await.unwrap();
-        let event = receiver.made().await;
+        receiver.notify("standard", secret, &video()).await.unwrap();
+        let event = receiver.accepted().await;
         assert_eq!((&event["type"], &event["data"]), (&json!("video.ready"), &video()), "{secret}");
         assert_eq!(event["timestamp"], "2026-11-23T18:54:20.25Z");
     }
 }
 
 #[tokio::test]
-async fn and_refuses_what_another_secret_signed() {
+async fn standard_webhook_with_another_secret_is_rejected() {
     let receiver = Receiver::start("standard", SECRETS[0]).await;
-    let error = receiver.hears("standard", SECRETS[2], &video()).await.unwrap_err();
+    let error = receiver.notify("standard", SECRETS[2], &video()).await.unwrap_err();
     assert!(error.to_string().contains("400"), "{error}");
 }
 
 #[tokio::test]
-async fn the_original_sites_backend_reads_its_own_form() {
+async fn greloupis_webhook_is_read_by_the_original_backend() {
     let key = "a key with \"quotes\", 'others' and \\ in it";
     let mut receiver = Receiver::start("greloupis", key).await;
-    receiver.hears("greloupis", key, &video()).await.unwrap();
-    let fields = receiver.made().await;
+    receiver.notify("greloupis", key, &video()).await.unwrap();
+    let fields = receiver.accepted().await;
     assert_eq!(fields["video_id"], "5f72999541bc583c4819d915");
     assert_eq!(fields["video_uri_high"], "https://cdn.example/MP4/v_720.mp4");
     assert_eq!(fields["video_uri_hls"], video()["urls"]["hls"]);
 }
 
 #[tokio::test]
-async fn and_chokes_on_the_standard_one_if_a_truth_value_were_in_it() {
-    // What this style may not send: the receiver, given JSON with nested objects of ours, isn't content.
+async fn standard_webhook_is_rejected_by_the_original_backend() {
+    // The original backend doesn't understand nested JSON, so the style `greloupis` must not send it.
     let key = SECRETS[2];
     let receiver = Receiver::start("greloupis", key).await;
-    let error = receiver.hears("standard", key, &video()).await.unwrap_err();
+    let error = receiver.notify("standard", key, &video()).await.unwrap_err();
     assert!(error.to_string().contains("400"), "{error}");
 }

@@ -1,5 +1,6 @@
-//! S3 and MediaConvert without an edge: their events arrive here, in order, and can be awaited.
+//! S3 and MediaConvert without an edge. Their events are received here, in order.
 
+use crate::support::python;
 use aws_sdk_s3::Client;
 use local::db::Db;
 use local::mediaconvert::{self, MediaConvert, MediaConvertConfig};
@@ -16,44 +17,43 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 pub const JOB_JSON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../job.json");
-const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/python");
 
-pub struct House {
+pub struct Fixture {
     /// MediaConvert's address.
     pub url: String,
     pub s3: Client,
     events: UnboundedReceiver<Value>,
     mediaconvert: Option<MediaConvert>,
-    /// All that the services do happens on it.
+    /// The services' own runtime, so that all of their tasks can be ended at once.
     runtime: Option<Runtime>,
     data: Arc<TempDir>,
 }
 
-impl House {
+impl Fixture {
     pub async fn new() -> Self {
-        Self::on(Arc::new(tempfile::tempdir().unwrap())).await
+        Self::start_on(Arc::new(tempfile::tempdir().unwrap())).await
     }
 
-    /// Opens what an earlier one has left.
-    async fn on(data: Arc<TempDir>) -> Self {
+    /// Starts on an existing data folder.
+    async fn start_on(data: Arc<TempDir>) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (send, events) = unbounded_channel();
-        let opened = runtime.spawn(open(data.path().into(), send)).await.unwrap();
-        let (s3, url, mediaconvert) = opened;
+        let started = runtime.spawn(start_services(data.path().into(), send)).await.unwrap();
+        let (s3, url, mediaconvert) = started;
         Self { url, s3, events, mediaconvert: Some(mediaconvert), runtime: Some(runtime), data }
     }
 
-    /// Everything gone at once, as by a kill, and started again on what is left.
-    pub async fn killed_and_started(mut self) -> Self {
+    /// Ends all tasks at once, as a kill does, and starts again on the same data.
+    pub async fn kill_and_restart(mut self) -> Self {
         self.end_runtime().await;
-        Self::on(self.data.clone()).await
+        Self::start_on(self.data.clone()).await
     }
 
-    /// Ended in order and started again.
-    pub async fn stopped_and_started(mut self) -> Self {
+    /// Shuts down in order and starts again on the same data.
+    pub async fn stop_and_restart(mut self) -> Self {
         self.mediaconvert.take().unwrap().shutdown().await;
         self.end_runtime().await;
-        Self::on(self.data.clone()).await
+        Self::start_on(self.data.clone()).await
     }
 
     async fn end_runtime(&mut self) {
@@ -61,74 +61,76 @@ impl House {
         tokio::task::spawn_blocking(|| drop(runtime)).await.unwrap();
     }
 
-    /// What lies in MediaConvert's work folder.
-    pub fn work(&self) -> Vec<PathBuf> {
+    /// The files in MediaConvert's work folder.
+    pub fn work_files(&self) -> Vec<PathBuf> {
         std::fs::read_dir(self.data.path().join("work")).unwrap().map(|entry| entry.unwrap().path()).collect()
     }
 
-    pub async fn put(&self, key: &str, bytes: Vec<u8>) -> String {
+    /// Stores an input; returns its `s3://` URI.
+    pub async fn put_input(&self, key: &str, bytes: Vec<u8>) -> String {
         self.s3.put_object().bucket("uploads").key(key).body(bytes.into()).send().await.unwrap();
         format!("s3://uploads/{key}")
     }
 
-    /// The objects of the destination, by name.
-    pub async fn outputs(&self) -> Vec<String> {
+    /// Keys in the destination bucket, sorted.
+    pub async fn output_keys(&self) -> Vec<String> {
         let listed = self.s3.list_objects_v2().bucket("media").send().await.unwrap();
         listed.contents().iter().map(|object| object.key().unwrap().to_owned()).collect()
     }
 
-    pub async fn text(&self, key: &str) -> String {
-        String::from_utf8(self.bytes(key).await).unwrap()
+    pub async fn output_text(&self, key: &str) -> String {
+        String::from_utf8(self.output(key).await).unwrap()
     }
 
-    pub async fn bytes(&self, key: &str) -> Vec<u8> {
+    pub async fn output(&self, key: &str) -> Vec<u8> {
         let object = self.s3.get_object().bucket("media").key(key).send().await.unwrap();
         object.body.collect().await.unwrap().to_vec()
     }
 
-    /// boto3 does this command; what it prints.
-    pub async fn boto3(&self, words: &[&str]) -> Value {
-        let script = format!("{PYTHON}/mediaconvert_boto3.py");
-        let printed = python(&[&[&script, self.url.as_str()], words].concat()).await;
-        serde_json::from_str(&printed).unwrap_or_else(|_| panic!("not JSON: {printed}"))
+    /// Runs a command of tests/python/mediaconvert_boto3.py; returns its JSON output.
+    pub async fn boto3(&self, args: &[&str]) -> Value {
+        let mut command = python::script("mediaconvert_boto3.py");
+        command.arg(&self.url).args(args);
+        let output = python::stdout(command).await;
+        serde_json::from_str(&output).unwrap_or_else(|_| panic!("not JSON: {output}"))
     }
 
-    /// The AWS CLI does this command of `aws mediaconvert`; what it prints.
-    pub async fn cli(&self, words: &[&str]) -> Value {
-        let fixed = ["-m", "awscli", "mediaconvert", "--output", "json", "--endpoint-url", self.url.as_str()];
-        let printed = python(&[&fixed, words].concat()).await;
-        serde_json::from_str(&printed).unwrap_or(Value::Null)
+    /// Runs `aws mediaconvert`; returns its JSON output, or null.
+    pub async fn aws_cli(&self, args: &[&str]) -> Value {
+        let mut command = python::aws_cli();
+        command.args(["mediaconvert", "--output", "json", "--endpoint-url", self.url.as_str()]).args(args);
+        serde_json::from_str(&python::stdout(command).await).unwrap_or(Value::Null)
     }
 
-    /// A job from job.json, its outputs named after the input, in these heights only; its id.
-    pub async fn job(&self, input: &str, name: &str, heights: &str) -> String {
+    /// Creates a job from job.json with outputs of these heights (all if empty); returns its id.
+    pub async fn create_job(&self, input: &str, name: &str, heights: &str) -> String {
         self.boto3(&["create", JOB_JSON, input, name, heights]).await.as_str().unwrap().to_owned()
     }
 
-    /// The next event, whosever. That none comes for minutes is a failure, not a reason to wait for ever.
-    pub async fn any_event(&mut self) -> Value {
+    /// The next event of any job. Fails after five minutes without one.
+    pub async fn next_event(&mut self) -> Value {
         let event = tokio::time::timeout(Duration::from_secs(300), self.events.recv()).await;
         event.expect("an event within five minutes").unwrap()
     }
 
-    /// The next event of the job with one of these states; others of the job are passed over.
-    pub async fn event(&mut self, job: &str, states: &[&str]) -> Value {
+    /// The next event of this job with one of these statuses; skips others.
+    pub async fn next_event_of(&mut self, job: &str, statuses: &[&str]) -> Value {
         loop {
-            let event = self.any_event().await;
+            let event = self.next_event().await;
             let detail = &event["detail"];
-            if detail["jobId"] == job && states.iter().any(|state| detail["status"] == *state) {
+            if detail["jobId"] == job && statuses.iter().any(|status| detail["status"] == *status) {
                 return event;
             }
         }
     }
 
-    /// How the job ends.
-    pub async fn end(&mut self, job: &str) -> Value {
-        self.event(job, &["COMPLETE", "ERROR", "CANCELED"]).await["detail"].clone()
+    /// Waits for the job's final event; returns its detail.
+    pub async fn final_detail(&mut self, job: &str) -> Value {
+        self.next_event_of(job, &["COMPLETE", "ERROR", "CANCELED"]).await["detail"].clone()
     }
 }
 
-impl Drop for House {
+impl Drop for Fixture {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -136,7 +138,7 @@ impl Drop for House {
     }
 }
 
-async fn open(data: PathBuf, events: UnboundedSender<Value>) -> (Client, String, MediaConvert) {
+async fn start_services(data: PathBuf, events: UnboundedSender<Value>) -> (Client, String, MediaConvert) {
     let listen = || TcpListener::bind("127.0.0.1:0");
     let (s3_listener, listener) = (listen().await.unwrap(), listen().await.unwrap());
     let url_of = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
@@ -191,57 +193,51 @@ pub fn s3_client(url: &str) -> Client {
     Client::from_conf(config.build())
 }
 
-/// Runs the Python that `GRELOUPIS_PYTHON` names, which has boto3 and the AWS CLI; what it prints.
-pub async fn python(words: &[&str]) -> String {
-    let python = std::env::var("GRELOUPIS_PYTHON")
-        .expect("GRELOUPIS_PYTHON must name a Python with tests/python/requirements.txt; `cargo xtask test` makes one");
-    let mut command = Command::new(python);
-    command
-        .args(words)
-        .env("AWS_ACCESS_KEY_ID", "local")
-        .env("AWS_SECRET_ACCESS_KEY", "locallocal")
-        .env("AWS_DEFAULT_REGION", "us-east-1")
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .env("PYTHONDONTWRITEBYTECODE", "1");
-    let output = command.output().await.unwrap();
-    let (printed, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{words:?}: {printed}{said}");
-    printed.into_owned()
-}
-
-/// A film that ffmpeg makes from these words.
-pub async fn film(words: &str, extension: &str) -> Vec<u8> {
+/// A media file made by ffmpeg with these arguments.
+pub async fn encode(args: &str, extension: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(format!("film.{extension}"));
+    let path = folder.path().join(format!("media.{extension}"));
     let mut command = Command::new("ffmpeg");
-    command.args(["-v", "error", "-nostdin"]).args(words.split_whitespace()).arg(&path);
+    command.args(["-v", "error", "-nostdin"]).args(args.split_whitespace()).arg(&path);
     let output = command.output().await.unwrap();
-    assert!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{args}: {}", String::from_utf8_lossy(&output.stderr));
     std::fs::read(&path).unwrap()
 }
 
-/// `seconds` of a moving picture of that size and rate, with a tone where wanted.
-pub async fn clip(size: &str, rate: u32, seconds: u32, tone: bool) -> Vec<u8> {
-    let sound = if tone { format!("-f lavfi -i sine=d={seconds} -c:a aac") } else { String::new() };
-    let words =
-        format!("-f lavfi -i testsrc2=s={size}:r={rate}:d={seconds} {sound} -c:v libx264 -preset ultrafast");
-    film(&words, "mp4").await
+/// A test video of this size, frame rate and duration, with or without audio.
+pub async fn clip(size: &str, rate: u32, seconds: u32, has_audio: bool) -> Vec<u8> {
+    let audio = if has_audio { format!("-f lavfi -i sine=d={seconds} -c:a aac") } else { String::new() };
+    let args =
+        format!("-f lavfi -i testsrc2=s={size}:r={rate}:d={seconds} {audio} -c:v libx264 -preset ultrafast");
+    encode(&args, "mp4").await
 }
 
-/// What ffprobe says of a file: of each stream these members, in this order.
-pub async fn ffprobe(bytes: &[u8], extension: &str, members: &[&str]) -> Vec<Vec<String>> {
+/// ffprobe's values of these fields, for each stream of a file.
+pub async fn ffprobe(bytes: &[u8], extension: &str, fields: &[&str]) -> Vec<Vec<String>> {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(format!("film.{extension}"));
+    let path = folder.path().join(format!("media.{extension}"));
     std::fs::write(&path, bytes).unwrap();
-    look(&path, members).await
+    ffprobe_path(&path, fields).await
 }
 
-pub async fn look(path: &Path, members: &[&str]) -> Vec<Vec<String>> {
+/// The same for a path or URL.
+pub async fn ffprobe_path(path: &Path, fields: &[&str]) -> Vec<Vec<String>> {
     let mut command = Command::new("ffprobe");
     let output =
         command.args(["-v", "error", "-of", "json", "-show_streams"]).arg(path).output().await.unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let streams = report["streams"].as_array().unwrap_or_else(|| panic!("not media: {path:?}"));
-    streams.iter().map(|stream| members.iter().map(|name| text(&stream[*name])).collect()).collect()
+    streams.iter().map(|stream| fields.iter().map(|field| text(&stream[*field])).collect()).collect()
+}
+
+/// A MediaConvert client of the Rust SDK.
+pub fn rust_sdk(url: &str) -> aws_sdk_mediaconvert::Client {
+    use aws_sdk_mediaconvert::config::{BehaviorVersion, Credentials, Region};
+    let config = aws_sdk_mediaconvert::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("local", "locallocal", None, None, "test"))
+        .endpoint_url(url);
+    aws_sdk_mediaconvert::Client::from_conf(config.build())
 }

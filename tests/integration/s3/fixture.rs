@@ -1,4 +1,4 @@
-//! An S3 endpoint of a test's own, with the events that it sends, and the ways to look at its answers.
+//! An S3 endpoint of a test's own, its events, and its errors.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
@@ -23,35 +23,35 @@ pub const KEY: &str = "inputs/film.mp4";
 pub const PAGE: &str = "http://127.0.0.1:8080";
 pub const MIB: usize = 1024 * 1024;
 
-pub struct House {
+pub struct Fixture {
     pub url: String,
     pub s3: Client,
-    pub events: UnboundedReceiver<Value>,
+    event_receiver: UnboundedReceiver<Value>,
     runtime: Option<Runtime>,
     data: Arc<TempDir>,
 }
 
-impl House {
+impl Fixture {
     pub async fn new() -> Self {
-        Self::on(Arc::new(tempfile::tempdir().unwrap())).await
+        Self::start_on(Arc::new(tempfile::tempdir().unwrap())).await
     }
 
-    async fn on(data: Arc<TempDir>) -> Self {
+    async fn start_on(data: Arc<TempDir>) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let (send, events) = unbounded_channel();
+        let (send, event_receiver) = unbounded_channel();
         let url = runtime.spawn(serve(data.path().into(), send)).await.unwrap();
-        Self { s3: client(&url, "locallocal"), url, events, runtime: Some(runtime), data }
+        Self { s3: client(&url, "locallocal"), url, event_receiver, runtime: Some(runtime), data }
     }
 
-    /// Everything gone at once, as by a kill, and started again on what is left.
-    pub async fn killed_and_started(mut self) -> Self {
+    /// Ends all tasks at once, as a kill does, and starts again on the same data.
+    pub async fn kill_and_restart(mut self) -> Self {
         let runtime = self.runtime.take();
         tokio::task::spawn_blocking(|| drop(runtime)).await.unwrap();
-        Self::on(self.data.clone()).await
+        Self::start_on(self.data.clone()).await
     }
 
-    /// Opens an upload of `key` that declares nothing.
-    pub async fn open(&self, key: &str) -> String {
+    /// Opens an upload without a declared checksum.
+    pub async fn open_upload(&self, key: &str) -> String {
         let created = self.s3.create_multipart_upload().bucket("uploads").key(key).send().await.unwrap();
         created.upload_id.unwrap()
     }
@@ -72,43 +72,44 @@ impl House {
             .multipart_upload(parts)
     }
 
-    pub async fn bytes(&self, key: &str) -> Vec<u8> {
+    pub async fn object(&self, key: &str) -> Vec<u8> {
         let object = self.s3.get_object().bucket("uploads").key(key).send().await.unwrap();
         object.body.collect().await.unwrap().to_vec()
     }
 
-    /// A connection that has sent the head of a `PUT` of `length` bytes, with no body yet.
-    pub async fn begin_put(&self, url: &str, length: usize, more: &str) -> TcpStream {
+    /// Opens a connection and sends the head of a `PUT` of `length` bytes, without its body.
+    pub async fn send_put_head(&self, url: &str, length: usize, headers: &str) -> TcpStream {
         let host = self.url.strip_prefix("http://").unwrap();
         let path = url.strip_prefix(&self.url).unwrap();
         let mut connection = TcpStream::connect(host).await.unwrap();
-        let head = format!("PUT {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n{more}\r\n");
+        let head =
+            format!("PUT {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n{headers}\r\n");
         connection.write_all(head.as_bytes()).await.unwrap();
         connection
     }
 
-    /// How many files lie in `tmp` and in `chunks`.
-    pub fn files(&self) -> [usize; 2] {
+    /// Number of files in `tmp` and in `chunks`.
+    pub fn file_counts(&self) -> [usize; 2] {
         ["tmp", "chunks"].map(|folder| std::fs::read_dir(self.root().join(folder)).unwrap().count())
     }
 
-    /// Waits until so many files lie in `tmp` and in `chunks`.
-    pub async fn until_files(&self, wanted: [usize; 2]) {
+    /// Waits for these numbers of files in `tmp` and in `chunks`.
+    pub async fn wait_for_files(&self, expected: [usize; 2]) {
         let reached = async {
-            while self.files() != wanted {
+            while self.file_counts() != expected {
                 tokio::task::yield_now().await;
             }
         };
         let reached = tokio::time::timeout(Duration::from_secs(60), reached).await;
-        assert!(reached.is_ok(), "{:?} files instead of {wanted:?}", self.files());
+        assert!(reached.is_ok(), "{:?} files instead of {expected:?}", self.file_counts());
     }
 
-    /// All events so far: one more object is made, whose event comes after theirs.
-    pub async fn events_so_far(&mut self) -> Vec<Value> {
+    /// All events so far, received up to that of one more object.
+    pub async fn events(&mut self) -> Vec<Value> {
         self.s3.put_object().bucket("uploads").key("inputs/last").send().await.unwrap();
         let mut events = Vec::new();
         loop {
-            let event = self.events.recv().await.unwrap();
+            let event = self.event_receiver.recv().await.unwrap();
             if event["Records"][0]["s3"]["object"]["key"] == "inputs/last" {
                 return events;
             }
@@ -121,7 +122,7 @@ impl House {
     }
 }
 
-impl Drop for House {
+impl Drop for Fixture {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -178,15 +179,15 @@ pub fn client(url: &str, secret_key: &str) -> Client {
     Client::from_conf(config.build())
 }
 
-/// Status and code of the error that a call must end in.
-pub fn refusal<T, E: ProvideErrorMetadata>(result: Result<T, SdkError<E>>) -> (u16, String) {
-    let Err(error) = result else { panic!("was not refused") };
+/// Status and code of a call that must fail.
+pub fn error_of<T, E: ProvideErrorMetadata>(result: Result<T, SdkError<E>>) -> (u16, String) {
+    let Err(error) = result else { panic!("the call succeeded") };
     let status = error.raw_response().map_or(0, |response| response.status().as_u16());
     (status, error.code().unwrap_or_default().to_owned())
 }
 
-/// As many bytes, no two stretches of them alike.
-pub fn film(size: usize, seed: u64) -> Vec<u8> {
+/// Pseudo-random bytes, the same for the same seed.
+pub fn random_bytes(size: usize, seed: u64) -> Vec<u8> {
     let mut state = seed | 1;
     let mut bytes = Vec::with_capacity(size + 8);
     while bytes.len() < size {

@@ -1,20 +1,21 @@
-//! Who may send what: signatures in headers and in URLs.
+//! SigV4 signatures, in headers and in presigned URLs.
 
-use super::fixture::{House, KEY, MIB, client, film, refusal};
+use super::fixture::{Fixture, KEY, MIB, client, error_of, random_bytes};
 use aws_sdk_s3::presigning::PresigningConfig;
 use reqwest::{Response, StatusCode};
 use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// A URL that takes part 1 of `upload`, made so long ago.
-async fn presigned(house: &House, upload: &str, ago: Duration) -> String {
+/// A presigned URL of part 1, signed `ago` in the past.
+async fn presigned(fixture: &Fixture, upload: &str, ago: Duration) -> String {
     let timing =
         PresigningConfig::builder().start_time(SystemTime::now() - ago).expires_in(Duration::from_secs(60));
-    let put = house.s3.upload_part().bucket("uploads").key(KEY).upload_id(upload).part_number(1);
+    let put = fixture.s3.upload_part().bucket("uploads").key(KEY).upload_id(upload).part_number(1);
     put.presigned(timing.build().unwrap()).await.unwrap().uri().to_owned()
 }
 
-async fn refused(response: Response) -> (StatusCode, String) {
+/// Status and S3 error code of a response.
+async fn error_response(response: Response) -> (StatusCode, String) {
     let status = response.status();
     let text = response.text().await.unwrap();
     let code = text.split("<Code>").nth(1).and_then(|rest| rest.split("</Code>").next());
@@ -22,10 +23,10 @@ async fn refused(response: Response) -> (StatusCode, String) {
 }
 
 #[tokio::test]
-async fn a_presigned_url_takes_its_part_and_nothing_else() {
-    let house = House::new().await;
-    let upload = house.open(KEY).await;
-    let url = presigned(&house, &upload, Duration::ZERO).await;
+async fn presigned_url_is_valid_for_its_part_only() {
+    let fixture = Fixture::new().await;
+    let upload = fixture.open_upload(KEY).await;
+    let url = presigned(&fixture, &upload, Duration::ZERO).await;
     let put = |url: &str| reqwest::Client::new().put(url).body("film");
 
     let stored = put(&url).send().await.unwrap();
@@ -43,40 +44,43 @@ async fn a_presigned_url_takes_its_part_and_nothing_else() {
     ];
     for tampered in tampered {
         assert_ne!(tampered, url);
-        let answer = refused(put(&tampered).send().await.unwrap()).await;
-        assert_eq!(answer, (StatusCode::FORBIDDEN, "SignatureDoesNotMatch".into()), "{tampered}");
+        let response = error_response(put(&tampered).send().await.unwrap()).await;
+        assert_eq!(response, (StatusCode::FORBIDDEN, "SignatureDoesNotMatch".into()), "{tampered}");
     }
     let got = reqwest::get(&url).await.unwrap();
-    assert_eq!(refused(got).await.0, 403, "for another method");
+    assert_eq!(error_response(got).await.0, 403, "for another method");
     let unsigned = put(&url).header("x-amz-checksum-crc64nvme", tests::crc64(b"film")).send().await.unwrap();
-    assert_eq!(refused(unsigned).await, (StatusCode::FORBIDDEN, "AccessDenied".into()));
-    assert_eq!(house.files(), [0, 1]);
+    assert_eq!(error_response(unsigned).await, (StatusCode::FORBIDDEN, "AccessDenied".into()));
+    assert_eq!(fixture.file_counts(), [0, 1]);
 }
 
 #[tokio::test]
-async fn an_expired_url_is_refused_and_the_refusal_arrives() {
-    let house = House::new().await;
-    let upload = house.open(KEY).await;
-    let url = presigned(&house, &upload, Duration::from_secs(61)).await;
-    // Like a browser that writes for a while before it reads. So large a body fits in no buffer on the way.
-    let body = film(20 * MIB, 6);
-    let mut connection = house.begin_put(&url, body.len(), "Connection: close\r\n").await;
+async fn expired_url_is_rejected_with_a_readable_response() {
+    let fixture = Fixture::new().await;
+    let upload = fixture.open_upload(KEY).await;
+    let url = presigned(&fixture, &upload, Duration::from_secs(61)).await;
+    // Like a browser, writes the whole body before reading; it is larger than all buffers on the way.
+    let body = random_bytes(20 * MIB, 6);
+    let mut connection = fixture.send_put_head(&url, body.len(), "Connection: close\r\n").await;
     connection.write_all(&body).await.unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("<Code>AccessDenied</Code>"), "{answer}");
-    assert_eq!(house.files(), [0, 0]);
+    let mut response = String::new();
+    connection.read_to_string(&mut response).await.unwrap();
+    assert!(
+        response.starts_with("HTTP/1.1 403 ") && response.contains("<Code>AccessDenied</Code>"),
+        "{response}"
+    );
+    assert_eq!(fixture.file_counts(), [0, 0]);
 }
 
 #[tokio::test]
-async fn without_the_key_nothing_goes() {
-    let house = House::new().await;
-    let anonymous = reqwest::get(format!("{}/uploads", house.url)).await.unwrap();
-    assert_eq!(refused(anonymous).await, (StatusCode::FORBIDDEN, "AccessDenied".into()));
-    let stranger = client(&house.url, "guessed").list_buckets().send().await;
-    assert_eq!(refusal(stranger), (403, "SignatureDoesNotMatch".into()));
-    let form = reqwest::Client::new().post(format!("{}/uploads", house.url));
+async fn request_without_a_valid_key_is_rejected() {
+    let fixture = Fixture::new().await;
+    let anonymous = reqwest::get(format!("{}/uploads", fixture.url)).await.unwrap();
+    assert_eq!(error_response(anonymous).await, (StatusCode::FORBIDDEN, "AccessDenied".into()));
+    let wrong_key = client(&fixture.url, "guessed").list_buckets().send().await;
+    assert_eq!(error_of(wrong_key), (403, "SignatureDoesNotMatch".into()));
+    let form = reqwest::Client::new().post(format!("{}/uploads", fixture.url));
     let form =
         form.header("content-type", "multipart/form-data; boundary=b").body("--b--").send().await.unwrap();
-    assert_eq!(refused(form).await, (StatusCode::NOT_IMPLEMENTED, "NotImplemented".into()));
+    assert_eq!(error_response(form).await, (StatusCode::NOT_IMPLEMENTED, "NotImplemented".into()));
 }

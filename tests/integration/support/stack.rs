@@ -1,4 +1,4 @@
-//! Whole systems for tests, each on ports and a folder of its own.
+//! Local stacks, each on its own ports and data folder, and edges with other services behind them.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -12,25 +12,25 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
-/// Nobody listens there.
-pub const NOWHERE: &str = "http://127.0.0.1:9";
+/// An address without a server.
+pub const UNREACHABLE: &str = "http://127.0.0.1:9";
 
-/// Where an edge of a test's own finds AWS.
+/// The addresses of an edge's AWS services.
 pub struct Services<'a> {
     pub s3: &'a str,
     pub mediaconvert: &'a str,
     pub dynamodb: &'a str,
 }
 
-/// Starts one with these settings of the edge in place of the local ones.
+/// Starts a stack; `env` overrides settings of its edge.
 pub async fn start(env: &[(&str, &str)]) -> (Stack, TempDir) {
     let data = tempfile::tempdir().unwrap();
     let stack = Stack::start(options(data.path(), 0, env)).await.unwrap();
     (stack, data)
 }
 
-/// The settings of an edge that isn't a stack's own: everybody may call it, and nobody is told of anything.
-pub fn setting(name: &str, catalog: &str) -> Option<String> {
+/// Settings of an edge outside of a stack: no sign-in, no webhook.
+pub fn edge_setting(name: &str, catalog: &str) -> Option<String> {
     Some(match name {
         "UPLOAD_BUCKET" => "uploads".into(),
         "DESTINATION_BUCKET" => "media".into(),
@@ -43,29 +43,36 @@ pub fn setting(name: &str, catalog: &str) -> Option<String> {
     })
 }
 
-/// An edge that everybody may call, before these services.
+/// An edge without sign-in in front of these services.
 pub fn app(services: &Services<'_>, catalog: &str, clock: Clock) -> App {
-    app_with(services, catalog, clock, &[("MAX_OPEN_UPLOADS", "1000")])
+    app_with_settings(services, catalog, clock, &[("MAX_OPEN_UPLOADS", "1000")])
 }
 
 /// The same with more settings.
-pub fn app_with(services: &Services<'_>, catalog: &str, clock: Clock, more: &[(&str, &str)]) -> App {
+pub fn app_with_settings(
+    services: &Services<'_>,
+    catalog: &str,
+    clock: Clock,
+    settings: &[(&str, &str)],
+) -> App {
     let config = Config::read(Place::Loopback, |name| {
-        let more = more.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
-        more.or_else(|| setting(name, catalog))
+        let given = settings.iter().find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned());
+        given.or_else(|| edge_setting(name, catalog))
     });
     let job = JobTemplate::parse(include_str!("../../../job.json")).unwrap();
-    let (s3, mediaconvert, dynamodb) = (sdk(services.s3), sdk(services.mediaconvert), sdk(services.dynamodb));
+    let (s3, mediaconvert, dynamodb) =
+        (sdk_config(services.s3), sdk_config(services.mediaconvert), sdk_config(services.dynamodb));
     let aws = Aws { s3: &s3, s3_path_style: true, mediaconvert: &mediaconvert, dynamodb: &dynamodb };
     App::with_clock(config.unwrap(), job, &aws, clock).unwrap()
 }
 
-/// In milliseconds since 1970.
-pub fn now() -> u64 {
+/// Milliseconds since 1970.
+pub fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
 }
 
-pub fn sdk(endpoint: &str) -> SdkConfig {
+/// Configuration of an AWS SDK client for a local service.
+pub fn sdk_config(endpoint: &str) -> SdkConfig {
     let credentials = Credentials::new("local", "locallocal", None, None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -75,6 +82,7 @@ pub fn sdk(endpoint: &str) -> SdkConfig {
         .build()
 }
 
+/// Options of a stack; port 0 takes free ports.
 pub fn options(data: &Path, port: u16, env: &[(&str, &str)]) -> Options {
     let env: HashMap<String, String> =
         env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
@@ -87,4 +95,28 @@ pub fn options(data: &Path, port: u16, env: &[(&str, &str)]) -> Options {
         job: include_str!("../../../job.json").into(),
         env: Box::new(move |name| env.get(name).cloned()),
     }
+}
+
+/// A stack whose own events reach no edge: tests send them.
+pub async fn start_without_events(data: &Path) -> Stack {
+    let mut options = options(data, 0, &[]);
+    options.edge = Some(UNREACHABLE.into());
+    Stack::start(options).await.unwrap()
+}
+
+/// An S3 client for a stack.
+pub fn s3_client(stack: &Stack) -> aws_sdk_s3::Client {
+    let config = aws_sdk_s3::config::Builder::from(&sdk_config(&stack.s3)).force_path_style(true).build();
+    aws_sdk_s3::Client::from_conf(config)
+}
+
+/// A MediaConvert client for a stack.
+pub fn mediaconvert_client(stack: &Stack) -> aws_sdk_mediaconvert::Client {
+    aws_sdk_mediaconvert::Client::new(&sdk_config(&stack.mediaconvert))
+}
+
+/// Ids of a stack's jobs, at most 20.
+pub async fn job_ids(stack: &Stack) -> Vec<String> {
+    let list = mediaconvert_client(stack).list_jobs().max_results(20).send().await.unwrap();
+    list.jobs().iter().map(|job| job.id().unwrap().to_owned()).collect()
 }

@@ -1,5 +1,5 @@
-//! A MediaConvert that makes no videos, for a storm of jobs: it asks of a request what AWS asks, remembers a request
-//! token for a minute and no longer, throttles, and now and then makes a job without being able to say so.
+//! A MediaConvert that creates jobs without converting: validates requests as AWS does, remembers a request token for
+//! one minute only, throttles, and sometimes creates a job but responds with an error.
 
 use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-const TOKEN_LIFE_MS: u64 = 60_000;
+const TOKEN_LIFETIME_MS: u64 = 60_000;
 
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -20,11 +20,11 @@ pub struct Job {
     pub video_id: String,
     pub input: String,
     token: String,
-    made_ms: u64,
+    created_ms: u64,
 }
 
 #[derive(Clone)]
-struct Shared {
+struct Service {
     jobs: Arc<Mutex<Vec<Job>>>,
     calls: Arc<Mutex<usize>>,
     clock: Clock,
@@ -32,31 +32,31 @@ struct Shared {
 
 pub struct MediaConvert {
     pub url: String,
-    shared: Shared,
+    service: Service,
 }
 
 impl MediaConvert {
     pub async fn start(clock: Clock) -> Self {
-        let shared = Shared { jobs: Arc::default(), calls: Arc::default(), clock };
+        let service = Service { jobs: Arc::default(), calls: Arc::default(), clock };
         let router = Router::new()
             .route("/2017-08-29/probe", post(probe))
             .route("/2017-08-29/jobs", post(create_job))
             .route("/2017-08-29/search", get(search))
-            .with_state(shared.clone());
+            .with_state(service.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { url, shared }
+        Self { url, service }
     }
 
     pub fn jobs(&self) -> Vec<Job> {
-        self.shared.jobs.lock().unwrap().clone()
+        self.service.jobs.lock().unwrap().clone()
     }
 }
 
-fn refuse(status: u16, kind: &'static str) -> Response {
+fn error(status: u16, kind: &'static str) -> Response {
     let status = StatusCode::from_u16(status).unwrap();
-    (status, [("x-amzn-errortype", kind)], Json(json!({ "message": "The storm." }))).into_response()
+    (status, [("x-amzn-errortype", kind)], Json(json!({ "message": "Injected." }))).into_response()
 }
 
 async fn probe() -> Json<Value> {
@@ -64,61 +64,61 @@ async fn probe() -> Json<Value> {
     Json(json!({ "probeResults": [{ "container": { "duration": 9.5, "tracks": [video] } }] }))
 }
 
-async fn create_job(State(shared): State<Shared>, request: Request) -> Response {
+async fn create_job(State(service): State<Service>, request: Request) -> Response {
     let signed = request.headers().get("authorization").and_then(|value| value.to_str().ok());
     if !signed.is_some_and(|value| value.contains("/us-east-1/mediaconvert/aws4_request")) {
-        return refuse(403, "ForbiddenException");
+        return error(403, "ForbiddenException");
     }
     let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();
     let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (token, input) = (text("/clientRequestToken"), text("/settings/inputs/0/fileInput"));
-    let plain = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
+    let is_allowed = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
     let metadata = body["userMetadata"].as_object().cloned().unwrap_or_default();
-    let fits = |(key, value): (&String, &Value)| {
+    let is_valid = |(key, value): (&String, &Value)| {
         let value = value.as_str().unwrap_or_default();
-        key.len() <= 128 && value.len() <= 256 && key.chars().all(plain) && value.chars().all(plain)
+        key.len() <= 128 && value.len() <= 256 && key.chars().all(is_allowed) && value.chars().all(is_allowed)
     };
     if !text("/role").starts_with("arn:")
         || !(1..=64).contains(&token.len())
         || !input.starts_with("s3://uploads/inputs/")
         || metadata.len() > 10
-        || !metadata.iter().all(fits)
+        || !metadata.iter().all(is_valid)
     {
-        return refuse(400, "BadRequestException");
+        return error(400, "BadRequestException");
     }
     let call = {
-        let mut calls = shared.calls.lock().unwrap();
+        let mut calls = service.calls.lock().unwrap();
         *calls += 1;
         *calls
     };
-    // The SDK tries three times by itself: sometimes even that is too few.
+    // The SDK makes three attempts by itself; runs of three errors sometimes reach the edge.
     if call % 7 < 3 {
-        return refuse(429, "TooManyRequestsException");
+        return error(429, "TooManyRequestsException");
     }
-    let now = (shared.clock)();
-    let mut jobs = shared.jobs.lock().unwrap();
-    let known = jobs.iter().find(|job| job.token == token && now < job.made_ms + TOKEN_LIFE_MS);
-    let job = match known {
+    let now = (service.clock)();
+    let mut jobs = service.jobs.lock().unwrap();
+    let existing = jobs.iter().find(|job| job.token == token && now < job.created_ms + TOKEN_LIFETIME_MS);
+    let job = match existing {
         Some(job) => job.clone(),
         None => {
             let number = jobs.len();
             let video_id = text("/userMetadata/videoId");
-            let job = Job { number, id: format!("job-{number}"), video_id, input, token, made_ms: now };
+            let job = Job { number, id: format!("job-{number}"), video_id, input, token, created_ms: now };
             jobs.push(job.clone());
             job
         }
     };
     if call % 11 == 0 {
-        return refuse(500, "InternalServerErrorException");
+        return error(500, "InternalServerErrorException");
     }
     (StatusCode::CREATED, Json(json!({ "job": { "id": job.id } }))).into_response()
 }
 
-async fn search(State(shared): State<Shared>, Query(query): Query<HashMap<String, String>>) -> Json<Value> {
-    let wanted = query.get("inputFile").cloned().unwrap_or_default();
-    let jobs = shared.jobs.lock().unwrap();
-    let found = jobs.iter().filter(|job| job.input.contains(&wanted));
+async fn search(State(service): State<Service>, Query(query): Query<HashMap<String, String>>) -> Json<Value> {
+    let input = query.get("inputFile").cloned().unwrap_or_default();
+    let jobs = service.jobs.lock().unwrap();
+    let found = jobs.iter().filter(|job| job.input.contains(&input));
     let found: Vec<Value> =
         found.map(|job| json!({ "id": job.id, "clientRequestToken": job.token })).collect();
     Json(json!({ "jobs": found }))

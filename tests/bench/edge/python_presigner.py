@@ -1,4 +1,4 @@
-"""The peer in Python: one presigned part, by boto3, under awslambdaric."""
+"""Presigns parts in Python by boto3, run by awslambdaric."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import os
 import boto3
 from botocore.config import Config
 
-# Made once at start, as AWS advises.
+# Created once at start, as AWS recommends.
 S3 = boto3.client("s3", config=Config(signature_version="s3v4", s3={"addressing_style": "path"}))
 BUCKET = os.environ["UPLOAD_BUCKET"]
 

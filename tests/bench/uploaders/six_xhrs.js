@@ -1,10 +1,10 @@
-// The limit: six requests of 32 MiB slices at once, and nothing else: no retry, no checksum, no progress.
-import { call, inParallel } from "./edge.js";
+// Six concurrent requests of 32 MiB slices without retry, checksum or progress: the limit for an uploader of parts.
+import { call, inParallel } from "./edge_api.js";
 
-export default (file, base) => sendRaw(file, base, 32 * 2 ** 20);
+export default (file, base) => sendInSlices(file, base, 32 * 2 ** 20);
 
-/** Sends a file in bare requests of `slice` bytes, six at once. */
-export async function sendRaw(file, base, slice) {
+/** Sends a file in requests of `slice` bytes, six at once. */
+export async function sendInSlices(file, base, slice) {
   const { upload, partCount } = await call(base, "POST", "/uploads", {
     fileName: file.name,
     size: file.size,

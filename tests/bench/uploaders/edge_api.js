@@ -1,4 +1,4 @@
-// Calls to the edge for those contestants that want a signer of their user's.
+// Calls of the edge's API, for uploaders that expect their user to provide a signer.
 
 export async function call(base, method, path, body) {
   const response = await fetch(`${base}/api${path}`, {
@@ -10,14 +10,14 @@ export async function call(base, method, path, body) {
   return response.json();
 }
 
-/** Does `work` on all items, `limit` at once, in their order. */
-export async function inParallel(limit, items, work) {
+/** Runs `task` for all items, at most `limit` at once; returns the results in order. */
+export async function inParallel(limit, items, task) {
   const results = [];
   let next = 0;
   const worker = async () => {
     while (next < items.length) {
       const index = next++;
-      results[index] = await work(items[index]);
+      results[index] = await task(items[index]);
     }
   };
   await Promise.all(Array.from({ length: limit }, worker));

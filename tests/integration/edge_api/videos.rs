@@ -1,0 +1,4 @@
+//! `/videos`: one file per call.
+
+mod get;
+mod list;

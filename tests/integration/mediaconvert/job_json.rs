@@ -1,0 +1,18 @@
+//! `job.json` against AWS's service model and this project's own promises.
+
+use super::fixture::JOB_JSON;
+use crate::support::python;
+
+#[tokio::test]
+async fn job_json_matches_the_service_model() {
+    let mut command = python::script("job_json.py");
+    command.arg(JOB_JSON);
+    python::stdout(command).await;
+}
+
+#[tokio::test]
+async fn bundled_model_matches_the_service_model() {
+    let mut command = python::script("job_model.py");
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../edge/job/src/model.json"));
+    python::stdout(command).await;
+}

@@ -8,9 +8,9 @@ use aws_credential_types::Credentials;
 use aws_sdk_s3::presigning::PresigningConfig;
 use axum::Router;
 use axum::body::Body;
-use edge::config::{Config, Place};
+use edge::config::{Config, Environment};
 use edge::job::JobTemplate;
-use edge::{App, Aws};
+use edge::{Aws, Edge};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -89,8 +89,8 @@ async fn sdk(s3: &str) -> SdkConfig {
         .await
 }
 
-fn app(sdk: &SdkConfig) -> App {
-    let config = Config::read(Place::Loopback, |name| {
+fn app(sdk: &SdkConfig) -> Edge {
+    let config = Config::read(Environment::Loopback, |name| {
         let value = match name {
             "UPLOAD_BUCKET" => "uploads",
             "DESTINATION_BUCKET" => "media",
@@ -104,7 +104,7 @@ fn app(sdk: &SdkConfig) -> App {
         Some(value.into())
     });
     let job = JobTemplate::parse(include_str!("../../job.json")).unwrap();
-    App::new(config.unwrap(), job, &Aws { s3: sdk, s3_path_style: true, mediaconvert: sdk, dynamodb: sdk })
+    Edge::new(config.unwrap(), job, &Aws { s3: sdk, s3_path_style: true, mediaconvert: sdk, dynamodb: sdk })
         .unwrap()
 }
 

@@ -1,13 +1,17 @@
-//! Object keys: made and parsed here and nowhere else. Pure.
+//! Object keys and video ids, built and parsed here only; ETags. Pure.
 
+use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 use std::fmt;
 
-/// The folder that browsers upload to.
-pub const INCOMING: &str = "inputs/";
-const MAX_ID: usize = 64;
-const RANDOM_BYTES: usize = 12;
-const MAX_EXTENSION: usize = 10;
+/// Prefix of uploaded objects.
+pub const INCOMING_PREFIX: &str = "inputs/";
+const MAX_ID_LENGTH: usize = 64;
+/// In bytes.
+const RANDOM_ID_SIZE: usize = 12;
+const MAX_EXTENSION_LENGTH: usize = 10;
+/// The most characters of a file name that `VideoId::from_object_key` keeps.
+const MAX_NAME_LENGTH: usize = 40;
 
 /// A video's id: 1–64 of `A-Z a-z 0-9 _ -`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -15,28 +19,28 @@ pub struct VideoId(String);
 
 impl VideoId {
     pub fn parse(text: &str) -> Option<Self> {
-        let fits = (1..=MAX_ID).contains(&text.len());
+        let fits = (1..=MAX_ID_LENGTH).contains(&text.len());
         let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
         (fits && plain).then(|| Self(text.to_owned()))
     }
 
-    /// A new id of 24 hex digits. Random, not ordered by time: S3 splits its load by key prefix.
+    /// A new id of 24 hex digits. Random instead of ordered by time: S3 partitions its load by key prefix.
     pub fn random() -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; RANDOM_BYTES];
+        let mut bytes = [0; RANDOM_ID_SIZE];
         getrandom::fill(&mut bytes)?;
-        Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+        Ok(Self(hex::encode(bytes)))
     }
 
-    /// Whether it has the form of those made here, of which none begins like another.
-    pub fn is_made_here(text: &str) -> bool {
-        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        text.len() == 2 * RANDOM_BYTES && text.bytes().all(hex)
+    /// Whether `text` has the form of [`VideoId::random`]'s ids, none of which is a prefix of another.
+    pub fn is_random(text: &str) -> bool {
+        let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        text.len() == 2 * RANDOM_ID_SIZE && text.bytes().all(is_hex)
     }
 
-    /// The id of an object that somebody has named: its file's stem where that is an id and lies at the top or
-    /// under `inputs/`, or else something like it that no other key gets.
-    pub fn of_object(key: &str) -> Self {
-        let name = key.strip_prefix(INCOMING).unwrap_or(key);
+    /// The id for an object with any key. It is the file's stem if that is a valid id directly at the top or under
+    /// `inputs/`, or else the cleaned stem with a hash of the key, so that different keys have different ids.
+    pub fn from_object_key(key: &str) -> Self {
+        let name = key.strip_prefix(INCOMING_PREFIX).unwrap_or(key);
         let file = name.rsplit('/').next().unwrap_or(name);
         let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
         if file == name
@@ -44,10 +48,9 @@ impl VideoId {
         {
             return id;
         }
-        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
-        let like: String = stem.chars().map(plain).take(40).collect();
-        let hash: String = Sha256::digest(key)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(format!("{like}-{hash}"))
+        let clean = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+        let cleaned: String = stem.chars().map(clean).take(MAX_NAME_LENGTH).collect();
+        Self(format!("{cleaned}-{}", hex::encode(&Sha256::digest(key)[..8])))
     }
 
     pub fn as_str(&self) -> &str {
@@ -61,7 +64,7 @@ impl fmt::Display for VideoId {
     }
 }
 
-/// `inputs/{videoId}.{ext}`: where an uploaded file lies.
+/// `inputs/{videoId}.{ext}`: the key of an uploaded object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IncomingKey {
     video_id: VideoId,
@@ -69,17 +72,17 @@ pub struct IncomingKey {
 }
 
 impl IncomingKey {
-    /// The key for a new upload. The extension is the file name's, or else what the media type says; nothing
-    /// else of the name goes into the key.
+    /// The key for a new upload. The extension is the file name's, or else the media type's; nothing else of the name
+    /// is used.
     pub fn new(video_id: VideoId, file_name: &str, content_type: &str) -> Self {
-        let extension = extension(file_name).unwrap_or_else(|| by_type(content_type).into());
-        let key = format!("{INCOMING}{video_id}.{extension}");
+        let extension = extension(file_name).unwrap_or_else(|| type_extension(content_type).into());
+        let key = format!("{INCOMING_PREFIX}{video_id}.{extension}");
         Self { video_id, key }
     }
 
-    /// Reads a (decoded) key from an event. `None`: not one of ours.
+    /// Parses a decoded key from an event. `None`: it isn't the key of an upload.
     pub fn parse(key: &str) -> Option<Self> {
-        let name = key.strip_prefix(INCOMING)?;
+        let name = key.strip_prefix(INCOMING_PREFIX)?;
         let id = name.split_once('.').map_or(name, |(id, _)| id);
         Some(Self { video_id: VideoId::parse(id)?, key: key.to_owned() })
     }
@@ -95,12 +98,12 @@ impl IncomingKey {
 
 fn extension(file_name: &str) -> Option<String> {
     let (stem, extension) = file_name.rsplit_once('.')?;
-    let fits = (1..=MAX_EXTENSION).contains(&extension.len());
+    let fits = (1..=MAX_EXTENSION_LENGTH).contains(&extension.len());
     (!stem.is_empty() && fits && extension.bytes().all(|b| b.is_ascii_alphanumeric()))
         .then(|| extension.to_ascii_lowercase())
 }
 
-fn by_type(content_type: &str) -> &'static str {
+fn type_extension(content_type: &str) -> &'static str {
     match content_type.split(';').next().unwrap_or_default().trim() {
         "video/mp4" => "mp4",
         "video/quicktime" => "mov",
@@ -114,28 +117,15 @@ fn by_type(content_type: &str) -> &'static str {
     }
 }
 
-/// Decodes a key as S3 notifications carry it: form-encoded, `+` for a space. `None`: not UTF-8.
+/// Decodes a key of an S3 notification, which is form-encoded: `+` is a space. `None`: not UTF-8.
 pub fn decode_event_key(encoded: &str) -> Option<String> {
-    let bytes = encoded.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = || u8::from_str_radix(encoded.get(at + 1..at + 3)?, 16).ok();
-        match bytes[at] {
-            b'+' => decoded.push(b' '),
-            // `from_str_radix` takes a sign, a percent escape doesn't.
-            b'%' if bytes.get(at + 1).is_some_and(u8::is_ascii_hexdigit) => match hex() {
-                Some(byte) => {
-                    decoded.push(byte);
-                    at += 2;
-                }
-                None => decoded.push(b'%'),
-            },
-            byte => decoded.push(byte),
-        }
-        at += 1;
-    }
-    String::from_utf8(decoded).ok()
+    let spaces = encoded.replace('+', " ");
+    percent_decode_str(&spaces).decode_utf8().ok().map(Into::into)
+}
+
+/// An ETag without the quotes that some senders include.
+pub fn unquote_etag(etag: &str) -> String {
+    etag.trim_matches('"').to_owned()
 }
 
 #[cfg(test)]
@@ -144,17 +134,17 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn any_object_has_an_id_of_its_own() {
-        let of = |key| VideoId::of_object(key).to_string();
-        assert_eq!(of("5f2c.mp4"), "5f2c");
-        assert_eq!(of("inputs/5f2c.MOV"), "5f2c");
-        assert!(of("red flower.mp4").starts_with("red-flower-"));
-        let ids = [of("a/x.mp4"), of("b/x.mp4"), of("x.mp4"), of("..mp4"), of("/.mp4"), of("")];
+    fn object_keys_have_different_valid_ids() {
+        let id = |key| VideoId::from_object_key(key).to_string();
+        assert_eq!(id("5f2c.mp4"), "5f2c");
+        assert_eq!(id("inputs/5f2c.MOV"), "5f2c");
+        assert!(id("red flower.mp4").starts_with("red-flower-"));
+        let ids = [id("a/x.mp4"), id("b/x.mp4"), id("x.mp4"), id("..mp4"), id("/.mp4"), id("")];
         assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len(), "{ids:?}");
         for id in &ids {
             assert!(VideoId::parse(id).is_some(), "{id}");
         }
-        assert!(VideoId::parse(&of(&"é".repeat(1000))).is_some());
+        assert!(VideoId::parse(&id(&"é".repeat(1000))).is_some());
     }
 
     fn id(text: &str) -> VideoId {
@@ -162,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_checked() {
+    fn invalid_id_is_not_parsed() {
         for bad in ["", "a b", "a/b", "..", "ä", "a.b", &"x".repeat(65)] {
             assert_eq!(VideoId::parse(bad), None, "{bad}");
         }
@@ -172,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn extension_comes_from_the_name_then_from_the_type() {
+    fn extension_is_the_names_or_the_types() {
         let key = |name: &str, kind: &str| IncomingKey::new(id("v"), name, kind).as_str().to_owned();
         assert_eq!(key("IMG_0001.MOV", ""), "inputs/v.mov");
         assert_eq!(key("a + b % # \" 🎬.mp4", "x"), "inputs/v.mp4");
@@ -183,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn only_our_keys_parse() {
+    fn foreign_key_is_not_parsed() {
         assert_eq!(IncomingKey::parse("inputs/v.mp4").unwrap().video_id(), &id("v"));
         assert_eq!(IncomingKey::parse("inputs/v").unwrap().video_id(), &id("v"));
         for other in
@@ -194,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn event_keys_are_form_decoded() {
+    fn event_key_is_form_decoded() {
         assert_eq!(decode_event_key("red+flower%2B%231.jpg").as_deref(), Some("red flower+#1.jpg"));
         assert_eq!(decode_event_key("100%").as_deref(), Some("100%"));
         assert_eq!(decode_event_key("%+1%zz").as_deref(), Some("% 1%zz"));
@@ -203,13 +193,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn made_keys_parse_back(name in "\\PC{0,40}", kind in "\\PC{0,20}") {
+        fn new_key_parses_back(name in "\\PC{0,40}", kind in "\\PC{0,20}") {
             let key = IncomingKey::new(id("v1_-"), &name, &kind);
             prop_assert_eq!(IncomingKey::parse(key.as_str()), Some(key));
         }
 
         #[test]
-        fn decoding_never_panics(text in "\\PC*|(%[0-9a-fA-F+]{0,2})*") {
+        fn event_key_decoding_never_panics(text in "\\PC*|(%[0-9a-fA-F+]{0,2})*") {
             let _ = decode_event_key(&text);
         }
     }

@@ -1,5 +1,4 @@
-//! The upload token: all that the edge knows of an upload, sealed, so that it keeps no state for it. Pure
-//! but for the random nonce.
+//! The upload token: the sealed state of an upload, so that the edge stores none. Pure, except for the random nonce.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
@@ -8,13 +7,14 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-const NONCE: usize = 24;
-/// Bound into every token: a change of the session's form gets a new word, and old tokens end cleanly.
-const FORM: &[u8] = b"greloupis upload token 1";
-/// S3's upload ids have no documented limit; a token longer than this isn't one of ours.
-const LONGEST: usize = 4096;
+/// In bytes.
+const NONCE_SIZE: usize = 24;
+/// Associated data of every token. A change of [`Session`]'s format gets a new version, and old tokens become invalid.
+const VERSION: &[u8] = b"greloupis upload token 1";
+/// Longer tokens are refused; S3's upload ids have no documented limit.
+const MAX_TOKEN_LENGTH: usize = 4096;
 
-/// What a token binds together. Short names: the token stands in URLs.
+/// The content of a token. Its serialized names are short because the token is part of URLs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     #[serde(rename = "b")]
@@ -23,7 +23,7 @@ pub struct Session {
     pub key: String,
     #[serde(rename = "u")]
     pub s3_upload: String,
-    /// Of the whole file, in bytes.
+    /// The file's size, in bytes.
     #[serde(rename = "s")]
     pub size: u64,
     /// In bytes.
@@ -36,15 +36,16 @@ pub struct Session {
     pub expires: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Not sealed with our key, or changed on the way.
+    /// Sealed with another key, or changed.
+    #[error("the upload token is invalid")]
     Invalid,
-    /// Genuine, and over.
+    #[error("the upload token has expired")]
     Expired,
 }
 
-/// Seals and opens tokens with one key: XChaCha20-Poly1305, so that clients neither read nor change them.
+/// Seals and opens tokens with one key, by XChaCha20-Poly1305: clients can neither read nor change them.
 #[derive(Clone)]
 pub struct Tokens(XChaCha20Poly1305);
 
@@ -53,25 +54,25 @@ impl Tokens {
         Self(XChaCha20Poly1305::new(&Sha256::digest(secret)))
     }
 
-    /// The token of `session`. `None`: no randomness to be had.
+    /// The token of `session`. `None`: no random numbers are available.
     pub fn seal(&self, session: &Session) -> Option<String> {
-        let mut sealed = vec![0; NONCE];
+        let mut sealed = vec![0; NONCE_SIZE];
         getrandom::fill(&mut sealed).ok()?;
         let plain = serde_json::to_vec(session).ok()?;
         let nonce = XNonce::try_from(&sealed[..]).ok()?;
-        sealed.extend(self.0.encrypt(&nonce, Payload { msg: &plain, aad: FORM }).ok()?);
+        sealed.extend(self.0.encrypt(&nonce, Payload { msg: &plain, aad: VERSION }).ok()?);
         Some(BASE64URL.encode(sealed))
     }
 
-    /// What `token` binds, if it is ours and `now` (seconds since 1970) is before its end.
+    /// The content of `token`, if it is genuine and `now` (seconds since 1970) is before its expiry.
     pub fn open(&self, token: &str, now: u64) -> Result<Session, TokenError> {
-        if token.len() > LONGEST {
+        if token.len() > MAX_TOKEN_LENGTH {
             return Err(TokenError::Invalid);
         }
         let sealed = BASE64URL.decode(token).map_err(|_| TokenError::Invalid)?;
-        let (nonce, sealed) = sealed.split_at_checked(NONCE).ok_or(TokenError::Invalid)?;
+        let (nonce, sealed) = sealed.split_at_checked(NONCE_SIZE).ok_or(TokenError::Invalid)?;
         let nonce = XNonce::try_from(nonce).map_err(|_| TokenError::Invalid)?;
-        let payload = Payload { msg: sealed, aad: FORM };
+        let payload = Payload { msg: sealed, aad: VERSION };
         let plain = self.0.decrypt(&nonce, payload).map_err(|_| TokenError::Invalid)?;
         let session: Session = serde_json::from_slice(&plain).map_err(|_| TokenError::Invalid)?;
         if now >= session.expires { Err(TokenError::Expired) } else { Ok(session) }
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn opens_what_it_sealed_until_it_expires() {
+    fn sealed_token_opens_until_its_expiry() {
         let tokens = Tokens::new(b"secret");
         let token = tokens.seal(&session()).unwrap();
         assert_eq!(tokens.open(&token, 999), Ok(session()));
@@ -107,14 +108,14 @@ mod tests {
     }
 
     #[test]
-    fn another_key_opens_nothing() {
+    fn token_of_another_key_is_invalid() {
         let token = Tokens::new(b"one").seal(&session()).unwrap();
         assert_eq!(Tokens::new(b"two").open(&token, 0), Err(TokenError::Invalid));
     }
 
     proptest! {
         #[test]
-        fn any_changed_bit_is_noticed(at in 0usize..200, bit in 0u8..8) {
+        fn token_with_a_changed_bit_is_invalid(at in 0usize..200, bit in 0u8..8) {
             let tokens = Tokens::new(b"secret");
             let mut sealed = BASE64URL.decode(tokens.seal(&session()).unwrap()).unwrap();
             let at = at % sealed.len();
@@ -123,7 +124,7 @@ mod tests {
         }
 
         #[test]
-        fn garbage_is_refused(text in "\\PC{0,300}") {
+        fn arbitrary_text_is_invalid(text in "\\PC{0,300}") {
             prop_assert_eq!(Tokens::new(b"secret").open(&text, 0), Err(TokenError::Invalid));
         }
     }

@@ -2,19 +2,19 @@
 #![no_main]
 #![allow(dead_code)]
 
-use event::{Event, JobNews};
 use libfuzzer_sys::fuzz_target;
+use shapes::{Event, JobUpdate};
 
-#[path = "../../edge/src/event.rs"]
-mod event;
+#[path = "../../edge/src/events/shapes.rs"]
+mod shapes;
 #[path = "../../edge/src/key.rs"]
 mod key;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(json) = serde_json::from_slice(data) else { return };
-    match event::read(json) {
-        Ok(Event::Job(job)) => assert!(!matches!(job.news, JobNews::Progress(101..))),
-        Ok(Event::Objects(_) | Event::Ignored(_)) => {}
-        Err(sentence) => assert!(sentence.contains("can't be read")),
+    match shapes::parse(json) {
+        Ok(Event::Job(job)) => assert!(!matches!(job.update, JobUpdate::Progress(101..))),
+        Ok(Event::Objects(_) | Event::Reconcile(_) | Event::Ignored(_)) => {}
+        Err(error) => assert!(error.to_string().contains("can't be read")),
     }
 });

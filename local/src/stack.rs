@@ -14,9 +14,9 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
-use edge::config::{Config, Place};
+use edge::config::{Config, Environment};
 use edge::job::JobTemplate;
-use edge::{App, Aws};
+use edge::{Aws, Edge};
 use serde_json::json;
 use std::fs::{self, File};
 use std::net::{IpAddr, SocketAddr};
@@ -132,8 +132,8 @@ impl Stack {
             }
             None => {
                 let mediaconvert_config = sdk_config(&secret_key, &mediaconvert_url);
-                let app = local_edge(&options, &page_url, &s3_config, &mediaconvert_config)?;
-                (Router::new().nest("/api", app.router()), event_handler(&app))
+                let edge = local_edge(&options, &page_url, &s3_config, &mediaconvert_config)?;
+                (Router::new().nest("/api", edge.router()), event_handler(&edge))
             }
         };
         let endpoints = json!({
@@ -235,12 +235,12 @@ fn local_edge(
     page: &str,
     s3: &SdkConfig,
     mediaconvert: &SdkConfig,
-) -> Result<App, String> {
-    let place = if options.host.is_loopback() { Place::Loopback } else { Place::Network };
+) -> Result<Edge, String> {
+    let environment = if options.host.is_loopback() { Environment::Loopback } else { Environment::Network };
     let secret = secrets::load_or_create(&options.data.join("upload-token-secret"))?;
     let catalog = options.data.join("catalog.db");
     let unspecified = options.host.is_unspecified();
-    let config = Config::read(place, |name| {
+    let config = Config::read(environment, |name| {
         let default = || {
             Some(match name {
                 "UPLOAD_BUCKET" => UPLOAD_BUCKET.into(),
@@ -252,7 +252,7 @@ fn local_edge(
                 "CDN_BASE_URL" if !unspecified => format!("{page}/cdn"),
                 // Parts on the page's origin need no preflight, and clients need only one port.
                 "UPLOAD_BASE_URL" if !unspecified => page.into(),
-                "AUTH_MODE" if place == Place::Loopback => "none".into(),
+                "AUTH_MODE" if environment == Environment::Loopback => "none".into(),
                 _ => return None,
             })
         };
@@ -260,7 +260,7 @@ fn local_edge(
     })
     .map_err(|error| error.to_string())?;
     let job = JobTemplate::checked(&options.job)?;
-    App::new(config, job, &Aws { s3, s3_path_style: true, mediaconvert, dynamodb: s3 })
+    Edge::new(config, job, &Aws { s3, s3_path_style: true, mediaconvert, dynamodb: s3 })
         .map_err(|error| error.to_string())
 }
 
@@ -277,12 +277,12 @@ async fn schedule_reconcile(outbox: Outbox) {
 }
 
 /// Returns the handler that delivers events to the edge in this process, as Lambda does.
-fn event_handler(app: &App) -> Handler {
-    let gate = app.gate();
+fn event_handler(edge: &Edge) -> Handler {
+    let service = edge.lambda_service();
     Arc::new(move |event| {
-        let mut gate = gate.clone();
+        let mut service = service.clone();
         Box::pin(async move {
-            let outcome = gate.call(edge::invocation(&event)).await;
+            let outcome = service.call(edge::event_request(&event)).await;
             outcome.map(drop).map_err(|error| error.to_string())
         })
     })

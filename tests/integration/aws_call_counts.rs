@@ -9,7 +9,7 @@ use crate::support::stack::{self, Services, app, job_ids, now_ms};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use edge::Gate;
+use edge::LambdaService;
 use http::{HeaderMap, StatusCode, Uri};
 use local::stack::Stack;
 use serde_json::{Value, json};
@@ -113,7 +113,7 @@ async fn counting_proxy(calls: &Arc<Calls>, url: &str) -> String {
 /// An edge as on AWS, DynamoDB included, whose AWS calls are counted.
 struct Fixture {
     calls: Arc<Calls>,
-    service: Gate,
+    service: LambdaService,
     api: ApiClient,
     stack: Stack,
     _dynamodb: DynamoDb,
@@ -134,7 +134,7 @@ impl Fixture {
         let services = Services { s3: &urls[0], mediaconvert: &urls[1], dynamodb: &urls[2] };
         let app = app(&services, "dynamodb:videos", now_ms);
         let api = ApiClient::new(&serve(Router::new().nest("/api", app.router())).await);
-        Self { calls, service: app.gate(), api, stack, _dynamodb: dynamodb, _data: data }
+        Self { calls, service: app.lambda_service(), api, stack, _dynamodb: dynamodb, _data: data }
     }
 
     fn set_dynamodb_fault(&self, fault: DynamoDbFault) {

@@ -57,7 +57,7 @@ impl PartPlan {
     }
 
     /// The plan that a server has already made: exactly this `part_size`, in bytes.
-    pub fn agreed(size: u64, part_size: u64) -> Result<Self, PlanError> {
+    pub fn with_part_size(size: u64, part_size: u64) -> Result<Self, PlanError> {
         let plan = Self::new(size, Some(part_size))?;
         if plan.part_size != part_size {
             return Err(PlanError::BadPartSize { part_size });
@@ -163,7 +163,7 @@ mod tests {
             }
             prop_assert!(plan.len(count) > 0);
             prop_assert_eq!(plan.len(count + 1), 0);
-            prop_assert_eq!(PartPlan::agreed(size, plan.part_size()), Ok(plan));
+            prop_assert_eq!(PartPlan::with_part_size(size, plan.part_size()), Ok(plan));
         }
     }
 }

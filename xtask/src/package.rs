@@ -107,7 +107,7 @@ fn check_job() -> Result<()> {
     if let Some(folder) = job.destinations().into_iter().find(|folder| !folder.starts_with("assets/")) {
         bail!("job.json writes to {folder}, but the stack allows outputs under assets/ only");
     }
-    if let Some(key) = job.broken_promise() {
+    if let Some(key) = job.missing_output() {
         eprintln!("warning: job.json has no output {key}, which sites may rely on");
     }
     Ok(())

@@ -104,7 +104,7 @@ impl JobTemplate {
     }
 
     /// The first of the outputs that the README promises and this job.json doesn't make.
-    pub fn broken_promise(&self) -> Option<String> {
+    pub fn missing_output(&self) -> Option<String> {
         let made = self.outputs("ID");
         let promised = PROMISED.iter().map(|(folder, name)| format!("assets/{folder}/ID{name}"));
         promised.into_iter().find(|key| !made.contains(key))
@@ -313,16 +313,16 @@ mod tests {
     #[test]
     fn what_is_built_in_stands_every_check() {
         assert!(JobTemplate::checked(BUILT_IN).is_ok());
-        assert_eq!(template().broken_promise(), None);
+        assert_eq!(template().missing_output(), None);
         assert_eq!(template().outputs("ID").len(), PROMISED.len());
         assert_eq!(template().destinations(), ["assets/HLS/", "assets/MP4/", "assets/Thumbnails/"]);
     }
 
     #[test]
-    fn a_broken_promise_is_named() {
+    fn missing_output_is_named() {
         let text = BUILT_IN.replacen("\"NameModifier\": \"_720\"", "\"NameModifier\": \"_hd\"", 1);
         let template = JobTemplate::parse(&text).unwrap();
-        assert_eq!(template.broken_promise().as_deref(), Some("assets/HLS/ID_720.m3u8"));
+        assert_eq!(template.missing_output().as_deref(), Some("assets/HLS/ID_720.m3u8"));
     }
 
     #[test]

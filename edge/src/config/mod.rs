@@ -1,32 +1,36 @@
-//! The only reader of the environment. A wrong or missing value is one sentence that names it.
+//! Settings. The only reader of the environment; a missing or wrong value is one sentence that names its variable.
 
-mod env;
+mod lambda;
 #[cfg(test)]
 mod tests;
+mod variables;
 
-use env::Env;
+pub use lambda::LambdaSettings;
+
 use std::fmt;
 use std::path::PathBuf;
+use variables::Variables;
 
-/// Where the edge runs, which decides what it may do without.
+/// Where the edge runs; decides which settings are required.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Environment {
     Lambda,
-    /// A server that only this machine reaches.
+    /// A server that listens on the loopback interface only.
     Loopback,
-    /// A server that others reach.
+    /// A server that other hosts reach.
     Network,
 }
 
-/// What the edge is to be.
+/// What the edge runs as.
 #[derive(Clone, Debug)]
-pub enum Setup {
-    /// The whole: uploads, videos, events.
-    Whole(Box<Config>),
-    /// The original tutorial's environment: it hears events and announces, and nothing else.
-    DropIn(Conversion),
+pub enum Mode {
+    /// HTTP API and events.
+    Full(Box<Config>),
+    /// Events and webhooks only, with the original tutorial's variables and nothing else.
+    EventsOnly(Conversion),
 }
 
+/// Settings of [`Mode::Full`].
 #[derive(Clone, Debug)]
 pub struct Config {
     pub upload_bucket: String,
@@ -39,18 +43,18 @@ pub struct Config {
     pub auth: AuthConfig,
     pub catalog: CatalogConfig,
     pub max_upload_bytes: u64,
-    /// How many uploads one owner may have open at a time.
+    /// The most uploads that one owner may have open at a time.
     pub max_open_uploads: u32,
     pub allowed_origins: Vec<String>,
-    /// What the CDN says in `x-origin-secret`; without it nobody is let in.
+    /// The value that requests must bring in `x-origin-secret`; the CDN adds it. `None`: not required.
     pub origin_secret: Option<Secret>,
-    /// Whether somebody reads metrics in the log.
+    /// Whether metrics are written to stdout, where CloudWatch reads them.
     pub emits_metrics: bool,
-    /// Signs the cookies of private videos.
+    /// Signs the cookies of private videos. `None`: videos are public.
     pub cookies: Option<CookieConfig>,
 }
 
-/// What it takes to turn an object into a video and to say so.
+/// Settings of conversions and of their announcement.
 #[derive(Clone, Debug)]
 pub struct Conversion {
     pub destination_bucket: String,
@@ -63,7 +67,7 @@ pub struct Conversion {
 
 #[derive(Clone, Debug)]
 pub enum AuthConfig {
-    /// Everybody is the same person; on loopback only.
+    /// No authentication: all callers are one owner. Allowed on loopback only.
     None,
     /// Bearer tokens.
     Jwt { keys: JwtKeys, audience: Option<String>, issuer: Option<String> },
@@ -71,9 +75,9 @@ pub enum AuthConfig {
 
 #[derive(Clone, Debug)]
 pub enum JwtKeys {
-    /// HS256, by a shared secret.
+    /// HS256 with a shared secret.
     Secret(Secret),
-    /// RS256 and ES256, by the keys that this URL lists.
+    /// RS256 and ES256 with the keys listed at this URL.
     Jwks(String),
 }
 
@@ -81,10 +85,11 @@ pub enum JwtKeys {
 pub enum CatalogConfig {
     Sqlite(PathBuf),
     /// A table's name.
+    #[cfg(feature = "dynamodb")]
     DynamoDb(String),
 }
 
-/// Where the ends of jobs are announced.
+/// Where the results of jobs are announced.
 #[derive(Clone, Debug)]
 pub struct CallbackConfig {
     pub url: String,
@@ -95,7 +100,7 @@ pub struct CallbackConfig {
 pub enum CallbackStyle {
     /// Standard Webhooks, signed with HMAC-SHA256 by this key.
     Standard(Secret),
-    /// What the original site's backend takes; the key stands in the body.
+    /// The format of the original site's backend; the key is part of the body.
     Greloupis(Secret),
 }
 
@@ -107,7 +112,7 @@ pub struct CookieConfig {
     pub private_key: Secret,
 }
 
-/// Bytes that no log shows.
+/// Bytes that `Debug` doesn't show.
 #[derive(Clone)]
 pub struct Secret(Vec<u8>);
 
@@ -123,32 +128,25 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A sentence that names the variable.
-#[derive(Debug, PartialEq, Eq)]
+/// A missing or wrong setting: one sentence that names the variable.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct ConfigError(pub String);
 
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
 impl Config {
-    /// Reads the settings of a whole edge through `get`, the environment or a test's stand-in.
-    pub fn read(place: Place, get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        Env(get).whole(place)
+    /// Reads the settings of [`Mode::Full`] through `get`, which looks up a variable by its name.
+    pub fn read(environment: Environment, get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Variables(get).full_config(environment)
     }
 }
 
-impl Setup {
-    /// Reads what the edge is to be. Nothing of the HTTP API's set at all, and it is the tutorial's.
-    pub fn read(place: Place, get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let env = Env(get);
-        if env.is_the_tutorials() {
-            return Ok(Self::DropIn(env.conversion()?));
+impl Mode {
+    /// Reads the mode and its settings. Without any variable of the HTTP API it is [`Mode::EventsOnly`].
+    pub fn read(environment: Environment, get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let variables = Variables(get);
+        if variables.is_events_only() {
+            return Ok(Self::EventsOnly(variables.conversion()?));
         }
-        env.whole(place).map(|config| Self::Whole(Box::new(config)))
+        variables.full_config(environment).map(|config| Self::Full(Box::new(config)))
     }
 }

@@ -17,13 +17,13 @@ fn good() -> HashMap<&'static str, &'static str> {
     ])
 }
 
-fn read(place: Place, env: &HashMap<&str, &str>) -> Result<Config, ConfigError> {
-    Config::read(place, |name| env.get(name).map(|value| (*value).to_owned()))
+fn read(environment: Environment, env: &HashMap<&str, &str>) -> Result<Config, ConfigError> {
+    Config::read(environment, |name| env.get(name).map(|value| (*value).to_owned()))
 }
 
 #[test]
 fn a_good_environment_is_read() {
-    let config = read(Place::Lambda, &good()).unwrap();
+    let config = read(Environment::Lambda, &good()).unwrap();
     assert_eq!(config.cdn_base_url, "https://d1.cloudfront.net");
     assert_eq!(config.conversion.application, "VOD");
     assert_eq!(config.max_upload_bytes, wire::MAX_OBJECT_SIZE);
@@ -37,7 +37,7 @@ fn the_tutorials_names_work() {
     env.remove("MEDIA_CONVERT_ROLE");
     env.extend([("DestinationBucket", "media"), ("Application", "Tutorial")]);
     env.insert("MediaConvertRole", "arn:aws:iam::123456789012:role/mc");
-    let config = read(Place::Lambda, &env).unwrap();
+    let config = read(Environment::Lambda, &env).unwrap();
     assert_eq!(
         (&*config.conversion.destination_bucket, &*config.conversion.application),
         ("media", "Tutorial")
@@ -51,7 +51,7 @@ fn each_bad_value_is_named() {
             let mut env = good();
             env.remove(name);
             env.extend(bad.map(|bad| (*name, bad)));
-            let error = read(Place::Lambda, &env).unwrap_err();
+            let error = read(Environment::Lambda, &env).unwrap_err();
             assert!(error.0.starts_with(&format!("{name} is missing")), "{error}");
         }
     }
@@ -82,7 +82,7 @@ fn each_bad_value_is_named() {
     ] {
         let mut env = good();
         env.insert(name, bad);
-        let error = read(Place::Lambda, &env).unwrap_err();
+        let error = read(Environment::Lambda, &env).unwrap_err();
         assert!(error.0.starts_with(name) && !error.0.contains(SECRET), "{name}={bad}: {error}");
     }
 }
@@ -91,8 +91,8 @@ fn each_bad_value_is_named() {
 fn no_auth_only_on_loopback() {
     let mut env = good();
     env.insert("AUTH_MODE", "none");
-    assert!(matches!(read(Place::Loopback, &env).unwrap().auth, AuthConfig::None));
-    assert!(read(Place::Network, &env).is_err());
+    assert!(matches!(read(Environment::Loopback, &env).unwrap().auth, AuthConfig::None));
+    assert!(read(Environment::Network, &env).is_err());
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn settings_that_need_each_other() {
     ] {
         let mut env = good();
         env.extend(set.iter().copied());
-        let error = read(Place::Lambda, &env).unwrap_err();
+        let error = read(Environment::Lambda, &env).unwrap_err();
         assert!(error.0.starts_with(named), "{error}");
     }
 }
@@ -126,9 +126,9 @@ fn the_tutorials_environment_alone_is_a_drop_in() {
         ("Application", "VOD"),
     ]);
     let setup = |env: &HashMap<&str, &str>| {
-        Setup::read(Place::Lambda, |name| env.get(name).map(|value| (*value).to_owned()))
+        Mode::read(Environment::Lambda, |name| env.get(name).map(|value| (*value).to_owned()))
     };
-    assert!(matches!(setup(&env).unwrap(), Setup::DropIn(c) if c.destination_bucket == "media"));
+    assert!(matches!(setup(&env).unwrap(), Mode::EventsOnly(c) if c.destination_bucket == "media"));
     // One of ours beside it, and the rest of ours is asked for.
     env.insert("CATALOG", "dynamodb:videos");
     assert!(setup(&env).unwrap_err().0.starts_with("UPLOAD_BUCKET is missing"));

@@ -50,7 +50,7 @@ async fn event_that_fails_returns_an_error_for_redelivery() {
     let data = tempfile::tempdir().unwrap();
     let catalog = format!("sqlite:{}", data.path().join("catalog.db").display());
     let services = Services { s3: UNREACHABLE, mediaconvert: UNREACHABLE, dynamodb: UNREACHABLE };
-    let mut service = stack::app(&services, &catalog, stack::now_ms).gate();
+    let mut service = stack::app(&services, &catalog, stack::now_ms).lambda_service();
 
     let created = json!({
         "source": "aws.s3", "detail-type": "Object Created",
@@ -58,12 +58,12 @@ async fn event_that_fails_returns_an_error_for_redelivery() {
     });
     for _ in 0..2 {
         // The first failure releases its claim, so the second attempt fails for the same reason.
-        let error = service.call(edge::invocation(&created)).await.expect_err("MediaConvert is down");
+        let error = service.call(edge::event_request(&created)).await.expect_err("MediaConvert is down");
         assert!(error.to_string().contains("502"), "{error}");
     }
     let malformed = json!({ "source": "aws.s3", "detail-type": "Object Created", "detail": {} });
-    assert!(service.call(edge::invocation(&malformed)).await.is_err(), "goes to the dead-letter queue");
+    assert!(service.call(edge::event_request(&malformed)).await.is_err(), "goes to the dead-letter queue");
     let foreign = json!({ "source": "aws.s3", "detail-type": "Object Created",
         "detail": { "bucket": { "name": "another" }, "object": { "key": "inputs/v.mp4", "size": 5 } } });
-    assert!(service.call(edge::invocation(&foreign)).await.is_ok(), "another bucket's event is ignored");
+    assert!(service.call(edge::event_request(&foreign)).await.is_ok(), "another bucket's event is ignored");
 }

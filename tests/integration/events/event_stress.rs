@@ -6,7 +6,7 @@ mod fake_mediaconvert;
 use crate::support::dynamodb::DynamoDb;
 use crate::support::event::{Source, call, object_created};
 use crate::support::stack::{Services, UNREACHABLE, app, start_without_events};
-use edge::{Clock, Gate};
+use edge::{Clock, LambdaService};
 use fake_mediaconvert::{Job, MediaConvert};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
@@ -103,7 +103,7 @@ async fn run(dynamodb: &str, catalog: &str, clock: Clock, advance_clock: impl Fn
     let mediaconvert = MediaConvert::start(clock).await;
     let catalog = catalog.replace("DATA", &data.path().display().to_string());
     let aws = Services { s3: &stack.s3, mediaconvert: &mediaconvert.url, dynamodb };
-    let services: Vec<Gate> = (0..EDGES).map(|_| app(&aws, &catalog, clock).gate()).collect();
+    let services: Vec<LambdaService> = (0..EDGES).map(|_| app(&aws, &catalog, clock).lambda_service()).collect();
 
     let mut rng = Rng(0x5eed_cafe_f00d);
     let mut creations = Vec::new();
@@ -144,7 +144,7 @@ async fn run(dynamodb: &str, catalog: &str, clock: Clock, advance_clock: impl Fn
             .collect();
         let outcomes: Vec<_> = stream::iter(round)
             .map(|(event, mut service, polls)| async move {
-                let future = Box::pin(service.call(edge::invocation(&event)));
+                let future = Box::pin(service.call(edge::event_request(&event)));
                 let outcome = tokio::spawn(Crashing { future, polls }).await.unwrap();
                 (event, outcome.map(|result| result.is_ok()))
             })
@@ -197,7 +197,7 @@ fn catalog_kind(catalog: &str) -> &str {
 }
 
 /// All videos in the owner's list.
-async fn all_videos(service: &Gate) -> Vec<Value> {
+async fn all_videos(service: &LambdaService) -> Vec<Value> {
     let (mut videos, mut cursor) = (Vec::new(), String::new());
     loop {
         let page = call(service, "GET", &format!("/videos?limit=100{cursor}"), Value::Null).await;

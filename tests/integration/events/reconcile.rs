@@ -9,7 +9,7 @@ use crate::support::stack::{
 use aws_sdk_mediaconvert::types::JobStatus;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use axum::Router;
-use edge::Gate;
+use edge::LambdaService;
 use http::StatusCode;
 use local::stack::Stack;
 use serde_json::{Value, json};
@@ -18,14 +18,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Runs the reconciler; whether it succeeded.
-async fn reconcile(service: &Gate) -> bool {
+async fn reconcile(service: &LambdaService) -> bool {
     let event =
         json!({ "source": "greloupis", "detail-type": "Reconcile", "detail": { "olderThanSeconds": 0 } });
     invoke(service, &event).await
 }
 
 /// Stores a file as a browser does, without the completion request to the edge.
-async fn store(service: &Gate, s3: &aws_sdk_s3::Client, bytes: &'static [u8]) -> String {
+async fn store(service: &LambdaService, s3: &aws_sdk_s3::Client, bytes: &'static [u8]) -> String {
     let open = json!({ "fileName": "a.mp4", "size": bytes.len(), "contentType": "video/mp4" });
     let opened = call(service, "POST", "/uploads", open).await;
     let key = opened["key"].as_str().unwrap();
@@ -41,7 +41,7 @@ async fn store(service: &Gate, s3: &aws_sdk_s3::Client, bytes: &'static [u8]) ->
     opened["videoId"].as_str().unwrap().to_owned()
 }
 
-async fn video(service: &Gate, id: &str) -> Value {
+async fn video(service: &LambdaService, id: &str) -> Value {
     call(service, "GET", &format!("/videos/{id}"), Value::Null).await
 }
 
@@ -61,7 +61,7 @@ async fn lost_events_are_repaired() {
     let stack = start_without_events(data.path()).await;
     let catalog = format!("sqlite:{}", data.path().join("catalog.db").display());
     let aws = Services { s3: &stack.s3, mediaconvert: &stack.mediaconvert, dynamodb: UNREACHABLE };
-    let service = app(&aws, &catalog, now_ms).gate();
+    let service = app(&aws, &catalog, now_ms).lambda_service();
     let s3 = s3_client(&stack);
 
     // Stored, but neither the completion request nor S3's event has arrived.
@@ -118,7 +118,7 @@ async fn webhooks_to_a_failing_backend_come_last_and_are_limited() {
     let catalog = format!("sqlite:{}", data.path().join("catalog.db").display());
     let settings =
         [("CALLBACK_URL", &*backend), ("CALLBACK_SECRET", "a secret of at least thirty-two bytes")];
-    let service = app_with_settings(&aws, &catalog, now_ms, &settings).gate();
+    let service = app_with_settings(&aws, &catalog, now_ms, &settings).lambda_service();
     let s3 = s3_client(&stack);
 
     for _ in 0..2 {

@@ -2,8 +2,8 @@
 
 use crate::support::python;
 use crate::support::stack::edge_setting;
-use edge::callback::{Callback, CallbackError};
-use edge::config::{Config, Place};
+use edge::webhook::{Webhook, WebhookError};
+use edge::config::{Config, Environment};
 use serde_json::{Value, json};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -32,15 +32,15 @@ impl Receiver {
     }
 
     /// Sends a webhook of this style, signed with this secret.
-    async fn notify(&self, style: &str, secret: &str, video: &Value) -> Result<(), CallbackError> {
-        let config = Config::read(Place::Loopback, |name| match name {
+    async fn notify(&self, style: &str, secret: &str, video: &Value) -> Result<(), WebhookError> {
+        let config = Config::read(Environment::Loopback, |name| match name {
             "CALLBACK_URL" => Some(self.url.clone()),
             "CALLBACK_STYLE" => Some(style.into()),
             "CALLBACK_SECRET" | "AWS_AUTH_KEY" => Some(secret.into()),
             other => edge_setting(other, "sqlite:x"),
         });
-        let callback = Callback::new(&config.unwrap().conversion.callback.unwrap());
-        callback.announce(&serde_json::from_value(video.clone()).unwrap(), None).await
+        let webhook = Webhook::new(&config.unwrap().conversion.callback.unwrap());
+        webhook.deliver(&serde_json::from_value(video.clone()).unwrap(), None).await
     }
 }
 

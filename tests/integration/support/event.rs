@@ -1,7 +1,7 @@
 //! Events as AWS sends them, and direct calls of the edge's service.
 
 use axum::body::Body;
-use edge::Gate;
+use edge::LambdaService;
 use http::Request;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -37,12 +37,12 @@ pub fn job_event(job_id: &str, video_id: &str, status: &str) -> Value {
 }
 
 /// Invokes the edge with an event; whether it was handled.
-pub async fn invoke(service: &Gate, event: &Value) -> bool {
-    service.clone().call(edge::invocation(event)).await.is_ok()
+pub async fn invoke(service: &LambdaService, event: &Value) -> bool {
+    service.clone().call(edge::event_request(event)).await.is_ok()
 }
 
 /// Calls the edge's HTTP API without a network; returns the response's JSON.
-pub async fn call(service: &Gate, method: &str, path: &str, body: Value) -> Value {
+pub async fn call(service: &LambdaService, method: &str, path: &str, body: Value) -> Value {
     let request = Request::builder().method(method).uri(path).body(Body::from(body.to_string())).unwrap();
     let response = service.clone().call(request).await.unwrap();
     let bytes = response.into_body().collect().await.unwrap().to_bytes();

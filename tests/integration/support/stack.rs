@@ -3,9 +3,9 @@
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use edge::config::{Config, Place};
+use edge::config::{Config, Environment};
 use edge::job::JobTemplate;
-use edge::{App, Aws, Clock};
+use edge::{Aws, Clock, Edge};
 use local::stack::{Options, Stack};
 use std::collections::HashMap;
 use std::path::Path;
@@ -44,7 +44,7 @@ pub fn edge_setting(name: &str, catalog: &str) -> Option<String> {
 }
 
 /// An edge without sign-in in front of these services.
-pub fn app(services: &Services<'_>, catalog: &str, clock: Clock) -> App {
+pub fn app(services: &Services<'_>, catalog: &str, clock: Clock) -> Edge {
     app_with_settings(services, catalog, clock, &[("MAX_OPEN_UPLOADS", "1000")])
 }
 
@@ -54,8 +54,8 @@ pub fn app_with_settings(
     catalog: &str,
     clock: Clock,
     settings: &[(&str, &str)],
-) -> App {
-    let config = Config::read(Place::Loopback, |name| {
+) -> Edge {
+    let config = Config::read(Environment::Loopback, |name| {
         let given = settings.iter().find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned());
         given.or_else(|| edge_setting(name, catalog))
     });
@@ -63,7 +63,7 @@ pub fn app_with_settings(
     let (s3, mediaconvert, dynamodb) =
         (sdk_config(services.s3), sdk_config(services.mediaconvert), sdk_config(services.dynamodb));
     let aws = Aws { s3: &s3, s3_path_style: true, mediaconvert: &mediaconvert, dynamodb: &dynamodb };
-    App::with_clock(config.unwrap(), job, &aws, clock).unwrap()
+    Edge::with_clock(config.unwrap(), job, &aws, clock).unwrap()
 }
 
 /// Milliseconds since 1970.

@@ -35,7 +35,7 @@ impl Machine {
         }
         self.concurrency.record_round_trip(clocks.now_ms.saturating_sub(requested.now_ms));
         self.record_success();
-        match PartPlan::agreed(self.size, opened.part_size) {
+        match PartPlan::with_part_size(self.size, opened.part_size) {
             Ok(plan) if plan.part_count() == opened.part_count => {
                 let mut parts = Parts::new(plan, self.checksum);
                 parts.add_presigned(opened.parts, requested, clocks);
@@ -150,7 +150,7 @@ impl Machine {
             {
                 self.restart(UploadError::upload_gone());
             }
-            Phase::Resuming { saved, .. } => match PartPlan::agreed(self.size, saved.part_size) {
+            Phase::Resuming { saved, .. } => match PartPlan::with_part_size(self.size, saved.part_size) {
                 Ok(plan) => self.resume(plan, listing, saved.parts),
                 Err(_) => self.restart(UploadError::upload_gone()),
             },

@@ -179,7 +179,7 @@ fn impossible_plan_is_refused() {
 fn five_tebibyte_upload_starts_like_a_small_one() {
     let size = 5 << 40;
     let part_size = PartPlan::new(size, None).unwrap().part_size();
-    let plan = PartPlan::agreed(size, part_size).unwrap();
+    let plan = PartPlan::with_part_size(size, part_size).unwrap();
     let mut driver = TestDriver::new(1, None);
     driver.machine = Machine::new(size, true, Concurrency::new(None), None);
     driver.commands();

@@ -1,0 +1,342 @@
+//! Good tokens and every bad one: HS256, and RS256 and ES256 by the keys of a provider that rotates, lies and dies.
+
+use super::*;
+use crate::config::{Config, Environment};
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
+use jsonwebtoken::{EncodingKey, Header};
+use p256::elliptic_curve::sec1::ToEncodedPoint;
+use p256::pkcs8::{DecodePrivateKey, EncodePrivateKey};
+use rsa::RsaPrivateKey;
+use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey, EncodeRsaPublicKey};
+use rsa::traits::PublicKeyParts;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use tokio::net::TcpListener;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+const START: u64 = 1_000_000_000;
+const MINUTE: u64 = 60_000;
+
+fn rsa(name: &str) -> RsaPrivateKey {
+    let pem = match name {
+        "one" => include_str!("../../../../tests/fixtures/keys/rsa-one.pem"),
+        "two" => include_str!("../../../../tests/fixtures/keys/rsa-two.pem"),
+        _ => include_str!("../../../../tests/fixtures/keys/rsa-small.pem"),
+    };
+    RsaPrivateKey::from_pkcs1_pem(pem).unwrap()
+}
+
+fn p256() -> p256::SecretKey {
+    p256::SecretKey::from_pkcs8_pem(include_str!("../../../../tests/fixtures/keys/p256.pem")).unwrap()
+}
+
+/// The public half as a provider lists it.
+pub fn listed_rsa(name: &str, id: Option<&str>) -> Value {
+    let key = rsa(name);
+    let [n, e] = [key.n(), key.e()].map(|number| BASE64URL.encode(number.to_bytes_be()));
+    json!({ "kty": "RSA", "n": n, "e": e, "kid": id })
+}
+
+pub fn listed_p256(id: Option<&str>) -> Value {
+    let point = p256().public_key().to_encoded_point(false);
+    let [x, y] = [point.x(), point.y()].map(|side| BASE64URL.encode(side.unwrap()));
+    json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": id })
+}
+
+fn rsa_key(name: &str) -> EncodingKey {
+    EncodingKey::from_rsa_der(rsa(name).to_pkcs1_der().unwrap().as_bytes())
+}
+
+fn claims() -> Value {
+    json!({ "sub": "anna", "exp": clock::now_ms() / 1000 + 60, "aud": "uploads", "iss": "site" })
+}
+
+fn changed(name: &str, value: Value) -> Value {
+    let mut claims = claims();
+    claims[name] = value;
+    claims
+}
+
+/// Claims that no token may carry.
+fn bad_claims() -> Vec<Value> {
+    let now = clock::now_ms() / 1000;
+    vec![
+        changed("exp", json!(1)),
+        changed("exp", json!(now - LEEWAY - 5)),
+        changed("exp", Value::Null),
+        changed("nbf", json!(u32::MAX)),
+        changed("nbf", json!(now + LEEWAY + 5)),
+        changed("aud", json!("others")),
+        changed("aud", Value::Null),
+        changed("iss", json!("evil")),
+        changed("iss", Value::Null),
+        changed("sub", json!("")),
+        changed("sub", json!(7)),
+        changed("sub", json!("x".repeat(300))),
+    ]
+}
+
+fn auth(name: &str, value: &str) -> Auth {
+    let config = Config::read(Environment::Lambda, |asked| {
+        Some(match asked {
+            "UPLOAD_BUCKET" => "uploads".into(),
+            "DESTINATION_BUCKET" => "media".into(),
+            "MEDIA_CONVERT_ROLE" => "arn:aws:iam::1:role/m".into(),
+            "CDN_BASE_URL" => "https://c".into(),
+            "UPLOAD_TOKEN_SECRET" => SECRET.into(),
+            "AUTH_AUDIENCE" => "uploads".into(),
+            "AUTH_ISSUER" => "site".into(),
+            "CATALOG" => "sqlite:x".into(),
+            _ if asked == name => value.into(),
+            _ => return None,
+        })
+    });
+    Auth::new(&config.unwrap().auth)
+}
+
+fn hs256() -> Auth {
+    auth("AUTH_JWT_SECRET", SECRET)
+}
+
+async fn with(auth: &Auth, value: &str) -> Result<Caller, ApiError> {
+    auth.caller(&HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())])).await
+}
+
+async fn call(header: &Header, claims: &Value, secret: &str) -> Result<Caller, ApiError> {
+    let key = EncodingKey::from_secret(secret.as_bytes());
+    with(&hs256(), &format!("Bearer {}", jsonwebtoken::encode(header, claims, &key).unwrap())).await
+}
+
+#[tokio::test]
+async fn a_good_token_names_its_caller() {
+    assert_eq!(call(&Header::default(), &claims(), SECRET).await.unwrap().id, "anna");
+    let soon = clock::now_ms() / 1000;
+    for near in [changed("exp", json!(soon - LEEWAY / 2)), changed("nbf", json!(soon + LEEWAY / 2))] {
+        assert!(call(&Header::default(), &near, SECRET).await.is_ok(), "clocks differ: {near}");
+    }
+}
+
+#[tokio::test]
+async fn every_other_token_is_refused() {
+    for bad in bad_claims() {
+        assert!(call(&Header::default(), &bad, SECRET).await.is_err(), "{bad}");
+    }
+    assert!(call(&Header::default(), &claims(), "another-secret-of-thirty-two-byte").await.is_err());
+    assert!(call(&Header::new(Algorithm::HS512), &claims(), SECRET).await.is_err());
+    for bad in [&unsigned(), "Bearer", "Basic x", "Bearer a.b.c", &huge()] {
+        assert!(matches!(with(&hs256(), bad).await, Err(ApiError::Unauthorized(_))), "{bad}");
+    }
+    assert!(hs256().caller(&HeaderMap::new()).await.is_err());
+}
+
+/// `alg: none` with our claims and no signature.
+fn unsigned() -> String {
+    format!("Bearer {}.{}.", BASE64URL.encode(r#"{"alg":"none"}"#), BASE64URL.encode(claims().to_string()))
+}
+
+fn huge() -> String {
+    format!("Bearer {}", "a".repeat(LONGEST + 1))
+}
+
+/// What the provider does when asked.
+#[derive(Clone)]
+enum Does {
+    List(Vec<Value>),
+    Say(StatusCode, String),
+    Redirect(String),
+}
+
+/// An identity provider of one URL, and a verifier that asks it.
+struct Provider {
+    does: Arc<Mutex<(Does, u32)>>,
+    verifier: Verifier,
+}
+
+impl Provider {
+    async fn start(does: Does) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/keys", listener.local_addr().unwrap());
+        let does = Arc::new(Mutex::new((does, 0)));
+        let shared = does.clone();
+        let answer = move || async move {
+            let mut does = shared.lock().unwrap();
+            does.1 += 1;
+            match does.0.clone() {
+                Does::List(keys) => axum::Json(json!({ "keys": keys })).into_response(),
+                Does::Say(status, text) => (status, text).into_response(),
+                Does::Redirect(to) => Redirect::temporary(&to).into_response(),
+            }
+        };
+        let router: Router = Router::new().route("/keys", axum::routing::get(answer));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let Auth::Jwt(verifier) = auth("AUTH_JWKS_URL", &url) else { panic!() };
+        Self { does, verifier: *verifier }
+    }
+
+    fn now_does(&self, does: Does) {
+        self.does.lock().unwrap().0 = does;
+    }
+
+    fn asked(&self) -> u32 {
+        self.does.lock().unwrap().1
+    }
+
+    async fn at(&self, now: u64, token: &str) -> Result<Caller, ApiError> {
+        self.verifier.caller(token, START + now).await
+    }
+}
+
+fn head(algorithm: Algorithm, id: Option<&str>) -> Header {
+    Header { kid: id.map(str::to_owned), ..Header::new(algorithm) }
+}
+
+fn by_rsa(name: &str, id: Option<&str>) -> String {
+    jsonwebtoken::encode(&head(Algorithm::RS256, id), &claims(), &rsa_key(name)).unwrap()
+}
+
+fn by_p256(id: Option<&str>) -> String {
+    let key = EncodingKey::from_ec_der(p256().to_pkcs8_der().unwrap().as_bytes());
+    jsonwebtoken::encode(&head(Algorithm::ES256, id), &claims(), &key).unwrap()
+}
+
+fn is_refused(outcome: &Result<Caller, ApiError>) -> bool {
+    matches!(outcome, Err(ApiError::Unauthorized(_)))
+}
+
+fn is_unavailable(outcome: &Result<Caller, ApiError>) -> bool {
+    matches!(outcome, Err(ApiError::AuthUnavailable))
+}
+
+#[tokio::test]
+async fn listed_keys_of_both_kinds_verify_with_one_question() {
+    let provider =
+        Provider::start(Does::List(vec![listed_rsa("one", Some("r")), listed_p256(Some("e"))])).await;
+    for token in [by_rsa("one", Some("r")), by_p256(Some("e")), by_rsa("one", None), by_p256(None)] {
+        assert_eq!(provider.at(0, &token).await.unwrap().id, "anna");
+    }
+    assert_eq!(provider.asked(), 1);
+}
+
+#[tokio::test]
+async fn tokens_that_nobody_listed_has_signed_are_refused() {
+    let keys = vec![listed_rsa("one", Some("r")), listed_p256(Some("e"))];
+    let provider = Provider::start(Does::List(keys)).await;
+    let public = rsa("one").to_public_key().to_pkcs1_der().unwrap();
+    let confused = |secret: &[u8]| {
+        let key = EncodingKey::from_secret(secret);
+        jsonwebtoken::encode(&head(Algorithm::HS256, Some("r")), &claims(), &key).unwrap()
+    };
+    let mut critical = head(Algorithm::RS256, Some("r"));
+    critical.crit = Some(vec!["exp".into()]);
+    let encode = |head: &Header| jsonwebtoken::encode(head, &claims(), &rsa_key("one")).unwrap();
+    let good = by_rsa("one", Some("r"));
+    let (rest, signature) = good.rsplit_once('.').unwrap();
+    for (bad, why) in [
+        (unsigned().trim_start_matches("Bearer ").to_owned(), "alg: none"),
+        (confused(public.as_bytes()), "the public key as a secret"),
+        (confused(listed_rsa("one", None)["n"].as_str().unwrap().as_bytes()), "its modulus as a secret"),
+        (by_rsa("two", Some("r")), "another key under a listed id"),
+        (by_rsa("one", Some("e")), "the id of a key of another kind"),
+        (by_p256(Some("r")), "the same the other way round"),
+        (encode(&head(Algorithm::RS512, Some("r"))), "another algorithm"),
+        (encode(&head(Algorithm::PS256, Some("r"))), "another padding"),
+        (encode(&critical), "something critical that isn't understood"),
+        (format!("{rest}."), "no signature"),
+        (format!("{rest}.{}", signature.to_ascii_lowercase()), "a changed signature"),
+        ("a.b.c".into(), "no token"),
+    ] {
+        assert!(is_refused(&provider.at(0, &bad).await), "{why}");
+    }
+    for bad in bad_claims() {
+        let token = jsonwebtoken::encode(&head(Algorithm::RS256, Some("r")), &bad, &rsa_key("one")).unwrap();
+        assert!(is_refused(&provider.at(0, &token).await), "{bad}");
+    }
+    assert!(provider.at(0, &good).await.is_ok());
+    assert_eq!(provider.asked(), 1);
+}
+
+#[tokio::test]
+async fn keys_rotate_without_a_restart() {
+    let provider = Provider::start(Does::List(vec![listed_rsa("one", Some("old"))])).await;
+    assert!(provider.at(0, &by_rsa("one", Some("old"))).await.is_ok());
+    provider.now_does(Does::List(vec![listed_rsa("two", Some("new"))]));
+    // At once it would be a stranger's way to make us ask.
+    assert!(is_refused(&provider.at(1_000, &by_rsa("two", Some("new"))).await));
+    assert_eq!(provider.asked(), 1);
+    assert!(provider.at(MINUTE, &by_rsa("two", Some("new"))).await.is_ok());
+    assert!(is_refused(&provider.at(MINUTE, &by_rsa("one", Some("old"))).await));
+    assert_eq!(provider.asked(), 2);
+    for stranger in 0..20 {
+        let id = format!("stranger {stranger}");
+        assert!(is_refused(&provider.at(2 * MINUTE, &by_rsa("one", Some(&id))).await));
+    }
+    assert_eq!(provider.asked(), 3);
+}
+
+#[tokio::test]
+async fn many_at_once_make_one_question() {
+    let provider = Arc::new(Provider::start(Does::List(vec![listed_p256(Some("e"))])).await);
+    let token = by_p256(Some("e"));
+    let all: Vec<_> = (0..20)
+        .map(|_| {
+            let (provider, token) = (provider.clone(), token.clone());
+            tokio::spawn(async move { provider.at(0, &token).await.is_ok() })
+        })
+        .collect();
+    for one in all {
+        assert!(one.await.unwrap());
+    }
+    assert_eq!(provider.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_lets_known_keys_serve_and_nobody_else_in() {
+    let elsewhere = Provider::start(Does::List(vec![listed_p256(Some("e"))])).await;
+    let (good, token) = (Does::List(vec![listed_p256(Some("e"))]), by_p256(Some("e")));
+    let Keys::Listed(jwks) = &elsewhere.verifier.keys else { panic!() };
+    for bad in [
+        Does::Say(StatusCode::OK, "<html>Sign in</html>".into()),
+        Does::Say(
+            StatusCode::OK,
+            " ".repeat(600 * 1024) + &json!({ "keys": [listed_p256(Some("e"))] }).to_string(),
+        ),
+        Does::Say(StatusCode::INTERNAL_SERVER_ERROR, String::new()),
+        Does::List(vec![]),
+        Does::Redirect(jwks.url.clone()),
+    ] {
+        let provider = Provider::start(bad.clone()).await;
+        assert!(is_unavailable(&provider.at(0, &token).await));
+        assert!(is_unavailable(&provider.at(1_000, &token).await), "and isn't asked again at once");
+        assert_eq!(provider.asked(), 1);
+        provider.now_does(good.clone());
+        assert!(provider.at(10_000, &token).await.is_ok());
+        provider.now_does(bad);
+        assert!(provider.at(11 * MINUTE, &token).await.is_ok(), "old keys serve on");
+        assert_eq!(provider.asked(), 3);
+        assert!(is_unavailable(&provider.at(25 * 60 * MINUTE, &token).await), "for a day");
+        provider.now_does(good.clone());
+        assert!(provider.at(26 * 60 * MINUTE, &token).await.is_ok());
+    }
+    assert_eq!(elsewhere.asked(), 0, "no redirect is followed");
+}
+
+#[tokio::test]
+async fn a_provider_that_isnt_there_is_a_503_that_tells_no_secret() {
+    // A port that was free a moment ago.
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let auth = auth("AUTH_JWKS_URL", &format!("http://{gone}/keys?key=secret"));
+    let error = with(&auth, &format!("Bearer {}", by_rsa("one", Some("r")))).await.unwrap_err();
+    let Auth::Jwt(verifier) = &auth else { panic!() };
+    let Keys::Listed(jwks) = &verifier.keys else { panic!() };
+    let cause = jwks.ask().await.err().unwrap();
+    assert!(!cause.contains("secret") && !cause.is_empty(), "{cause}");
+    let response: Response = error.into_response();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    for bad in [&huge(), &unsigned()] {
+        assert!(matches!(with(&auth, bad).await, Err(ApiError::Unauthorized(_))), "refused without asking");
+    }
+}

@@ -1,0 +1,45 @@
+//! Extractors: a JSON body, the caller, conditional requests.
+
+use super::ApiState;
+use super::auth::Caller;
+use super::error::ApiError;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::HeaderMap;
+use axum::http::header::IF_NONE_MATCH;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+/// A JSON body of any `Content-Type`. Unlike axum's `Json`, failures are [`ApiError`]s.
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        // Fails only by the router's body limit or a closed connection.
+        let bytes = Bytes::from_request(request, state).await.map_err(|_| ApiError::BodyTooLarge)?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            ApiError::BadJson(format!("The body isn't the JSON that this call takes: {error}."))
+        })
+    }
+}
+
+impl FromRequestParts<ApiState> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
+        state.auth.caller(&parts.headers).await
+    }
+}
+
+/// Whether `If-None-Match` names `etag`. Compares weakly, as RFC 9110 requires for this header.
+pub fn matches_etag(headers: &HeaderMap, etag: &str) -> bool {
+    headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+}

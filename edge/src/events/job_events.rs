@@ -1,0 +1,198 @@
+//! Applies MediaConvert's job state events to the catalog.
+
+use crate::api::error::ApiError;
+use crate::events::notify::notify;
+use crate::events::shapes::{JobEvent, JobUpdate, OutputGroup};
+use crate::services::catalog::{Outputs, VideoRecord, VideoTransition};
+use crate::services::metrics::Metric;
+use crate::state::AppState;
+use std::time::Duration;
+use wire::{VideoError, VideoStatus};
+
+/// Handles one event. Repeated and reordered events are harmless.
+pub async fn handle(app: &AppState, event: JobEvent) -> Result<(), ApiError> {
+    let JobEvent { job_id, video_id, update } = event;
+    let transition = match update {
+        JobUpdate::Progress(percent) => VideoTransition::Progress { job_id, percent },
+        JobUpdate::Complete(groups) => {
+            let duration_ms =
+                groups.iter().flat_map(|group| &group.output_details).find_map(|o| o.duration_in_ms);
+            completed(
+                job_id,
+                outputs_from_event(&app.config.conversion.destination_bucket, &groups),
+                duration_ms,
+            )
+        }
+        JobUpdate::Error { code, message } => {
+            VideoTransition::Failed { job_id: Some(job_id), error: VideoError { code, message } }
+        }
+        JobUpdate::Canceled => VideoTransition::Canceled { job_id },
+    };
+    apply_transition(app, &video_id, transition).await
+}
+
+/// The transition of a completed job; a failure if it has no playlist.
+pub fn completed(job_id: String, outputs: Option<Outputs>, duration_ms: Option<u64>) -> VideoTransition {
+    match outputs {
+        Some(outputs) => VideoTransition::Finished { job_id, outputs, duration_ms },
+        None => VideoTransition::Failed {
+            job_id: Some(job_id),
+            error: VideoError {
+                code: "no_outputs".into(),
+                message: "The job ended without an HLS playlist in the destination bucket.".into(),
+            },
+        },
+    }
+}
+
+/// Changes a video, and announces it if its state is final.
+pub async fn apply_transition(
+    app: &AppState,
+    video_id: &str,
+    transition: VideoTransition,
+) -> Result<(), ApiError> {
+    let now = app.now_ms();
+    match app.catalog.apply(video_id, transition, now).await? {
+        Some(video) if video.status.is_final() => {
+            // Logged and counted only by the call that changed the record.
+            if video.updated_ms >= now {
+                tracing::info!(video = video_id, status = ?video.status, "job ended");
+                app.metrics.record(&final_metrics(&video));
+            }
+            notify(app, video).await
+        }
+        Some(video) => {
+            tracing::debug!(video = video_id, progress = video.progress, "job progress");
+            Ok(())
+        }
+        None => {
+            tracing::warn!(video = video_id, "job event ignored: unknown video");
+            Ok(())
+        }
+    }
+}
+
+fn final_metrics(video: &VideoRecord) -> Vec<Metric> {
+    match video.status {
+        VideoStatus::Ready => {
+            let since = video.uploaded_ms.unwrap_or(video.updated_ms);
+            let seconds = Duration::from_millis(video.updated_ms.saturating_sub(since)).as_secs_f64();
+            vec![Metric::JobsSucceeded, Metric::SecondsFromObjectToReady(seconds)]
+        }
+        VideoStatus::Failed => vec![Metric::JobsFailed],
+        _ => Vec::new(),
+    }
+}
+
+/// The keys of a job's outputs in `bucket`. `None` without a playlist.
+fn outputs_from_event(bucket: &str, groups: &[OutputGroup]) -> Option<Outputs> {
+    let key = |path: &String| -> Option<String> {
+        Some(path.strip_prefix("s3://")?.strip_prefix(bucket)?.strip_prefix('/')?.to_owned())
+    };
+    let hls = groups.iter().flat_map(|group| &group.playlist_file_paths).find_map(key)?;
+    let files = groups
+        .iter()
+        .filter(|group| group.playlist_file_paths.is_empty())
+        .flat_map(|group| &group.output_details)
+        .flat_map(|output| &output.output_file_paths)
+        .filter_map(key);
+    Some(outputs_from_keys(hls, files))
+}
+
+/// The same from a listing of the bucket, for a job whose event was lost. Keys of other videos are ignored.
+pub fn outputs_from_listing(video_id: &str, keys: impl IntoIterator<Item = String>) -> Option<Outputs> {
+    let suffix = |key: &str| Some(key.rsplit_once('/')?.1.strip_prefix(video_id)?.to_owned());
+    let (playlists, files): (Vec<_>, Vec<_>) = keys
+        .into_iter()
+        .filter(|key| suffix(key).is_some_and(|suffix| suffix == ".m3u8" || !suffix.ends_with(".m3u8")))
+        .partition(|key| key.ends_with(".m3u8"));
+    // This video's files are named `ID_540.mp4` and `ID.0000000.jpg`; those of a longer id that begins with this one
+    // aren't.
+    let is_own = |key: &String| {
+        let middle = |end| suffix(key).and_then(|text| Some(text.strip_suffix(end)?.get(1..)?.to_owned()));
+        let is_number = |text: String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        middle(".mp4").is_some_and(is_number) || middle(".jpg").is_some_and(is_number)
+    };
+    Some(outputs_from_keys(playlists.into_iter().next()?, files.into_iter().filter(is_own)))
+}
+
+fn outputs_from_keys(hls: String, files: impl Iterator<Item = String>) -> Outputs {
+    let mut outputs = Outputs { hls, ..Outputs::default() };
+    for file in files {
+        if let Some(height) = mp4_height(&file) {
+            outputs.mp4.insert(height.into(), file);
+            continue;
+        }
+        let thumbnails = thumbnails(&file).filter(|found| found.len() > outputs.thumbnails.len());
+        if let Some(thumbnails) = thumbnails {
+            outputs.thumbnails = thumbnails;
+        }
+    }
+    outputs
+}
+
+/// `…_720.mp4` → `720`.
+fn mp4_height(key: &str) -> Option<&str> {
+    let (_, height) = key.strip_suffix(".mp4")?.rsplit_once('_')?;
+    height.bytes().all(|b| b.is_ascii_digit()).then_some(height)
+}
+
+/// The keys up to the last thumbnail, `….0000002.jpg`, the only one that MediaConvert's event names.
+fn thumbnails(last: &str) -> Option<Vec<String>> {
+    let (stem, number) = last.strip_suffix(".jpg")?.rsplit_once('.')?;
+    let last: u32 = number.parse().ok().filter(|last| *last < 1_000)?;
+    let digits = number.len();
+    Some((0..=last).map(|index| format!("{stem}.{index:0digits$}.jpg")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::shapes::{Event, parse};
+
+    #[test]
+    fn complete_event_yields_output_keys() {
+        let event = include_str!("../../../tests/fixtures/mediaconvert-complete.json");
+        let Ok(Event::Job(JobEvent { update: JobUpdate::Complete(groups), .. })) =
+            parse(serde_json::from_str(event).unwrap())
+        else {
+            panic!()
+        };
+        let outputs = outputs_from_event("media", &groups).unwrap();
+        assert_eq!(outputs.hls, "assets/HLS/5f2c.m3u8");
+        assert_eq!(outputs.mp4["720"], "assets/MP4/5f2c_720.mp4");
+        assert_eq!(outputs.mp4.len(), 2);
+        let numbers = ["0000000", "0000001", "0000002"];
+        assert_eq!(outputs.thumbnails, numbers.map(|n| format!("assets/Thumbnails/5f2c.{n}.jpg")));
+        assert_eq!(outputs_from_event("another", &groups), None);
+    }
+
+    #[test]
+    fn listing_yields_output_keys_of_the_video() {
+        let keys = [
+            "assets/HLS/5f2c.m3u8",
+            "assets/HLS/5f2c_360.m3u8",
+            "assets/HLS/5f2c_36000001.ts",
+            "assets/HLS/5f2cc.m3u8",
+            "assets/MP4/5f2c_540.mp4",
+            "assets/MP4/5f2c_1_720.mp4",
+            "assets/MP4/5f2c_1080.mp4",
+            "assets/Thumbnails/5f2c.0000000.jpg",
+            "assets/Thumbnails/5f2c.0000001.jpg",
+            "assets/Thumbnails/5f2c7.0000002.jpg",
+        ];
+        let outputs = outputs_from_listing("5f2c", keys.map(str::to_owned)).unwrap();
+        assert_eq!(outputs.hls, "assets/HLS/5f2c.m3u8");
+        let mp4: Vec<_> = outputs.mp4.keys().collect();
+        assert_eq!(mp4, ["1080", "540"]);
+        assert_eq!(outputs.thumbnails.len(), 2);
+        assert_eq!(outputs_from_listing("5f2", keys.map(str::to_owned)), None, "another video's");
+    }
+
+    #[test]
+    fn unexpected_key_is_ignored() {
+        assert_eq!(thumbnails("a.jpg"), None);
+        assert_eq!(thumbnails("a.9999999.jpg"), None);
+        assert_eq!(mp4_height("assets/MP4/a_b.mp4"), None);
+    }
+}

@@ -1,0 +1,30 @@
+//! Events that AWS invokes the edge with: objects created, job states, the reconciler's schedule.
+
+pub mod convert;
+pub mod events_only;
+pub mod job_events;
+pub mod lambda_events;
+pub mod notify;
+pub mod reconcile;
+pub mod sanitize_event;
+pub mod shapes;
+
+use crate::api::error::ApiError;
+use crate::state::AppState;
+use lambda_events::EventHandler;
+use shapes::{JobEvent, ObjectCreated, Reconcile};
+
+#[async_trait::async_trait]
+impl EventHandler for AppState {
+    async fn object(&self, created: ObjectCreated) -> Result<(), ApiError> {
+        convert::convert(self, created).await
+    }
+
+    async fn job(&self, event: JobEvent) -> Result<(), ApiError> {
+        job_events::handle(self, event).await
+    }
+
+    async fn reconcile(&self, event: &Reconcile) -> Result<(), ApiError> {
+        reconcile::reconcile(self, event).await
+    }
+}

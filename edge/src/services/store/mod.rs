@@ -1,0 +1,279 @@
+//! S3's adapter: the only user of its SDK. Classifies its failures.
+
+mod presign;
+
+use crate::key::{INCOMING_PREFIX, unquote_etag};
+use crate::services::{ServiceError, transport_error};
+use crate::token::Session;
+use aws_config::SdkConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::types::{ChecksumMode, CompletedMultipartUpload, CompletedPart as S3Part};
+use presign::Presigner;
+use std::error::Error;
+use std::time::Duration;
+use wire::{CompletedPart, Part, StoredPart};
+
+pub struct Store {
+    client: Client,
+    bucket: String,
+    presigner: Presigner,
+    /// Replaces S3's origin in part URLs.
+    base_url: Option<String>,
+}
+
+/// An object, as `HeadObject` describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectInfo {
+    pub size: u64,
+    /// Without its quotes.
+    pub etag: String,
+    /// CRC64NVME of the object, if the store returns it.
+    pub checksum: Option<String>,
+}
+
+/// An object, as `ListObjectsV2` describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedObject {
+    pub key: String,
+    /// Without its quotes.
+    pub etag: String,
+    pub size: u64,
+    /// In milliseconds since 1970.
+    pub modified_ms: u64,
+}
+
+/// S3's failures, by what a caller does about them.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The multipart upload was completed, aborted or expired.
+    #[error("no such multipart upload")]
+    NoSuchUpload,
+    /// An object with this key exists; none is overwritten.
+    #[error("the object exists")]
+    ObjectExists,
+    /// Another call is creating an object with this key, perhaps an earlier attempt of this one.
+    #[error("a concurrent call creates the object")]
+    Conflict,
+    /// The listed parts aren't those that are stored. Contains S3's error code.
+    #[error("the list of parts is wrong: {0}")]
+    PartsMismatch(String),
+    /// The parts' sizes don't add up to `x-amz-mp-object-size`.
+    #[error("the size differs from the declared one")]
+    SizeMismatch,
+    #[error("the checksum differs from the declared one")]
+    ChecksumMismatch,
+    #[error("S3 throttles")]
+    Throttled,
+    #[error("S3 is unavailable: {0}")]
+    Unavailable(#[from] ServiceError),
+}
+
+fn classify<E, R>(operation: &'static str) -> impl FnOnce(SdkError<E, R>) -> StoreError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+    R: std::fmt::Debug,
+{
+    move |error| match error.code() {
+        Some("NoSuchUpload") => StoreError::NoSuchUpload,
+        Some("PreconditionFailed") => StoreError::ObjectExists,
+        Some("ConditionalRequestConflict") => StoreError::Conflict,
+        Some(code @ ("InvalidPart" | "InvalidPartOrder" | "EntityTooSmall")) => {
+            StoreError::PartsMismatch(code.into())
+        }
+        Some("InvalidRequest") if operation == COMPLETE => StoreError::SizeMismatch,
+        Some("BadDigest") => StoreError::ChecksumMismatch,
+        Some("SlowDown" | "ThrottlingException" | "RequestLimitExceeded") => StoreError::Throttled,
+        Some(code) => StoreError::Unavailable(ServiceError::new(operation, code)),
+        None => StoreError::Unavailable(ServiceError::new(operation, transport_error(&error))),
+    }
+}
+
+/// For one attempt of a call: a connection may be dead after Lambda froze the process.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
+/// S3 may take minutes to complete a huge object; the Lambda's own timeout is five minutes.
+const COMPLETE_TIMEOUT: Duration = Duration::from_secs(280);
+const COMPLETE: &str = "CompleteMultipartUpload";
+const LIST_OBJECTS: &str = "ListObjectsV2";
+
+fn etag_or_empty(etag: Option<String>) -> String {
+    etag.as_deref().map(unquote_etag).unwrap_or_default()
+}
+
+impl Store {
+    /// `path_style`: the bucket's name is part of the URL's path instead of its host.
+    pub fn new(sdk: &SdkConfig, bucket: &str, path_style: bool, base_url: Option<&str>) -> Self {
+        let client = Client::from_conf(Self::client_config(sdk, path_style));
+        let presigner = Presigner::new(client.clone(), bucket, sdk.credentials_provider());
+        Self { client, bucket: bucket.into(), presigner, base_url: base_url.map(str::to_owned) }
+    }
+
+    /// The client's settings. The SDK adds no checksum to signed URLs: parts are sent without one, and S3 computes
+    /// CRC64NVME itself.
+    fn client_config(sdk: &SdkConfig, path_style: bool) -> aws_sdk_s3::Config {
+        Builder::from(sdk)
+            .force_path_style(path_style)
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            // During a completion S3 sends spaces at long intervals. The SDK would treat that as a stalled stream and
+            // start a second completion.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .timeout_config(attempt_timeout(ATTEMPT_TIMEOUT))
+            .build()
+    }
+
+    pub fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// Creates a multipart upload and returns S3's upload id.
+    pub async fn create_multipart_upload(&self, key: &str, content_type: &str) -> Result<String, StoreError> {
+        const OPERATION: &str = "CreateMultipartUpload";
+        let content_type =
+            Some(content_type).filter(|kind| !kind.is_empty()).unwrap_or("application/octet-stream");
+        let request =
+            self.client.create_multipart_upload().bucket(&self.bucket).key(key).content_type(content_type);
+        let response = request.send().await.map_err(classify(OPERATION))?;
+        response.upload_id.ok_or_else(|| incomplete_response(OPERATION))
+    }
+
+    /// Presigns a `PUT` for each of these parts. Makes no call to AWS, except for credentials.
+    pub async fn presign(&self, session: &Session, numbers: &[u32]) -> Result<Vec<Part>, StoreError> {
+        let now = crate::clock::now_ms() / 1000;
+        self.presigner.presign(session, numbers, self.base_url.as_deref(), now).await
+    }
+
+    /// All stored parts, from all pages.
+    pub async fn list_parts(&self, session: &Session) -> Result<Vec<StoredPart>, StoreError> {
+        const OPERATION: &str = "ListParts";
+        let mut pages = self
+            .client
+            .list_parts()
+            .bucket(&session.bucket)
+            .key(&session.key)
+            .upload_id(&session.s3_upload)
+            .into_paginator()
+            .send();
+        let mut parts = Vec::new();
+        while let Some(page) = pages.next().await {
+            for part in page.map_err(classify(OPERATION))?.parts.unwrap_or_default() {
+                let number = part.part_number.and_then(|number| u32::try_from(number).ok());
+                let size = part.size.and_then(|size| u64::try_from(size).ok());
+                let (Some(part_number), Some(size), Some(etag)) = (number, size, part.e_tag) else {
+                    return Err(incomplete_response(OPERATION));
+                };
+                parts.push(StoredPart { part_number, size, etag, checksum: part.checksum_crc64_nvme });
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Creates the object from its parts, only if they add up to the declared size and no object has its key.
+    pub async fn complete_multipart_upload(
+        &self,
+        session: &Session,
+        parts: &[CompletedPart],
+        checksum: Option<&str>,
+    ) -> Result<ObjectInfo, StoreError> {
+        let parts = parts.iter().map(|part| {
+            let number = i32::try_from(part.part_number).unwrap_or(i32::MAX);
+            S3Part::builder().part_number(number).e_tag(&part.etag).build()
+        });
+        let response = self
+            .client
+            .complete_multipart_upload()
+            .bucket(&session.bucket)
+            .key(&session.key)
+            .upload_id(&session.s3_upload)
+            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build())
+            .mpu_object_size(i64::try_from(session.size).unwrap_or(i64::MAX))
+            .if_none_match("*")
+            .set_checksum_crc64_nvme(checksum.map(str::to_owned))
+            .customize()
+            .config_override(Builder::new().timeout_config(attempt_timeout(COMPLETE_TIMEOUT)))
+            .send()
+            .await
+            .map_err(classify(COMPLETE))?;
+        let etag = etag_or_empty(response.e_tag);
+        Ok(ObjectInfo { size: session.size, etag, checksum: response.checksum_crc64_nvme })
+    }
+
+    /// The object with this key, if there is one.
+    pub async fn head_object(&self, key: &str) -> Result<Option<ObjectInfo>, StoreError> {
+        const OPERATION: &str = "HeadObject";
+        let request =
+            self.client.head_object().bucket(&self.bucket).key(key).checksum_mode(ChecksumMode::Enabled);
+        match request.send().await {
+            Ok(head) => {
+                let size = head.content_length.and_then(|size| u64::try_from(size).ok());
+                let size = size.ok_or_else(|| incomplete_response(OPERATION))?;
+                Ok(Some(ObjectInfo {
+                    size,
+                    etag: etag_or_empty(head.e_tag),
+                    checksum: head.checksum_crc64_nvme,
+                }))
+            }
+            Err(SdkError::ServiceError(error)) if error.err().is_not_found() => Ok(None),
+            Err(error) => Err(classify(OPERATION)(error)),
+        }
+    }
+
+    /// A page of the objects under `inputs/`, and the continuation token of the next page.
+    pub async fn list_incoming(
+        &self,
+        from: Option<String>,
+    ) -> Result<(Vec<ListedObject>, Option<String>), StoreError> {
+        let list = self.client.list_objects_v2().bucket(&self.bucket).prefix(INCOMING_PREFIX);
+        let page = list.set_continuation_token(from).send().await.map_err(classify(LIST_OBJECTS))?;
+        let objects = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
+            let modified = object.last_modified.and_then(|time| time.to_millis().ok());
+            Some(ListedObject {
+                key: object.key?,
+                etag: etag_or_empty(object.e_tag),
+                size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+                modified_ms: modified.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0),
+            })
+        });
+        Ok((objects.collect(), page.next_continuation_token.filter(|_| page.is_truncated == Some(true))))
+    }
+
+    /// All keys in `bucket` with this prefix.
+    pub async fn list_keys(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let mut pages = self.client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            let objects = page.map_err(classify(LIST_OBJECTS))?.contents.unwrap_or_default();
+            keys.extend(objects.into_iter().filter_map(|object| object.key));
+        }
+        Ok(keys)
+    }
+
+    /// Aborts a multipart upload and deletes its parts. Succeeds if there is no such upload.
+    pub async fn abort_multipart_upload(&self, key: &str, s3_upload: &str) -> Result<(), StoreError> {
+        let request = self.client.abort_multipart_upload().bucket(&self.bucket).key(key).upload_id(s3_upload);
+        match request.send().await.map_err(classify("AbortMultipartUpload")) {
+            Ok(_) | Err(StoreError::NoSuchUpload) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub async fn delete_object(&self, key: &str) -> Result<(), StoreError> {
+        let request = self.client.delete_object().bucket(&self.bucket).key(key);
+        request.send().await.map(drop).map_err(classify("DeleteObject"))
+    }
+}
+
+fn attempt_timeout(timeout: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder().operation_attempt_timeout(timeout).build()
+}
+
+fn incomplete_response(operation: &'static str) -> StoreError {
+    unavailable(operation, "a response without a required field")
+}
+
+fn unavailable(operation: &'static str, code: &str) -> StoreError {
+    ServiceError::new(operation, code).into()
+}

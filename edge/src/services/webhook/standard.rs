@@ -1,0 +1,84 @@
+//! The format of Standard Webhooks 1.0, which its libraries verify. Pure.
+
+use super::{Message, WebhookError};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::json;
+use sha2::Sha256;
+use wire::{Video, VideoStatus};
+
+/// The signed message for a video's final state, for one attempt at `now`, in seconds since 1970. `None` for other
+/// states.
+pub fn message(key: &[u8], video: &Video, now: u64) -> Option<Result<Message, WebhookError>> {
+    let (kind, status) = match video.status {
+        VideoStatus::Uploading | VideoStatus::Uploaded | VideoStatus::Converting => return None,
+        VideoStatus::Ready => ("video.ready", "ready"),
+        VideoStatus::Failed => ("video.failed", "failed"),
+        VideoStatus::Canceled => ("video.canceled", "canceled"),
+    };
+    // Equal in every delivery, so that a receiver recognizes repetitions.
+    let id = format!("video_{}_{status}", video.video_id);
+    let body = json!({ "type": kind, "timestamp": video.updated_at, "data": video }).to_string();
+    Some(sign(key, &format!("{id}.{now}.{body}")).map(|signature| Message {
+        headers: vec![
+            ("webhook-id", id),
+            ("webhook-timestamp", now.to_string()),
+            ("webhook-signature", format!("v1,{signature}")),
+        ],
+        body,
+    }))
+}
+
+fn sign(key: &[u8], text: &str) -> Result<String, WebhookError> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| WebhookError::InvalidKey)?;
+    mac.update(text.as_bytes());
+    Ok(BASE64.encode(mac.finalize().into_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::video;
+    use super::*;
+    use serde_json::Value;
+
+    fn for_status(status: VideoStatus, now: u64) -> Option<Message> {
+        message(b"key", &video("5f2c", status), now).map(Result::unwrap)
+    }
+
+    #[test]
+    fn signature_equals_the_specifications_example() {
+        // The example's secret is whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw.
+        let key = BASE64.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let text = r#"msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{"test": 2432232314}"#;
+        assert_eq!(sign(&key, text).unwrap(), "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn final_states_have_a_type_and_others_no_message() {
+        for (status, kind) in [
+            (VideoStatus::Ready, "video.ready"),
+            (VideoStatus::Failed, "video.failed"),
+            (VideoStatus::Canceled, "video.canceled"),
+        ] {
+            let body: Value = serde_json::from_str(&for_status(status, 1).unwrap().body).unwrap();
+            assert_eq!(body["type"], kind);
+            assert_eq!(body["data"]["videoId"], "5f2c");
+            assert_eq!(body["timestamp"], body["data"]["updatedAt"]);
+        }
+        for status in [VideoStatus::Uploading, VideoStatus::Uploaded, VideoStatus::Converting] {
+            assert!(for_status(status, 1).is_none());
+        }
+    }
+
+    #[test]
+    fn later_attempt_differs_in_time_and_signature_only() {
+        let (first, later) =
+            (for_status(VideoStatus::Ready, 1).unwrap(), for_status(VideoStatus::Ready, 2).unwrap());
+        assert_eq!((&first.headers[0], &first.body), (&later.headers[0], &later.body));
+        assert_eq!(first.headers[0], ("webhook-id", "video_5f2c_ready".into()));
+        assert_ne!(first.headers[1], later.headers[1]);
+        assert_ne!(first.headers[2], later.headers[2]);
+        assert_ne!(first.headers[0], for_status(VideoStatus::Failed, 1).unwrap().headers[0]);
+    }
+}

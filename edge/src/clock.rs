@@ -7,14 +7,9 @@ use time::format_description::well_known::Rfc3339;
 /// Returns the time in milliseconds since 1970; tests replace it.
 pub type Clock = fn() -> u64;
 
-/// The system's time in milliseconds since 1970.
+/// The system's time in milliseconds since 1970; 0 if it is set to an earlier time.
 pub fn now_ms() -> u64 {
-    unix_ms(SystemTime::now())
-}
-
-/// Milliseconds since 1970; 0 for earlier times.
-pub fn unix_ms(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 

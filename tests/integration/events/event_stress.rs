@@ -103,7 +103,8 @@ async fn run(dynamodb: &str, catalog: &str, clock: Clock, advance_clock: impl Fn
     let mediaconvert = MediaConvert::start(clock).await;
     let catalog = catalog.replace("DATA", &data.path().display().to_string());
     let aws = Services { s3: &stack.s3, mediaconvert: &mediaconvert.url, dynamodb };
-    let services: Vec<LambdaService> = (0..EDGES).map(|_| app(&aws, &catalog, clock).lambda_service()).collect();
+    let services: Vec<LambdaService> =
+        (0..EDGES).map(|_| app(&aws, &catalog, clock).lambda_service()).collect();
 
     let mut rng = Rng(0x5eed_cafe_f00d);
     let mut creations = Vec::new();

@@ -2,8 +2,8 @@
 
 use crate::support::python;
 use crate::support::stack::edge_setting;
-use edge::webhook::{Webhook, WebhookError};
 use edge::config::{Config, Environment};
+use edge::webhook::{Webhook, WebhookError};
 use serde_json::{Value, json};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};

@@ -6,7 +6,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Starts a browser with a fresh profile. */
+/**
+ * Starts a browser with a fresh profile.
+ *
+ * @param {string} executable
+ */
 export async function launch(executable) {
   const profile = mkdtempSync(join(tmpdir(), "bench-"));
   const args = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-first-run"];
@@ -14,11 +18,13 @@ export async function launch(executable) {
     stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
   });
   const exited = new Promise((resolve) => child.once("exit", resolve));
+  const commands = /** @type {import("node:stream").Writable} */ (child.stdio[3]);
+  const events = /** @type {import("node:stream").Readable} */ (child.stdio[4]);
   const waiting = new Map();
   let rest = "";
-  child.stdio[4].setEncoding("utf8").on("data", (text) => {
+  events.setEncoding("utf8").on("data", (text) => {
     const messages = (rest + text).split("\0");
-    rest = messages.pop();
+    rest = messages.pop() ?? "";
     for (const message of messages) {
       const { id, result, error } = JSON.parse(message);
       const pending = waiting.get(id);
@@ -28,19 +34,25 @@ export async function launch(executable) {
     }
   });
   // A write error means that the browser has exited.
-  child.stdio[3].on("error", () => {});
+  commands.on("error", () => {});
   let last = 0;
+  /**
+   * @param {string} method
+   * @param {object} [params]
+   * @param {string} [sessionId]
+   * @returns {Promise<any>}
+   */
   const send = (method, params = {}, sessionId) =>
     new Promise((resolve, reject) => {
       waiting.set(++last, { resolve, reject });
       exited.then(() => reject(new Error("the browser has exited")));
-      child.stdio[3].write(`${JSON.stringify({ id: last, method, params, sessionId })}\0`);
+      commands.write(`${JSON.stringify({ id: last, method, params, sessionId })}\0`);
     });
 
   const { targetInfos } = await send("Target.getTargets");
-  const { targetId } = targetInfos.find(({ type }) => type === "page");
+  const { targetId } = targetInfos.find((/** @type {{ type: string }} */ { type }) => type === "page");
   const { sessionId } = await send("Target.attachToTarget", { targetId, flatten: true });
-  const evaluate = async (expression) => {
+  const evaluate = async (/** @type {string} */ expression) => {
     const { result, exceptionDetails } = await send(
       "Runtime.evaluate",
       { expression, awaitPromise: true, returnByValue: true },
@@ -51,15 +63,24 @@ export async function launch(executable) {
   };
 
   return {
-    pid: child.pid,
+    pid: child.pid ?? 0,
     evaluate,
-    /** Opens a page that sets `globalThis.loaded`, a promise. */
+    /**
+     * Opens a page that sets `globalThis.loaded`, a promise.
+     *
+     * @param {string} url
+     */
     async open(url) {
       await send("Page.navigate", { url }, sessionId);
       while (!(await evaluate("globalThis.loaded !== undefined").catch(() => false)));
       await evaluate("globalThis.loaded");
     },
-    /** Sets the file of an input. */
+    /**
+     * Sets the file of an input.
+     *
+     * @param {string} selector
+     * @param {string} path
+     */
     async pick(selector, path) {
       const { root } = await send("DOM.getDocument", {}, sessionId);
       const { nodeId } = await send("DOM.querySelector", { nodeId: root.nodeId, selector }, sessionId);

@@ -2,7 +2,14 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 
-/** All processes of a browser: CPU time in seconds, peak memory in bytes. */
+/** @typedef {{ pid: number, parent: number, cpu: number, peak: number, isRenderer: boolean }} Process */
+
+/**
+ * All processes of a browser: CPU time in seconds, peak memory in bytes.
+ *
+ * @param {number} browser Its process id.
+ * @returns {Process[]}
+ */
 export function processes(browser) {
   const all = readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
@@ -34,13 +41,22 @@ export function processes(browser) {
   return all.filter(({ pid }) => descendants.has(pid));
 }
 
+/**
+ * @param {Process[]} list
+ * @param {"cpu" | "peak"} field
+ */
 export function sum(list, field) {
   return list.reduce((total, item) => total + item[field], 0);
 }
 
-/** The largest renderer's peak memory, in bytes. */
+/**
+ * The largest renderer's peak memory, in bytes.
+ *
+ * @param {Process[]} list
+ */
 export function rendererPeakMemory(list) {
   return Math.max(0, ...list.filter(({ isRenderer }) => isRenderer).map(({ peak }) => peak));
 }
 
+/** @param {number} browser Its process id. */
 export const rendererPeakBytes = (browser) => rendererPeakMemory(processes(browser));

@@ -10,6 +10,20 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as faultProxy from "./support/fault_proxy.mjs";
 import { faultSuite } from "./support/fault_suite.mjs";
 
+/**
+ * @import { Chromium, Firefox, Profile } from "./support/browsers.mjs"
+ * @import { ProxiedSystem, Tab, TestFile } from "./support/fault_proxy.mjs"
+ * @typedef {{ maxPerPart?: number, maxTotal?: number, seconds?: number }} Limits
+ * @typedef {{
+ *   name: string,
+ *   only?: string,
+ *   rules?: object[],
+ *   options?: { partSize: number },
+ *   browserDisconnects?: boolean,
+ *   during?: (tab: Tab, proxied: ProxiedSystem) => Promise<void>,
+ * }} Case
+ */
+
 const { MIB } = faultProxy;
 
 /** After so long an upload counts as stuck. Without faults it takes two seconds. */
@@ -20,8 +34,21 @@ const CONCURRENCY = 4;
 const BEYOND_BROWSER_RETRIES = 3;
 const OUTAGE_MS = 20_000;
 
-/** A rule for parts, or for another call. */
+/**
+ * A rule for parts.
+ *
+ * @param {unknown} parts
+ * @param {unknown} fault
+ * @param {Limits} limits
+ */
 const partRule = (parts, fault, limits = { maxPerPart: 1 }) => ({ call: "part", parts, fault, ...limits });
+/**
+ * A rule for another call.
+ *
+ * @param {string} call
+ * @param {unknown} fault
+ * @param {Limits} limits
+ */
 const callRule = (call, fault, limits = { maxTotal: 1 }) => ({ call, fault, ...limits });
 
 /** Options for twenty parts: four more than are signed when the upload is opened. */
@@ -30,6 +57,8 @@ const TWENTY_PARTS = { partSize: 5 * MIB };
 /**
  * Each case has the proxy's `rules` from the start, or a function `during` that acts while the upload runs; `options`
  * of the upload; and `browserDisconnects` where the browser itself may drop requests in flight. Long cases come first.
+ *
+ * @type {Case[]}
  */
 const CASES = [
   { name: "one part stalls in the middle of its body", rules: [partRule({ only: 3 }, { stall: 2_000_000 })] },
@@ -77,11 +106,18 @@ const CASES = [
   { name: "the bandwidth drops from 40 MB/s to 5 and recovers", during: bandwidthSteps },
 ];
 
+/** @param {string[]} names */
 function withoutHeaders(...names) {
   return partRule("all", { "without-headers": names }, {});
 }
 
-/** Applies these settings of the link for 20 s in the middle of the file. */
+/**
+ * Applies these settings of the link for 20 s in the middle of the file.
+ *
+ * @param {Tab} tab
+ * @param {ProxiedSystem} proxied
+ * @param {{ down?: boolean, stalled?: boolean }} settings
+ */
 async function outage(tab, proxied, settings) {
   await proxied.proxy.setLink({ bandwidth: 40_000_000 });
   await faultProxy.waitForProgress(tab, 0.3);
@@ -90,15 +126,25 @@ async function outage(tab, proxied, settings) {
   await proxied.proxy.setLink({});
 }
 
-/** Stalls the link (no connection ends, no byte moves) while the browser reports that it is offline. */
+/**
+ * Stalls the link (no connection ends, no byte moves) while the browser reports that it is offline.
+ *
+ * @param {Tab} tab
+ * @param {ProxiedSystem} proxied
+ */
 async function offline(tab, proxied) {
   const stall = outage(tab, proxied, { stalled: true });
   await faultProxy.waitForProgress(tab, 0.3);
+  assert.ok("setOffline" in tab);
   await tab.setOffline(true);
   await stall;
   await tab.setOffline(false);
 }
 
+/**
+ * @param {Tab} tab
+ * @param {ProxiedSystem} proxied
+ */
 async function bandwidthSteps(tab, proxied) {
   await proxied.proxy.setLink({ bandwidth: 40_000_000 });
   await faultProxy.waitForProgress(tab, 0.3);
@@ -107,9 +153,17 @@ async function bandwidthSteps(tab, proxied) {
   await proxied.proxy.setLink({ bandwidth: 40_000_000 });
 }
 
-/** Runs one upload under one fault and returns its cost for the report. */
+/**
+ * Runs one upload under one fault and returns its cost for the report.
+ *
+ * @param {Case} testCase
+ * @param {Chromium | Firefox} browser
+ * @param {ProxiedSystem} proxied
+ * @param {TestFile} file
+ */
 async function run(testCase, browser, proxied, file) {
   const profile = await browser.profile();
+  /** @type {Tab | undefined} */
   let tab;
   try {
     tab = await profile.open(proxied.uploaderUrl);
@@ -127,7 +181,7 @@ async function run(testCase, browser, proxied, file) {
     return `${(resent / 1e6).toFixed(1)} MB again`;
   } finally {
     // Stops polling the conversion, and keeps requests of a failed case out of the next one.
-    await tab?.evaluate(() => globalThis.cancel()).catch(() => {});
+    await tab?.evaluate(() => /** @type {any} */ (globalThis).cancel()).catch(() => {});
     await profile.close();
   }
 }

@@ -8,7 +8,9 @@ import * as e2e from "./support/index.mjs";
 
 const MAX_UPLOAD_BYTES = 20_000_000;
 
+/** @type {e2e.System} */
 let system;
+/** @type {import("playwright-core").Browser} */
 let browser;
 
 before(async () => {
@@ -21,13 +23,22 @@ after(async () => {
   await system?.stop();
 });
 
+/**
+ * @param {string} name
+ * @param {string | Uint8Array} content
+ */
 async function inputFile(name, content) {
   const path = join(await e2e.testFolder("inputs"), name);
   await writeFile(path, content);
   return path;
 }
 
-/** Drops one file that must fail; returns the card's text and the page's requests other than GET. */
+/**
+ * Drops one file that must fail; returns the card's text and the page's requests other than GET.
+ *
+ * @param {string} path
+ * @param {string} name
+ */
 async function dropFailing(path, name) {
   const page = await e2e.openPage(browser, system.url);
   const requests = e2e.recordRequests(page, (request) => request.method() !== "GET");
@@ -36,20 +47,28 @@ async function dropFailing(path, name) {
   await e2e.reachesState(card, "failed");
   const text = await card.innerText();
   const announcement = await page.locator("#announcements").textContent();
-  assert.ok(announcement.startsWith(`${name}: `), "screen readers announce the failure");
+  assert.ok(announcement?.startsWith(`${name}: `), "screen readers announce the failure");
   page.assertNoErrors();
   await page.context().close();
   return { text, requests };
 }
 
-/** A video whose media data is all zeros. */
+/**
+ * A video whose media data is all zeros.
+ *
+ * @param {string} name
+ */
 async function videoWithoutPictures(name) {
   const bytes = await readFile(await e2e.clip("short.mp4"));
   bytes.fill(0, bytes.indexOf("mdat") + 4);
   return inputFile(name, bytes);
 }
 
-/** The converter's message as the page shows it: without addresses in the storage. */
+/**
+ * The converter's message as the page shows it: without addresses in the storage.
+ *
+ * @param {{ message: string }} error
+ */
 const shownMessage = (error) => error.message.replace(/ s3:\S+/, "");
 
 test("empty file is rejected with a message", async () => {
@@ -88,7 +107,7 @@ test("video without pictures fails with the converter's code and message", async
 
 test("failed video shows its error in the list and behind its link", async () => {
   const { videos } = await system.api("/videos");
-  const { videoId, error } = videos.find((video) => video.status === "failed");
+  const { videoId, error } = videos.find((/** @type {{ status: string }} */ video) => video.status === "failed");
   const page = await e2e.openPage(browser, `${system.url}#v=${videoId}`);
   await page.locator("#player-note", { hasText: shownMessage(error) }).waitFor();
   await page.keyboard.press("Escape");

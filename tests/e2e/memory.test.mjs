@@ -13,6 +13,7 @@ import * as e2e from "./support/index.mjs";
 const MIB = 2 ** 20;
 /** Limit over the empty page. */
 const MAX_GROWTH_BYTES = 64e6;
+/** @type {Record<string, string>} */
 const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm" };
 
 const PAGE = `<!doctype html><title>memory</title><input type="file"><script type="module">
@@ -26,23 +27,31 @@ const PAGE = `<!doctype html><title>memory</title><input type="file"><script typ
   };
 </script>`;
 
+/** @type {import("node:http").Server} */
 let server;
+/** @type {string} */
 let pageUrl;
 
 before(async () => {
   server = createServer(async (request, response) => {
     if (request.url === "/") return response.setHeader("content-type", "text/html").end(PAGE);
-    const file = await readFile(join(e2e.siteFolder(), request.url)).catch(() => undefined);
+    const path = join(e2e.siteFolder(), request.url ?? "");
+    const file = await readFile(path).catch(() => undefined);
     if (!file) return response.writeHead(404).end();
-    response.setHeader("content-type", TYPES[extname(request.url)] ?? "text/plain").end(file);
+    response.setHeader("content-type", TYPES[extname(path)] ?? "text/plain").end(file);
   });
-  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
-  pageUrl = `http://127.0.0.1:${server.address().port}/`;
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  pageUrl = `http://127.0.0.1:${port}/`;
 });
 
 after(() => server?.close());
 
-/** Peak memory over the empty page while a file of `size` bytes is sent. */
+/**
+ * Peak memory over the empty page while a file of `size` bytes is sent.
+ *
+ * @param {number} size
+ */
 async function memoryGrowth(size) {
   // A sparse file, so reading it needs no disk.
   const path = join(await e2e.testFolder("inputs"), `${size / MIB}MiB.bin`);

@@ -8,7 +8,9 @@ import { after, before, test } from "node:test";
 import { hasMessage } from "../../www/js/messages.js";
 import * as e2e from "./support/index.mjs";
 
+/** @type {import("playwright-core").Browser} */
 let browser;
+/** @type {e2e.System} */
 let system;
 
 before(async () => {
@@ -21,6 +23,7 @@ after(async () => {
   await system?.stop();
 });
 
+/** @param {number} size */
 const openUpload = (size) =>
   system.api("/uploads", {
     method: "POST",
@@ -54,7 +57,7 @@ test("cancel removes all parts from the storage", async () => {
 
   await card.getByRole("button", { name: "Remove: big.mp4" }).click();
   assert.equal(await page.locator(".card").count(), 0);
-  assert.equal(await page.evaluate(() => document.activeElement.id), "picker", "the focus moves to the picker");
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "picker", "the focus moves to the picker");
   page.assertNoErrors();
   await page.context().close();
 });
@@ -68,7 +71,7 @@ test("video list loads page by page, and links open a video", async () => {
   await page.getByRole("button", { name: "Show older" }).click();
   await page.locator(".video").nth(13).waitFor();
   await page.getByRole("button", { name: "Show older" }).waitFor({ state: "hidden" });
-  const links = await page.locator(".video > a").evaluateAll((all) => all.map((link) => link.hash));
+  const links = await page.locator(".video > a").evaluateAll((all) => all.map((link) => link.getAttribute("href")));
   assert.deepEqual(links, opened.map(({ videoId }) => `#v=${videoId}`).reverse());
 
   await page.locator(".video > a").first().click();
@@ -84,21 +87,29 @@ test("video list loads page by page, and links open a video", async () => {
 
 test("page is usable by keyboard alone", async () => {
   // Forces the input's file chooser: the test can't answer the dialog of `showOpenFilePicker`.
-  const prepare = (page) => page.addInitScript(() => delete window.showOpenFilePicker);
+  const prepare = (/** @type {e2e.Page} */ page) =>
+    page.addInitScript(() => delete (/** @type {any} */ (window).showOpenFilePicker));
   const page = await e2e.openPage(browser, system.url, { prepare });
   const chooser = page.waitForEvent("filechooser");
   await page.keyboard.press("Tab");
-  assert.equal(await page.evaluate(() => document.activeElement.id), "picker");
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "picker");
   await page.keyboard.press("Enter");
   await (await chooser).setFiles(await e2e.clip("short.mp4"));
   const card = e2e.cardOf(page, "short.mp4");
   await e2e.reachesState(card, "ready");
   await card.getByRole("link", { name: "Watch" }).focus();
   await page.keyboard.press("Enter");
-  await page.waitForFunction(() => document.querySelector("dialog[open] video").currentTime > 0.5);
+  await page.waitForFunction(() => {
+    const video = /** @type {HTMLVideoElement} */ (document.querySelector("dialog[open] video"));
+    return video.currentTime > 0.5;
+  });
   await page.keyboard.press("Escape");
   await page.locator("dialog[open]").waitFor({ state: "hidden" });
-  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Watch", "the focus returns to the link");
+  assert.equal(
+    await page.evaluate(() => document.activeElement?.textContent),
+    "Watch",
+    "the focus returns to the link",
+  );
   await card.getByRole("button", { name: "Hide: short.mp4" }).press("Enter");
   await page.locator(".video[data-state=ready] .name", { hasText: "short.mp4" }).waitFor();
   page.assertNoErrors();
@@ -118,8 +129,13 @@ test("hidden card's conversion continues in the list", async () => {
   await page.context().close();
 });
 
+/** @param {unknown} value */
 const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
+/**
+ * @param {string} secret
+ * @param {string} sub
+ */
 function token(secret, sub) {
   const signingInput = `${encode({ alg: "HS256", typ: "JWT" })}.${encode({ sub, exp: Math.floor(Date.now() / 1000) + 600 })}`;
   return `${signingInput}.${createHmac("sha256", secret).update(signingInput).digest("base64url")}`;
@@ -135,7 +151,7 @@ test("page asks for a token where one is required, and continues", async () => {
     await field.press("Enter");
     // The wrong token is rejected: the dialog opens again with an empty field.
     await page.waitForFunction(() => {
-      const field = document.querySelector("dialog[open] #auth-token");
+      const field = /** @type {HTMLInputElement | null} */ (document.querySelector("dialog[open] #auth-token"));
       return field?.value === "" && sessionStorage.length > 0;
     });
     await field.fill(token(secret, "ada"));
@@ -159,7 +175,7 @@ test("page asks for a token where one is required, and continues", async () => {
 });
 
 test("every error code of edge and uploader has a message on the page", async () => {
-  const read = (path) => readFile(join(e2e.ROOT, path), "utf8");
+  const read = (/** @type {string} */ path) => readFile(join(e2e.ROOT, path), "utf8");
   const edge = [...(await read("wire/src/problem.rs")).matchAll(/^ {4}\w+, "(\w+)", "/gm)].map(([, code]) => code);
   const uploader = [...(await read("web/core/src/error.rs")).matchAll(/pub const \w+: &str = "(\w+)";/g)].map(
     ([, code]) => code,

@@ -10,8 +10,11 @@ const NAME = "padded.mp4";
 /** In bytes per second: slow enough to act in the middle of an upload. */
 const SLOW_BANDWIDTH = 5_000_000;
 
+/** @type {import("playwright-core").Browser} */
 let browser;
+/** @type {e2e.System} */
 let system;
+/** @type {string} */
 let path;
 
 before(async () => {
@@ -25,7 +28,11 @@ after(async () => {
   await system?.stop();
 });
 
-/** Opens the page and starts a slow upload; returns once `stored` parts are stored. */
+/**
+ * Opens the page and starts a slow upload; returns once `stored` parts are stored.
+ *
+ * @param {{ stored?: number, prepare?: (page: e2e.Page) => Promise<unknown>, addFile?: (page: e2e.Page) => Promise<void> }} [options]
+ */
 async function startSlowUpload({ stored = 2, prepare, addFile = (page) => e2e.drop(page, [{ path }]) } = {}) {
   const page = await e2e.openPage(browser, system.url, { prepare });
   const sent = e2e.recordSentParts(page);
@@ -35,21 +42,31 @@ async function startSlowUpload({ stored = 2, prepare, addFile = (page) => e2e.dr
   return { page, sent, open, card: e2e.cardOf(page, NAME) };
 }
 
-/** Waits until the video is ready; checks that the file is stored and no upload is left open. */
+/**
+ * Waits until the video is ready; checks that the file is stored and no upload is left open.
+ *
+ * @param {import("playwright-core").Locator} card
+ */
 async function assertStored(card) {
   await e2e.reachesState(card, "ready");
   assert.equal(await system.storedSha256(await e2e.videoIdOf(card)), await e2e.sha256(path));
   assert.deepEqual(await system.openUploads(), []);
 }
 
+/** @param {e2e.Page} page */
 async function close(page) {
   page.assertNoErrors();
   await page.context().close();
 }
 
+/** @param {e2e.Page} page */
 const unfinishedCard = (page) => page.locator("#unfinished .card");
 
-/** Numbers of an upload's stored parts. */
+/**
+ * Numbers of an upload's stored parts.
+ *
+ * @param {e2e.OpenUpload} open
+ */
 const storedNumbers = async (open) => (await system.storedParts(open)).map((part) => Number.parseInt(part, 10));
 
 test("paused upload starts no part and resumes to the end", async () => {
@@ -114,7 +131,7 @@ test("continue without a file handle asks for the file and rejects another", asy
   await e2e.reload(page);
   const stored = await storedNumbers(open);
   sent.length = 0;
-  const choose = async (file) => {
+  const choose = async (/** @type {string} */ file) => {
     const chooser = page.waitForEvent("filechooser");
     await unfinishedCard(page)
       .getByRole("button", { name: `Continue: ${NAME}` })
@@ -141,11 +158,13 @@ test("continue without a file handle asks for the file and rejects another", asy
 
 test("continue with a file handle needs one click", async () => {
   // The test can't answer the dialog, but a file in the origin private file system has a handle as well.
-  const prepare = (page) =>
-    page.addInitScript((name) => {
-      window.showOpenFilePicker = async () => [await (await navigator.storage.getDirectory()).getFileHandle(name)];
+  const prepare = (/** @type {e2e.Page} */ page) =>
+    page.addInitScript((/** @type {string} */ name) => {
+      /** @type {any} */ (window).showOpenFilePicker = async () => [
+        await (await navigator.storage.getDirectory()).getFileHandle(name),
+      ];
     }, NAME);
-  const addFile = async (page) => {
+  const addFile = async (/** @type {e2e.Page} */ page) => {
     // The rest of the file is padding.
     const start = [...(await readFile(path)).subarray(0, 1_000_000)];
     await page.evaluate(writePrivateFile, { name: NAME, start, size: e2e.PADDED_SIZE });
@@ -167,7 +186,11 @@ test("continue with a file handle needs one click", async () => {
   await close(page);
 });
 
-/** Runs in the page: writes a file to the origin private file system. */
+/**
+ * Runs in the page: writes a file to the origin private file system.
+ *
+ * @param {{ name: string, start: number[], size: number }} file
+ */
 async function writePrivateFile({ name, start, size }) {
   const root = await navigator.storage.getDirectory();
   const file = await (await root.getFileHandle(name, { create: true })).createWritable();
@@ -206,7 +229,10 @@ test("file added in two tabs is sent once, with progress in both", async () => {
   await e2e.drop(second, [{ path }]);
   const other = e2e.cardOf(second, NAME);
   await other.and(second.locator("[data-state=uploading]")).waitFor();
-  await second.waitForFunction(() => document.querySelector("#queue progress").value > 0.3);
+  await second.waitForFunction(() => {
+    const bar = /** @type {HTMLProgressElement} */ (document.querySelector("#queue progress"));
+    return bar.value > 0.3;
+  });
   // Both tabs control the one that sends.
   await other.getByRole("button", { name: `Pause: ${NAME}` }).click();
   await card.and(page.locator("[data-state=paused]")).waitFor();

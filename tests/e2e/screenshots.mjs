@@ -6,6 +6,9 @@ import { join } from "node:path";
 import { demoVideo } from "./support/demo_video.mjs";
 import * as e2e from "./support/index.mjs";
 
+/** @typedef {import("playwright-core").BrowserContextOptions} ScreenOptions */
+
+/** @type {Record<string, ScreenOptions>} */
 const SCREENS = {
   wide: { viewport: { width: 1280, height: 900 } },
   phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true },
@@ -27,34 +30,37 @@ await writeFile(files.nothing.path, "");
 const browser = await e2e.startBrowser();
 const system = await e2e.System.start();
 try {
-  const screenshot = (page, name, path = join(folder, `${name}.png`)) =>
+  const screenshot = (/** @type {e2e.Page} */ page, /** @type {string} */ name, path = join(folder, `${name}.png`)) =>
     page.screenshot({ path, animations: "disabled" });
-  const open = (options) => e2e.openPage(browser, system.url, { options });
-  const close = (page) => page.context().close();
-  const waitForProgress = (page, file, share) =>
+  const open = (/** @type {ScreenOptions} */ options) => e2e.openPage(browser, system.url, { options });
+  const close = (/** @type {e2e.Page} */ page) => page.context().close();
+  const waitForProgress = (
+    /** @type {e2e.Page} */ page,
+    /** @type {{ name: string }} */ { name },
+    /** @type {number} */ share,
+  ) =>
     page.waitForFunction(
-      ([name, share]) => {
-        const card = [...document.querySelectorAll("#queue .card")].find(
-          (card) => card.querySelector(".name").title === name,
-        );
-        return card?.querySelector("progress").value > share;
+      ({ name, share }) => {
+        const cards = [...document.querySelectorAll("#queue .card")];
+        const card = cards.find((card) => card.querySelector(".name")?.getAttribute("title") === name);
+        return (card?.querySelector("progress")?.value ?? 0) > share;
       },
-      [file.name, share],
+      { name, share },
     );
 
   // Parts in flight at the pause still finish.
-  const waitForStandstill = (page, file) =>
+  const waitForStandstill = (/** @type {e2e.Page} */ page, /** @type {{ name: string }} */ file) =>
     e2e.waitUntil(async () => {
       const value = () =>
         e2e
           .cardOf(page, file.name)
           .locator("progress")
-          .evaluate((bar) => bar.value);
+          .evaluate((bar) => /** @type {HTMLProgressElement} */ (bar).value);
       const before = await value();
       await page.waitForTimeout(1500);
       return (await value()) === before;
     });
-  const waitForImages = (page) =>
+  const waitForImages = (/** @type {e2e.Page} */ page) =>
     page.waitForFunction(() => [...document.images].every((image) => image.complete || image.loading === "lazy"));
 
   for (const [screen, options] of Object.entries(SCREENS)) {
@@ -83,7 +89,7 @@ try {
     await screenshot(work, `uploading-${screen}`);
     if (screen === "wide") await screenshot(work, "", join(e2e.ROOT, "docs/page.png"));
     const night = e2e.cardOf(work, files.night.name);
-    const becomes = (state) => night.and(work.locator(`[data-state=${state}]`)).waitFor();
+    const becomes = (/** @type {string} */ state) => night.and(work.locator(`[data-state=${state}]`)).waitFor();
     await night.getByRole("button", { name: "Pause" }).click();
     await becomes("paused");
     await waitForStandstill(work, files.night);

@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import * as e2e from "./support/index.mjs";
 
+/** @type {e2e.System} */
 let system;
+/** @type {import("playwright-core").Browser} */
 let browser;
 
 before(async () => {
@@ -36,7 +38,10 @@ test("upload and conversion survive two kills of the server", async () => {
   const resent = sent.slice(sentBeforeKill).filter((number) => kept.some((part) => part.startsWith(`${number} `)));
   // A part whose response was lost in the kill is sent again, as the page can't know that it is stored.
   assert.ok(resent.length <= 6, `${resent.length} stored parts were sent again`);
-  await page.waitForFunction(() => Number(document.querySelector(".card progress")?.value) > 0.1);
+  await page.waitForFunction(() => {
+    const bar = /** @type {HTMLProgressElement | null} */ (document.querySelector(".card progress"));
+    return Number(bar?.value) > 0.1;
+  });
   await system.kill();
   await system.start();
 
@@ -50,7 +55,7 @@ test("upload and conversion survive two kills of the server", async () => {
   assert.deepEqual(await system.openUploads(), [], "nothing is left open");
   const { jobs } = await (await system.aws("mediaconvert", "/2017-08-29/jobs")).json();
   assert.deepEqual(
-    jobs.map((job) => job.status),
+    jobs.map((/** @type {{ status: string }} */ job) => job.status),
     ["COMPLETE"],
     "one finished job",
   );

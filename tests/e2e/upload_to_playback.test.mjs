@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import * as e2e from "./support/index.mjs";
 
+/** @type {e2e.System} */
 let system;
+/** @type {import("playwright-core").Browser} */
 let browser;
 
 before(async () => {
@@ -17,14 +19,24 @@ after(async () => {
   await system?.stop();
 });
 
-/** Records the origins to which the page sends parts from now on. */
+/**
+ * Records the origins to which the page sends parts from now on.
+ *
+ * @param {e2e.Page} page
+ */
 function recordPartOrigins(page) {
   const origins = new Set();
   page.on("request", (request) => request.method() === "PUT" && origins.add(new URL(request.url()).origin));
   return origins;
 }
 
-/** Drops a file, waits for its video, and checks everything that doesn't depend on the file's content. */
+/**
+ * Drops a file, waits for its video, and checks everything that doesn't depend on the file's content.
+ *
+ * @param {string} path
+ * @param {string} name
+ * @param {{ prepare?: (page: e2e.Page) => Promise<unknown> }} [options]
+ */
 async function uploadAndPlay(path, name, { prepare } = {}) {
   const page = await e2e.openPage(browser, system.url, { prepare });
   const origins = recordPartOrigins(page);
@@ -43,18 +55,27 @@ async function uploadAndPlay(path, name, { prepare } = {}) {
   for (const url of urls) assert.equal((await fetch(url)).status, 200, url);
 
   await e2e.playUntil(page, card, 3);
-  const decoded = await page
-    .locator("#player-thumbnails img")
-    .evaluateAll((images) => Promise.all(images.map((image) => image.decode().then(() => image.naturalWidth > 0))));
+  const decoded = await page.locator("#player-thumbnails img").evaluateAll((elements) => {
+    const images = /** @type {HTMLImageElement[]} */ (elements);
+    return Promise.all(images.map((image) => image.decode().then(() => image.naturalWidth > 0)));
+  });
   assert.equal(decoded.length, video.urls.thumbnails.length);
   assert.ok(decoded.length > 0 && decoded.every(Boolean), "thumbnails decode");
-  const links = await page.locator("#player-links a").evaluateAll((all) => all.map((link) => link.href));
+  const links = await page
+    .locator("#player-links a")
+    .evaluateAll((all) => all.map((link) => /** @type {HTMLAnchorElement} */ (link).href));
   assert.deepEqual(links, Object.values(video.urls.mp4));
   page.assertNoErrors();
   return { page, video };
 }
 
-/** Checks heights, aspect ratio, codec, rotation, audio and duration of each MP4 and HLS rendition. */
+/**
+ * Checks heights, aspect ratio, codec, rotation, audio and duration of each MP4 and HLS rendition.
+ *
+ * @param {any} video
+ * @param {{ hls: number[], mp4: number[] }} heights
+ * @param {{ aspectRatio: number, hasAudio: boolean }} expected
+ */
 async function assertRenditions(video, heights, { aspectRatio, hasAudio }) {
   const mp4 = Object.entries(video.urls.mp4);
   assert.deepEqual(

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import * as e2e from "./support/index.mjs";
 
+/** @type {import("playwright-core").Browser} */
 let browser;
 
 before(async () => {
@@ -12,7 +13,17 @@ before(async () => {
 
 after(() => browser?.close());
 
-/** Uploads a file on a system of its own; calls `prepare` before the drop and `check` at the end. */
+/**
+ * Uploads a file on a system of its own; calls `prepare` before the drop and `check` at the end.
+ *
+ * @param {{
+ *   path: string,
+ *   name: string,
+ *   prepare?: (page: e2e.Page) => Promise<void>,
+ *   site?: string,
+ *   check: (page: e2e.Page) => unknown,
+ * }} options
+ */
 async function upload({ path, name, prepare = async () => {}, site, check }) {
   const system = await e2e.System.start({}, site);
   try {
@@ -22,7 +33,7 @@ async function upload({ path, name, prepare = async () => {}, site, check }) {
     const card = e2e.cardOf(page, name);
     await e2e.reachesState(card, "ready");
     assert.equal(await system.storedSha256(await e2e.videoIdOf(card)), await e2e.sha256(path));
-    await check(page, card);
+    await check(page);
     await page.context().close();
   } finally {
     await system.stop();
@@ -76,29 +87,40 @@ test("EvaporateJS_274: page has no long tasks while hashing", async () => {
     const runs = [];
     // Up to four runs: a busy machine delays any thread now and then, but a page that hashes freezes in each run.
     do runs.push(await longTasks(system));
-    while (runs.at(-1).length > 0 && runs.length < 4);
+    while (runs.at(-1)?.length !== 0 && runs.length < 4);
     assert.deepEqual(runs.at(-1), [], `long tasks, in ms: ${JSON.stringify(runs)}`);
   } finally {
     await system.stop();
   }
 });
 
-/** Durations in ms of the tasks over 50 ms on the page's thread, from the drop until the file is stored. */
+/**
+ * Durations in ms of the tasks over 50 ms on the page's thread, from the drop until the file is stored.
+ *
+ * @param {e2e.System} system
+ */
 async function longTasks(system) {
   const page = await e2e.openPage(browser, system.url);
   await page.waitForLoadState("networkidle");
   await page.evaluate(() => {
-    window.longTasks = [];
-    const record = (entries) => window.longTasks.push(...entries.map(({ duration }) => duration));
+    /** @type {number[]} */
+    const longTasks = [];
+    const record = (/** @type {PerformanceEntry[]} */ entries) =>
+      longTasks.push(...entries.map(({ duration }) => duration));
     const observer = new PerformanceObserver((list) => record(list.getEntries()));
     addEventListener("drop", () => observer.observe({ type: "longtask" }), { capture: true });
-    window.flushLongTasks = () => record(observer.takeRecords());
+    Object.assign(window, {
+      takeLongTasks: () => {
+        record(observer.takeRecords());
+        return longTasks;
+      },
+    });
   });
   await e2e.drop(page, [{ path: await e2e.clip("big.mp4") }]);
   await page.locator("#queue .card:is([data-state=uploaded], [data-state=converting])").waitFor();
-  await page.evaluate(() => window.flushLongTasks());
+  /** @type {number[]} */
+  const durations = await page.evaluate(() => /** @type {any} */ (window).takeLongTasks());
   page.assertNoErrors();
-  const durations = await page.evaluate(() => window.longTasks);
   await page.context().close();
   return durations;
 }

@@ -6,11 +6,27 @@ import { join } from "node:path";
 import puppeteer from "puppeteer-core";
 import * as e2e from "./index.mjs";
 
-class Tab {
+/**
+ * @import * as playwright from "playwright-core"
+ * @import * as firefox from "puppeteer-core"
+ */
+
+/**
+ * A profile, whose tabs share their storage.
+ *
+ * @typedef {{ open: (url: string) => Promise<ChromiumTab | FirefoxTab>, close: () => Promise<unknown> }} Profile
+ */
+
+class ChromiumTab {
+  /** @param {playwright.Page} page */
   constructor(page) {
     this.page = page;
   }
 
+  /**
+   * @param {(argument: any) => any} script
+   * @param {unknown} [argument]
+   */
   evaluate(script, argument) {
     return this.page.evaluate(script, argument);
   }
@@ -18,9 +34,8 @@ class Tab {
   reload() {
     return this.page.reload();
   }
-}
 
-class ChromiumTab extends Tab {
+  /** @param {string} path */
   pickFile(path) {
     // Files picked this way stay on disk, however large.
     return this.page.setInputFiles("input", path);
@@ -35,23 +50,44 @@ class ChromiumTab extends Tab {
     await this.page.close();
   }
 
+  /** @param {boolean} offline */
   setOffline(offline) {
     return this.page.context().setOffline(offline);
   }
 }
 
-class FirefoxTab extends Tab {
+class FirefoxTab {
+  /** @param {firefox.Page} page */
+  constructor(page) {
+    this.page = page;
+  }
+
+  /**
+   * @param {(argument: any) => any} script
+   * @param {unknown} [argument]
+   */
+  evaluate(script, argument) {
+    return this.page.evaluate(script, argument);
+  }
+
+  reload() {
+    return this.page.reload();
+  }
+
+  /** @param {string} path */
   async pickFile(path) {
-    const input = await this.page.$("input");
-    await input.uploadFile(path);
+    const input = /** @type {firefox.ElementHandle<HTMLInputElement> | null} */ (await this.page.$("input"));
+    await input?.uploadFile(path);
   }
 
   /** Kills the whole browser: a single tab's process can't be addressed from outside. */
   async kill() {
     const browser = this.page.browser();
     const disconnected = new Promise((resolve) => browser.once("disconnected", resolve));
-    const exit = once(browser.process(), "exit");
-    browser.process().kill("SIGKILL");
+    const process = browser.process();
+    if (!process) throw new Error("Firefox has no process");
+    const exit = once(process, "exit");
+    process.kill("SIGKILL");
     await Promise.all([exit, disconnected]);
   }
 }
@@ -60,13 +96,20 @@ export class Chromium {
   name = "Chromium";
   #browser;
 
-  static async start() {
-    const chromium = new Chromium();
-    chromium.#browser = await e2e.startBrowser();
-    return chromium;
+  /** @param {playwright.Browser} browser */
+  constructor(browser) {
+    this.#browser = browser;
   }
 
-  /** A new profile. */
+  static async start() {
+    return new Chromium(await e2e.startBrowser());
+  }
+
+  /**
+   * A new profile.
+   *
+   * @returns {Promise<Profile>}
+   */
   async profile() {
     const context = await this.#browser.newContext();
     return {
@@ -93,6 +136,7 @@ const FIREFOX_PREFERENCES = {
   "dom.timeout.enable_budget_timer_throttling": false,
 };
 
+/** @param {string} [userDataDir] */
 const launchFirefox = (userDataDir) =>
   puppeteer.launch({
     browser: "firefox",
@@ -101,6 +145,10 @@ const launchFirefox = (userDataDir) =>
     userDataDir,
   });
 
+/**
+ * @param {firefox.Browser | firefox.BrowserContext} context
+ * @param {string} url
+ */
 const openFirefoxTab = async (context, url) => {
   const page = await context.newPage();
   await page.goto(url);
@@ -110,15 +158,20 @@ const openFirefoxTab = async (context, url) => {
 export class Firefox {
   name = "Firefox";
   #browser;
-  /** Serializes opening and closing of tabs: Firefox opens a tab beside another, which must not close meanwhile. */
-  #queue = Promise.resolve();
 
-  static async start() {
-    const firefox = new Firefox();
-    firefox.#browser = await launchFirefox();
-    return firefox;
+  /** @param {firefox.Browser} browser */
+  constructor(browser) {
+    this.#browser = browser;
   }
 
+  /** Serializes opening and closing of tabs: Firefox opens a tab beside another, which must not close meanwhile. */
+  #queue = /** @type {Promise<unknown>} */ (Promise.resolve());
+
+  static async start() {
+    return new Firefox(await launchFirefox());
+  }
+
+  /** @returns {Promise<Profile>} */
   async profile() {
     const context = await this.#enqueue(() => this.#browser.createBrowserContext());
     return {
@@ -127,15 +180,25 @@ export class Firefox {
     };
   }
 
+  /**
+   * @template T
+   * @param {() => Promise<T>} operation
+   * @returns {Promise<T>}
+   */
   #enqueue(operation) {
     const done = this.#queue.then(operation);
     this.#queue = done.catch(() => {});
     return done;
   }
 
-  /** A browser of its own, as killing a tab ends it; opening a page starts it again on the same profile folder. */
+  /**
+   * A browser of its own, as killing a tab ends it; opening a page starts it again on the same profile folder.
+   *
+   * @returns {Promise<Profile>}
+   */
   async persistentProfile() {
     const folder = await mkdtemp(join(await e2e.testFolder("profiles"), "firefox-"));
+    /** @type {firefox.Browser | undefined} */
     let browser;
     return {
       open: async (url) => {

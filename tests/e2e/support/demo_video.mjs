@@ -14,7 +14,11 @@ const WAVES =
   `(sin(X/W*(90-60*${SEA})+sin(Y/H*70+T*1.1)*2+T*0.9)` + `*sin(Y/H*(260-190*${SEA})-T*2.2+sin(X/W*9+T*0.5)))`;
 const GLITTER = `exp(-pow((X/W-0.64)/(0.05+0.17*${SEA}),2))*pow(max(0,0.5+0.5*${WAVES}),2.2)`;
 
-/** The expression of one colour channel: sky gradient, sun and its glow, sea gradient, waves, glitter. */
+/**
+ * The expression of one colour channel: sky gradient, sun and its glow, sea gradient, waves, glitter.
+ *
+ * @param {Record<"top" | "low" | "bend" | "glow" | "far" | "near" | "wave" | "glitter", number>} values
+ */
 function channel({ top, low, bend, glow, far, near, wave, glitter }) {
   const sky = `${top}+${low - top}*pow(${SKY},${bend})+${glow}*exp(-pow(${SUN}/0.16,2))+90*clip((0.056-${SUN})/0.006,0,1)`;
   const sea = `${far}+${near - far}*${SEA}+${wave}*${WAVES}+${glitter}*${GLITTER}`;
@@ -38,7 +42,11 @@ async function seaClip() {
   return path;
 }
 
-/** The path of a 9 s video; noise makes it some tens of megabytes. */
+/**
+ * The path of a 9 s video; noise makes it some tens of megabytes.
+ *
+ * @param {keyof typeof LIGHTS} light
+ */
 export async function demoVideo(light) {
   const path = join(await testFolder("demo_video"), `${light}.mp4`);
   if (existsSync(path)) return path;

@@ -12,11 +12,38 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as e2e from "./index.mjs";
 
+/**
+ * @import { Profile } from "./browsers.mjs"
+ * @typedef {Awaited<ReturnType<Profile["open"]>>} Tab
+ * @typedef {{ path: string, sha256: string }} TestFile
+ * @typedef {string | { [name: string]: unknown, "without-headers"?: string[] }} Fault
+ * @typedef {{ part: number, received: number, outcome: string | number, fault?: Fault }} Attempt
+ * @typedef {{ attempts: Attempt[], calls: Record<string, number>, faulted: Record<string, number> }} Log
+ * @typedef {import("@greloupis/uploader").UploadOptions} UploadOptions
+ */
+
+/**
+ * What uploader.html reports of its upload.
+ *
+ * @typedef {{
+ *   state: string,
+ *   sent: number,
+ *   decreases: number,
+ *   retries: { partNumber?: number, reason: string }[],
+ *   stored: import("@greloupis/uploader").StoredFile,
+ *   error: string | null,
+ * }} Report
+ */
+
 export const MIB = 2 ** 20;
 
 export const FILE_SIZE = 100_000_000;
 
-/** A file of random bytes and its SHA-256; made once and kept. */
+/**
+ * A file of random bytes and its SHA-256; made once and kept.
+ *
+ * @returns {Promise<TestFile>}
+ */
 export async function randomFile() {
   const path = join(await e2e.testFolder("inputs"), "random.bin");
   if (!existsSync(path)) {
@@ -42,31 +69,46 @@ export class FaultProxy {
   #child;
   #control;
 
-  static async start() {
-    const proxy = new FaultProxy();
-    const child = spawn(e2e.requiredEnv("GRELOUPIS_FAULT_PROXY"), { stdio: ["ignore", "pipe", "inherit"] });
-    proxy.#child = child;
-    const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-    const addressAfter = async (name) => (await lines.next()).value.slice(`${name} `.length);
-    proxy.url = await addressAfter("fault_proxy");
-    proxy.#control = await addressAfter("control");
-    return proxy;
+  /**
+   * @param {import("node:child_process").ChildProcess} child
+   * @param {string} url
+   * @param {string} control The URL of control requests.
+   */
+  constructor(child, url, control) {
+    this.#child = child;
+    this.url = url;
+    this.#control = control;
   }
 
+  static async start() {
+    const child = spawn(e2e.requiredEnv("GRELOUPIS_FAULT_PROXY"), { stdio: ["ignore", "pipe", "inherit"] });
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+    const addressAfter = async (/** @type {string} */ name) => (await lines.next()).value.slice(`${name} `.length);
+    const url = await addressAfter("fault_proxy");
+    return new FaultProxy(child, url, await addressAfter("control"));
+  }
+
+  /**
+   * @param {string} path
+   * @param {unknown} [body]
+   */
   async #post(path, body) {
     const options = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
     const response = await fetch(this.#control + path, options);
     assert.ok(response.ok, `${path} answers ${response.status}: ${await response.text()}`);
   }
 
+  /** @param {object[]} rules */
   setRules(rules) {
     return this.#post("/rules", rules);
   }
 
+  /** @param {{ bandwidth?: number, stalled?: boolean, down?: boolean }} settings */
   setLink(settings) {
     return this.#post("/link", settings);
   }
 
+  /** @param {string} url */
   setUpstream(url) {
     return this.#post("/upstream", { url });
   }
@@ -75,8 +117,13 @@ export class FaultProxy {
     return this.#post("/reset");
   }
 
-  /** All attempts of parts as one list, and the counts of calls and of faulted calls by kind. */
+  /**
+   * All attempts of parts as one list, and the counts of calls and of faulted calls by kind.
+   *
+   * @returns {Promise<Log>}
+   */
   async log() {
+    /** @type {{ parts: Record<string, Omit<Attempt, "part">[]> } & Omit<Log, "attempts">} */
     const { parts, calls, faulted } = await (await fetch(`${this.#control}/log`)).json();
     const attempts = Object.entries(parts).flatMap(([part, attempts]) =>
       attempts.map((attempt) => ({ part: Number(part), ...attempt })),
@@ -93,14 +140,23 @@ export class FaultProxy {
 
 /** A system behind its own proxy, for one upload at a time. */
 export class ProxiedSystem {
+  /**
+   * @param {FaultProxy} proxy
+   * @param {e2e.System} system
+   */
+  constructor(proxy, system) {
+    this.proxy = proxy;
+    this.system = system;
+    this.uploaderUrl = `${proxy.url}/uploader.html`;
+  }
+
+  /** @param {string} site */
   static async start(site) {
-    const proxied = new ProxiedSystem();
-    proxied.proxy = await FaultProxy.start();
-    const { url } = proxied.proxy;
-    proxied.system = await e2e.System.start({ UPLOAD_BASE_URL: url, CDN_BASE_URL: `${url}/cdn` }, site);
-    await proxied.proxy.setUpstream(proxied.system.url);
-    proxied.uploaderUrl = `${url}/uploader.html`;
-    return proxied;
+    const proxy = await FaultProxy.start();
+    const { url } = proxy;
+    const system = await e2e.System.start({ UPLOAD_BASE_URL: url, CDN_BASE_URL: `${url}/cdn` }, site);
+    await proxy.setUpstream(system.url);
+    return new ProxiedSystem(proxy, system);
   }
 
   /** Restores the state before the first upload. */
@@ -124,17 +180,31 @@ export class ProxiedSystem {
 export class SystemPool {
   #all;
   #free;
+  /** @type {((proxied: ProxiedSystem) => void)[]} */
   #waiting = [];
 
-  static async start(size, site) {
-    const pool = new SystemPool();
-    pool.#all = await Promise.all(Array.from({ length: size }, () => ProxiedSystem.start(site)));
-    pool.#free = [...pool.#all];
-    return pool;
+  /** @param {ProxiedSystem[]} systems */
+  constructor(systems) {
+    this.#all = systems;
+    this.#free = [...systems];
   }
 
-  /** Runs `test` with a cleared system, as soon as one is free. */
+  /**
+   * @param {number} size
+   * @param {string} site
+   */
+  static async start(size, site) {
+    return new SystemPool(await Promise.all(Array.from({ length: size }, () => ProxiedSystem.start(site))));
+  }
+
+  /**
+   * Runs `test` with a cleared system, as soon as one is free.
+   *
+   * @template T
+   * @param {(proxied: ProxiedSystem) => Promise<T>} test
+   */
   async use(test) {
+    /** @type {ProxiedSystem} */
     const proxied = this.#free.pop() ?? (await new Promise((resolve) => this.#waiting.push(resolve)));
     try {
       await proxied.clear();
@@ -151,15 +221,30 @@ export class SystemPool {
   }
 }
 
-/** Picks the file in an open tab and starts its upload. */
+/**
+ * Picks the file in an open tab and starts its upload.
+ *
+ * @param {Tab} tab
+ * @param {TestFile} file
+ * @param {Partial<UploadOptions>} [options]
+ */
 export async function startUpload(tab, { path }, options) {
   await tab.pickFile(path);
-  await tab.evaluate((options) => globalThis.start(options), { partSize: 8 * MIB, ...options });
+  await tab.evaluate((options) => /** @type {any} */ (globalThis).start(options), { partSize: 8 * MIB, ...options });
 }
 
-const reportOf = (tab) => tab.evaluate(() => globalThis.report);
+/**
+ * @param {Tab} tab
+ * @returns {Promise<Report>}
+ */
+const reportOf = (tab) => tab.evaluate(() => /** @type {any} */ (globalThis).report);
 
-/** Waits until more than this share of the file, 0 to 1, is reported as sent. */
+/**
+ * Waits until more than this share of the file, 0 to 1, is reported as sent.
+ *
+ * @param {Tab} tab
+ * @param {number} share
+ */
 export async function waitForProgress(tab, share) {
   await e2e.waitUntil(async () => {
     const { sent, error } = await reportOf(tab);
@@ -168,9 +253,16 @@ export async function waitForProgress(tab, share) {
   });
 }
 
-/** Waits for the end of an upload; after `timeoutMs` fails with the upload's state. */
+/**
+ * Waits for the end of an upload; after `timeoutMs` fails with the upload's state.
+ *
+ * @param {Tab} tab
+ * @param {ProxiedSystem} proxied
+ * @param {number} timeoutMs
+ */
 export async function waitForEnd(tab, proxied, timeoutMs) {
-  const finished = tab.evaluate(() => globalThis.finished);
+  /** @type {Promise<Report>} */
+  const finished = tab.evaluate(() => /** @type {any} */ (globalThis).finished);
   finished.catch(() => {});
   const timer = new AbortController();
   const report = await Promise.race([finished, sleep(timeoutMs, null, { signal: timer.signal })]);
@@ -191,19 +283,26 @@ export async function waitForEnd(tab, proxied, timeoutMs) {
   );
 }
 
-/** The bytes arrive in spite of this fault, so it doesn't justify sending them again. */
-const storesTheBytes = (fault) => fault?.["without-headers"] !== undefined;
+/**
+ * The bytes arrive in spite of this fault, so it doesn't justify sending them again.
+ *
+ * @param {Fault} fault
+ */
+const storesTheBytes = (fault) => typeof fault === "object" && fault["without-headers"] !== undefined;
 
 /**
  * The number of bytes that were sent again, and how many of them without need. Sending again is justified after an
  * attempt that met a fault or was disconnected and, with `browserDisconnects`, after one that the browser dropped.
+ *
+ * @param {Log} log
+ * @param {{ browserDisconnects?: boolean }} [options]
  */
 export function resentBytes({ attempts }, { browserDisconnects = false } = {}) {
-  const lost = ({ fault, outcome }) =>
+  const lost = (/** @type {Attempt} */ { fault, outcome }) =>
     (fault && !storesTheBytes(fault)) ||
     outcome === "disconnected" ||
     (browserDisconnects && outcome === "client-gone");
-  const sum = (attempts) => attempts.reduce((sum, { received }) => sum + received, 0);
+  const sum = (/** @type {Attempt[]} */ attempts) => attempts.reduce((sum, { received }) => sum + received, 0);
   const resent = sum(attempts) - FILE_SIZE;
   return { resent, needless: resent - sum(attempts.filter(lost)) };
 }
@@ -211,6 +310,11 @@ export function resentBytes({ attempts }, { browserDisconnects = false } = {}) {
 /**
  * Checks that exactly the file is stored, once, that nothing is left open, that progress never decreased, and that no
  * byte was sent again without need.
+ *
+ * @param {ProxiedSystem} proxied
+ * @param {Report} report
+ * @param {TestFile} file
+ * @param {{ browserDisconnects?: boolean }} [options]
  */
 export async function assertStoredOnce(proxied, report, file, options) {
   assert.equal(report.decreases, 0, "`sent` never decreases");
@@ -226,11 +330,16 @@ export async function assertStoredOnce(proxied, report, file, options) {
   return { resent, log };
 }
 
-/** All attempts of the parts that had more than one, as text. */
+/**
+ * All attempts of the parts that had more than one, as text.
+ *
+ * @param {Log} log
+ */
 function describeRetries({ attempts }) {
+  /** @type {Map<number, Attempt[]>} */
   const parts = new Map();
   for (const attempt of attempts) parts.set(attempt.part, [...(parts.get(attempt.part) ?? []), attempt]);
-  const describe = ({ outcome, fault, received }) =>
+  const describe = (/** @type {Attempt} */ { outcome, fault, received }) =>
     `${outcome}${fault ? ` ${JSON.stringify(fault)}` : ""} after ${received}`;
   return [...parts]
     .filter(([, attempts]) => attempts.length > 1)

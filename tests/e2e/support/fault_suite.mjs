@@ -11,11 +11,20 @@ import { Report } from "./report.mjs";
  *
  * `run(testCase, browser, proxied, file)` performs one and returns a few words about its cost. `name` is the report's
  * name. A case with `only` runs in the browser of that name.
+ *
+ * @template {{ name: string, only?: string }} Case
+ * @param {string} name
+ * @param {Case[]} cases
+ * @param {number} concurrency
+ * @param {(testCase: Case, browser: Chromium | Firefox, proxied: faultProxy.ProxiedSystem, file: faultProxy.TestFile) => Promise<string>} run
  */
 export function faultSuite(name, cases, concurrency, run) {
   const report = new Report(name);
+  /** @type {string} */
   let site;
+  /** @type {faultProxy.SystemPool} */
   let pool;
+  /** @type {faultProxy.TestFile} */
   let file;
 
   before(async () => {
@@ -32,8 +41,11 @@ export function faultSuite(name, cases, concurrency, run) {
 
   for (const Browser of [Chromium, Firefox]) {
     describe(Browser.name, { concurrency }, () => {
+      /** @type {Chromium | Firefox} */
       let browser;
-      before(async () => (browser = await Browser.start()));
+      before(async () => {
+        browser = await Browser.start();
+      });
       after(() => browser?.close());
 
       for (const testCase of cases) {

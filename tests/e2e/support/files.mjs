@@ -9,18 +9,32 @@ import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
+/**
+ * What ffprobe reports of a file.
+ *
+ * @typedef {{ width: number, height: number, codec: string, rotation: number, hasAudio: boolean, seconds: number, size: number }} Probe
+ */
+
 const run = promisify(execFile);
 
 export const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 
-/** An environment variable that `cargo xtask test` sets. */
+/**
+ * An environment variable that `cargo xtask test` sets.
+ *
+ * @param {string} name
+ */
 export function requiredEnv(name) {
   const value = process.env[name];
   if (!value) throw new Error(`${name} isn't set; run these tests by \`cargo xtask test e2e\`.`);
   return value;
 }
 
-/** The path of the first of these programs on the PATH. */
+/**
+ * The path of the first of these programs on the PATH.
+ *
+ * @param {string[]} names
+ */
 export function findExecutable(...names) {
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
     for (const name of names) if (existsSync(join(folder, name))) return join(folder, name);
@@ -28,27 +42,38 @@ export function findExecutable(...names) {
   throw new Error(`None of ${names.join(", ")} is on the PATH; run these tests by \`cargo xtask test e2e\`.`);
 }
 
-/** A folder under target/e2e; created if it is missing. */
+/**
+ * A folder under target/e2e; created if it is missing.
+ *
+ * @param {string} name
+ */
 export async function testFolder(name) {
   const path = join(ROOT, "target/e2e", name);
   await mkdir(path, { recursive: true });
   return path;
 }
 
+/** @param {string} path */
 export const sizeOf = async (path) => (await stat(path)).size;
 
+/** @param {string} path */
 export async function sha256(path) {
   const hash = createHash("sha256");
   await pipeline(createReadStream(path), hash);
   return hash.digest("hex");
 }
 
+/**
+ * @param {string} size
+ * @param {number} seconds
+ */
 const testPicture = (size, seconds, rate = 24) => [
   "-f",
   "lavfi",
   "-i",
   `testsrc2=size=${size}:rate=${rate}:duration=${seconds}`,
 ];
+/** @param {number} seconds */
 const tone = (seconds) => ["-f", "lavfi", "-i", `sine=frequency=440:sample_rate=48000:duration=${seconds}`];
 const H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"];
 const AAC = ["-c:a", "aac"];
@@ -71,14 +96,23 @@ const CLIPS = {
   "short.mp4": [...testPicture("320x180", 1), ...tone(1), ...H264, ...AAC],
 };
 
-/** The path of a clip; made once and kept. */
+/**
+ * The path of a clip; made once and kept.
+ *
+ * @param {keyof typeof CLIPS} name
+ */
 export async function clip(name) {
   const path = join(await testFolder("clips"), name);
   if (!existsSync(path)) await encode(path, CLIPS[name]);
   return path;
 }
 
-/** Runs ffmpeg; `path` exists only once the file is complete. */
+/**
+ * Runs ffmpeg; `path` exists only once the file is complete.
+ *
+ * @param {string} path
+ * @param {string[]} args
+ */
 export async function encode(path, args) {
   const partial = `${path}.partial.mp4`;
   await run("ffmpeg", ["-v", "error", "-y", ...args, "-movflags", "+faststart", partial]);
@@ -88,7 +122,12 @@ export async function encode(path, args) {
 /** Size of a padded clip, in bytes. */
 export const PADDED_SIZE = 120_000_000;
 
-/** A copy of a video, padded by an empty box to `PADDED_SIZE`: takes long to send, and no time to convert. */
+/**
+ * A copy of a video, padded by an empty box to `PADDED_SIZE`: takes long to send, and no time to convert.
+ *
+ * @param {string} source
+ * @param {string} name
+ */
 export async function padded(source, name) {
   const path = join(await testFolder("clips"), name);
   if (existsSync(path)) return path;
@@ -101,7 +140,11 @@ export async function padded(source, name) {
 
 export const paddedClip = async () => padded(await clip("short.mp4"), "padded.mp4");
 
-/** The header of a `free` box, which players skip. */
+/**
+ * The header of a `free` box, which players skip.
+ *
+ * @param {number} length
+ */
 function emptyBoxHeader(length) {
   const header = Buffer.alloc(8);
   header.writeUInt32BE(length);
@@ -129,23 +172,35 @@ export async function phoneClip() {
   throw new Error("This ffmpeg can't write a rotation.");
 }
 
-/** ffprobe's report of a file or URL. */
+/**
+ * ffprobe's report of a file or URL.
+ *
+ * @param {string} source
+ * @returns {Promise<Probe>}
+ */
 export async function probe(source) {
   const { stdout } = await run("ffprobe", ["-v", "error", "-of", "json", "-show_streams", "-show_format", source]);
+  /** @type {{ streams: any[], format: any }} */
   const { streams, format } = JSON.parse(stdout);
   const video = streams.find((stream) => stream.codec_type === "video");
   return {
     width: video?.width,
     height: video?.height,
     codec: video?.codec_name,
-    rotation: Number(video?.side_data_list?.find((data) => data.rotation !== undefined)?.rotation ?? 0),
+    rotation: Number(
+      video?.side_data_list?.find((/** @type {any} */ data) => data.rotation !== undefined)?.rotation ?? 0,
+    ),
     hasAudio: streams.some((stream) => stream.codec_type === "audio"),
     seconds: Number(format.duration),
     size: Number(format.size),
   };
 }
 
-/** ffprobe's reports of a master playlist's renditions, smallest first. */
+/**
+ * ffprobe's reports of a master playlist's renditions, smallest first.
+ *
+ * @param {string} masterUrl
+ */
 export async function renditions(masterUrl) {
   const playlist = await (await fetch(masterUrl)).text();
   const names = playlist.split("\n").filter((line) => line && !line.startsWith("#"));

@@ -5,6 +5,13 @@ import { chromium } from "playwright-core";
 import { findExecutable } from "./files.mjs";
 import { TIMEOUT_MS } from "./system.mjs";
 
+/**
+ * @import { Browser, BrowserContext, BrowserContextOptions, CDPSession, Locator, Request } from "playwright-core"
+ * @typedef {import("playwright-core").Page & { assertNoErrors: () => void }} Page
+ * @typedef {{ path: string, name?: string, type?: string, lastModified?: number }} DroppedFile
+ * @typedef {{ options?: BrowserContextOptions, context?: BrowserContext, prepare?: (page: Page) => Promise<unknown> }} PageOptions
+ */
+
 export const chromiumExecutable = () => findExecutable("chromium", "chromium-browser", "google-chrome");
 
 export const startBrowser = () => chromium.launch({ executablePath: chromiumExecutable() });
@@ -12,25 +19,35 @@ export const startBrowser = () => chromium.launch({ executablePath: chromiumExec
 /**
  * Opens the page, in a new browser context made by `options`, or in the given `context` beside another page. Collects
  * its exceptions and console errors; `page.assertNoErrors()` fails if there are any.
+ *
+ * @param {Browser} browser
+ * @param {string} url
+ * @param {PageOptions} [options]
+ * @returns {Promise<Page>}
  */
 export async function openPage(browser, url, { options, context: existing, prepare } = {}) {
   const context = existing ?? (await browser.newContext({ locale: "en-GB", ...options }));
-  const page = await context.newPage();
-  page.setDefaultTimeout(TIMEOUT_MS);
+  /** @type {string[]} */
   const errors = [];
+  const page = Object.assign(await context.newPage(), { assertNoErrors: () => assert.deepEqual(errors, []) });
+  page.setDefaultTimeout(TIMEOUT_MS);
   page.on("pageerror", (error) => errors.push(String(error)));
   page.on("console", (message) => {
     // Chromium logs each failed request by itself; tests cause those on purpose.
     if (message.type() === "error" && !message.text().startsWith("Failed to load resource"))
       errors.push(message.text());
   });
-  page.assertNoErrors = () => assert.deepEqual(errors, []);
   await prepare?.(page);
   await page.goto(url);
   return page;
 }
 
-/** Drops files on the page. Each is `{ path, name?, type?, lastModified? }`. */
+/**
+ * Drops files on the page. Each is `{ path, name?, type?, lastModified? }`.
+ *
+ * @param {Page} page
+ * @param {DroppedFile[]} files
+ */
 export async function drop(page, files) {
   const holder = await page.evaluateHandle(() =>
     Object.assign(document.createElement("input"), { type: "file", multiple: true }),
@@ -39,7 +56,7 @@ export async function drop(page, files) {
   await holder.setInputFiles(files.map((file) => file.path));
   await holder.evaluate((input, files) => {
     const transfer = new DataTransfer();
-    [...input.files].forEach((file, index) => {
+    [...(input.files ?? [])].forEach((file, index) => {
       const { name, type = file.type, lastModified = file.lastModified } = files[index];
       transfer.items.add(name === undefined ? file : new File([file], name, { type, lastModified }));
     });
@@ -48,12 +65,22 @@ export async function drop(page, files) {
   }, files);
 }
 
-/** The card of the file with exactly this name. */
+/**
+ * The card of the file with exactly this name.
+ *
+ * @param {Page} page
+ * @param {string} name
+ */
 export function cardOf(page, name) {
   return page.locator("#queue .card").filter({ has: page.locator(`.name[title=${JSON.stringify(name)}]`) });
 }
 
-/** Waits until a card reaches a state; fails with the card's text if it ends in another. */
+/**
+ * Waits until a card reaches a state; fails with the card's text if it ends in another.
+ *
+ * @param {Locator} card
+ * @param {string} state
+ */
 export async function reachesState(card, state) {
   const finalStates = ["ready", "failed", "canceled"];
   const selector = [state, ...finalStates].map((one) => `self::*[@data-state="${one}"]`).join(" | ");
@@ -64,23 +91,47 @@ export async function reachesState(card, state) {
   assert.equal(await reached.getAttribute("data-state"), state, await card.innerText());
 }
 
-/** The video id in the link of a ready card. */
+/**
+ * The video id in the link of a ready card.
+ *
+ * @param {Locator} card
+ * @returns {Promise<string>}
+ */
 export async function videoIdOf(card) {
-  return (await card.locator(".links .button").getAttribute("href")).slice("#v=".length);
+  return (await card.locator(".links .button").getAttribute("href"))?.slice("#v=".length) ?? "";
 }
 
-/** Plays a card's video in the page until `seconds` have been played. */
+/**
+ * Plays a card's video in the page until `seconds` have been played.
+ *
+ * @param {Page} page
+ * @param {Locator} card
+ * @param {number} seconds
+ */
 export async function playUntil(page, card, seconds) {
   await card.getByRole("link", { name: "Watch" }).click();
-  await page.waitForFunction((seconds) => document.querySelector("dialog[open] video")?.currentTime > seconds, seconds);
+  await page.waitForFunction((seconds) => {
+    const video = /** @type {HTMLVideoElement | null} */ (document.querySelector("dialog[open] video"));
+    return video !== null && video.currentTime > seconds;
+  }, seconds);
 }
 
-/** URLs of all resources that the page has fetched. */
+/**
+ * URLs of all resources that the page has fetched.
+ *
+ * @param {Page} page
+ */
 export const fetchedUrls = (page) =>
   page.evaluate(() => performance.getEntriesByType("resource").map((entry) => entry.name));
 
-/** Records the page's requests from now on that `filter` accepts, as `METHOD path?query`. */
+/**
+ * Records the page's requests from now on that `filter` accepts, as `METHOD path?query`.
+ *
+ * @param {Page} page
+ * @param {(request: Request) => boolean} [filter]
+ */
 export function recordRequests(page, filter = () => true) {
+  /** @type {string[]} */
   const requests = [];
   page.on("request", (request) => {
     const { pathname, search } = new URL(request.url());
@@ -89,8 +140,13 @@ export function recordRequests(page, filter = () => true) {
   return requests;
 }
 
-/** Records the part numbers that the page sends from now on, in order. */
+/**
+ * Records the part numbers that the page sends from now on, in order.
+ *
+ * @param {Page} page
+ */
 export function recordSentParts(page) {
+  /** @type {number[]} */
   const sent = [];
   page.on("request", (request) => {
     if (request.method() === "PUT") sent.push(Number(new URL(request.url()).searchParams.get("partNumber")));
@@ -98,24 +154,43 @@ export function recordSentParts(page) {
   return sent;
 }
 
-/** Reloads the page and confirms its `beforeunload` dialog. */
+/**
+ * Reloads the page and confirms its `beforeunload` dialog.
+ *
+ * @param {Page} page
+ */
 export async function reload(page) {
   page.once("dialog", (dialog) => dialog.accept());
   await page.reload();
 }
 
-/** Limits the page's uploads to so many bytes per second; 0 removes the limit. */
+/**
+ * Limits the page's uploads to so many bytes per second; 0 removes the limit.
+ *
+ * @param {Page} page
+ * @param {number} bytesPerSecond
+ */
 export const throttle = (page, bytesPerSecond) => emulateNetwork(page, { uploadThroughput: bytesPerSecond || -1 });
 
-/** Takes the page, its workers included, offline. */
+/**
+ * Takes the page, its workers included, offline.
+ *
+ * @param {Page} page
+ */
 export const goOffline = (page) => emulateNetwork(page, { offline: true });
 
+/** @type {WeakMap<Page, Promise<CDPSession>>} */
 const sessions = new WeakMap();
 
+/**
+ * @param {Page} page
+ * @param {{ offline?: boolean, uploadThroughput?: number }} conditions
+ */
 async function emulateNetwork(page, conditions) {
   // One session per page: the settings of several would conflict.
-  if (!sessions.has(page)) sessions.set(page, page.context().newCDPSession(page));
-  const session = await sessions.get(page);
+  const existing = sessions.get(page) ?? page.context().newCDPSession(page);
+  sessions.set(page, existing);
+  const session = await existing;
   const unlimited = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
   await session.send("Network.emulateNetworkConditions", { ...unlimited, ...conditions });
 }

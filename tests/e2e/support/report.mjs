@@ -4,20 +4,34 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { testFolder } from "./files.mjs";
 
+/** @typedef {{ ok: boolean, seconds: number, cost?: string, error?: string }} Result */
+
 export class Report {
   #name;
+  /** @type {Map<string, Record<string, Result>>} */
   #rows = new Map();
+  /** @type {Set<string>} */
   #browsers = new Set();
 
-  /** The JSON is written to `target/e2e/NAME.json`. */
+  /**
+   * The JSON is written to `target/e2e/NAME.json`.
+   *
+   * @param {string} name
+   */
   constructor(name) {
     this.#name = name;
   }
 
-  /** Runs one test and records its result and duration; `run` returns a few words about its cost. */
+  /**
+   * Runs one test and records its result and duration; `run` returns a few words about its cost.
+   *
+   * @param {string} fault
+   * @param {string} browser
+   * @param {() => Promise<string>} run
+   */
   async measure(fault, browser, run) {
     const start = performance.now();
-    const record = (result) => {
+    const record = (/** @type {Omit<Result, "seconds">} */ result) => {
       const seconds = Number(((performance.now() - start) / 1000).toFixed(1));
       this.#browsers.add(browser);
       this.#rows.set(fault, { ...this.#rows.get(fault), [browser]: { ...result, seconds } });
@@ -25,7 +39,7 @@ export class Report {
     try {
       record({ ok: true, cost: await run() });
     } catch (error) {
-      record({ ok: false, error: String(error.message).split("\n")[0] });
+      record({ ok: false, error: error instanceof Error ? error.message.split("\n")[0] : String(error) });
       throw error;
     }
   }
@@ -44,6 +58,7 @@ export class Report {
   }
 }
 
+/** @param {Result | undefined} result */
 function cell(result) {
   if (!result) return "–";
   return result.ok ? `ok, ${result.seconds} s, ${result.cost}` : `FAILS: ${result.error}`;

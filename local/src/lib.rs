@@ -10,3 +10,4 @@ mod remote_edge;
 pub mod s3;
 mod secrets;
 pub mod stack;
+mod start_error;

@@ -1,6 +1,7 @@
 //! The program `local`: parses the command line, starts the stack, and stops it at SIGTERM or Ctrl-C.
 
 use local::stack::{Options, Stack};
+use std::error::Error;
 use std::io::{IsTerminal, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -18,16 +19,16 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color).init();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            let _ = writeln!(std::io::stderr(), "{message}");
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{error}");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run() -> Result<(), String> {
+async fn run() -> Result<(), Box<dyn Error>> {
     let options = parse_options(std::env::args().skip(1))?;
-    let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let mut terminated = signal(SignalKind::terminate())?;
     let stack = Stack::start(options).await?;
     // The only line on stdout; scripts wait for it.
     writeln!(std::io::stdout(), "ready {}", stack.page)
@@ -40,6 +41,7 @@ async fn run() -> Result<(), String> {
     Ok(())
 }
 
+/// Parses the command line. `Err` is a sentence for the user.
 fn parse_options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
     let mut options = Options {
         host: IpAddr::from([127, 0, 0, 1]),

@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
+use thiserror::Error;
 
 /// Lambda's maximum request body, in bytes.
 const MAX_BODY_SIZE: usize = 6 * 1024 * 1024;
@@ -14,6 +15,16 @@ const MAX_BODY_SIZE: usize = 6 * 1024 * 1024;
 const HOP_BY_HOP_HEADERS: [HeaderName; 4] =
     [header::CONNECTION, header::CONTENT_LENGTH, header::HOST, header::TRANSFER_ENCODING];
 
+/// The error of creating a [`RemoteEdge`].
+#[derive(Debug, Error)]
+pub enum RemoteEdgeError {
+    #[error("--edge must be http://HOST:PORT, not {0}")]
+    Url(String),
+    #[error("the HTTP client can't be created: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// A client of the Lambda's function URL and Invoke API.
 #[derive(Clone)]
 pub struct RemoteEdge {
     url: String,
@@ -21,15 +32,15 @@ pub struct RemoteEdge {
 }
 
 impl RemoteEdge {
-    /// Creates a client for `http://HOST:PORT`. `Err` is a message for the user.
-    pub fn new(url: &str) -> Result<Self, String> {
-        let invalid = || format!("--edge must be http://HOST:PORT, not {url}");
+    /// Creates a client for `http://HOST:PORT`.
+    pub fn new(url: &str) -> Result<Self, RemoteEdgeError> {
+        let invalid = || RemoteEdgeError::Url(url.to_owned());
         let uri = url.parse::<axum::http::Uri>().map_err(|_| invalid())?;
         if uri.scheme_str() != Some("http") || uri.authority().is_none() {
             return Err(invalid());
         }
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
-        let client = client.build().map_err(|error| format!("the HTTP client can't be created: {error}"))?;
+        let client = client.build()?;
         Ok(Self { url: url.trim_end_matches('/').into(), client })
     }
 

@@ -4,19 +4,30 @@ use crate::random::random_hex;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
 
-/// Returns the secret in `file`, 64 hexadecimal digits; the first call generates it. `Err` is a message for the
-/// user.
-pub fn load_or_create(file: &Path) -> Result<String, String> {
-    let failed = |error: std::io::Error| format!("{} can't be used: {error}", file.display());
+/// The error of loading or generating a secret.
+#[derive(Debug, Error)]
+pub enum SecretError {
+    #[error("{} can't be used: {source}", path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("{} isn't a secret of this program; remove it", .0.display())]
+    Malformed(PathBuf),
+    #[error("no random numbers are available: {0}")]
+    Random(#[source] std::io::Error),
+}
+
+/// Returns the secret in `file`, 64 hexadecimal digits; the first call generates it.
+pub fn load_or_create(file: &Path) -> Result<String, SecretError> {
+    let failed = |source| SecretError::Io { path: file.to_owned(), source };
     match fs::read_to_string(file) {
         Ok(secret) if secret.len() == 64 => return Ok(secret),
-        Ok(_) => return Err(format!("{} isn't a secret of this program; remove it", file.display())),
+        Ok(_) => return Err(SecretError::Malformed(file.to_owned())),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
-    let secret = random_hex(32).map_err(|error| format!("no random numbers are available: {error}"))?;
+    let secret = random_hex(32).map_err(SecretError::Random)?;
     // Written to another file and renamed, so that a kill can't leave a partial secret.
     let new_file = file.with_extension("new");
     let mut open = OpenOptions::new();

@@ -5,6 +5,7 @@ use crate::mediaconvert::{self, MediaConvert, MediaConvertConfig};
 use crate::outbox::{Handler, Outbox};
 use crate::remote_edge::RemoteEdge;
 use crate::s3::{self, BucketConfig, CorsRule, S3, S3Config};
+pub use crate::start_error::StartError;
 use crate::{cdn, secrets};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -77,8 +78,8 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts all services. `Err` is a sentence that says what to change.
-    pub async fn start(options: Options) -> Result<Self, String> {
+    /// Starts all services.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
         let lock = lock_data_dir(&options.data)?;
         let loopback = options.host.is_loopback();
         let secret_key = if loopback {
@@ -88,14 +89,15 @@ impl Stack {
         };
         let [page, s3, mediaconvert] = listen(options.host, options.port).await?;
         let url = |listener: &TcpListener| {
-            let address = listener.local_addr().map_err(|error| format!("a port has no address: {error}"))?;
-            Ok::<_, String>(format!("http://{address}"))
+            let address = listener.local_addr().map_err(StartError::LocalAddress)?;
+            Ok::<_, StartError>(format!("http://{address}"))
         };
         let (page_url, s3_url, mediaconvert_url) = (url(&page)?, url(&s3)?, url(&mediaconvert)?);
 
         let db = Db::open(&options.data.join("local.db"))
-            .map_err(|error| data_dir_error(&options.data, &error))?;
-        let outbox = Outbox::open(db.clone()).await.map_err(|error| data_dir_error(&options.data, &error))?;
+            .map_err(|error| StartError::data_dir(&options.data, error))?;
+        let outbox =
+            Outbox::open(db.clone()).await.map_err(|error| StartError::data_dir(&options.data, error))?;
         let s3_service = s3::open(S3Config {
             root: options.data.join("s3"),
             db: db.clone(),
@@ -105,8 +107,7 @@ impl Stack {
             region: REGION.into(),
             buckets: buckets(&page_url),
         })
-        .await
-        .map_err(|error| error.to_string())?;
+        .await?;
 
         let s3_config = sdk_config(&secret_key, &s3_url);
         let s3_client = aws_sdk_s3::Client::from_conf(
@@ -122,8 +123,7 @@ impl Stack {
             region: REGION.into(),
             endpoint: mediaconvert_url.clone(),
         })
-        .await
-        .map_err(|error| error.to_string())?;
+        .await?;
 
         let (api, handler) = match &options.edge {
             Some(url) => {
@@ -172,29 +172,20 @@ impl Stack {
 }
 
 /// Creates the data folder and locks it against other processes.
-fn lock_data_dir(data: &Path) -> Result<File, String> {
+fn lock_data_dir(data: &Path) -> Result<File, StartError> {
     let path = data.join("lock");
     let lock = fs::create_dir_all(data)
         .and_then(|()| File::create(path))
-        .map_err(|error| data_dir_error(data, &error))?;
-    lock.try_lock().map_err(|_| {
-        format!("The data folder {} is in use by another server; stop it or choose --data.", data.display())
-    })?;
+        .map_err(|error| StartError::data_dir(data, error))?;
+    lock.try_lock().map_err(|_| StartError::DataDirInUse(data.to_owned()))?;
     Ok(lock)
 }
 
-fn data_dir_error(data: &Path, error: &dyn std::fmt::Display) -> String {
-    format!("The data folder {} can't be used ({error}); choose another with --data.", data.display())
-}
-
-async fn listen(host: IpAddr, port: u16) -> Result<[TcpListener; 3], String> {
+async fn listen(host: IpAddr, port: u16) -> Result<[TcpListener; 3], StartError> {
     let bind = async |offset: u16| {
-        let port =
-            if port == 0 { 0 } else { port.checked_add(offset).ok_or("--port must be below 65534")? };
+        let port = if port == 0 { 0 } else { port.checked_add(offset).ok_or(StartError::PortRange)? };
         let address = SocketAddr::new(host, port);
-        TcpListener::bind(address)
-            .await
-            .map_err(|error| format!("{address} can't be listened on ({error}); choose another with --port."))
+        TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
     };
     Ok([bind(0).await?, bind(1).await?, bind(2).await?])
 }
@@ -229,13 +220,13 @@ fn buckets(page: &str) -> Vec<BucketConfig> {
     ]
 }
 
-/// Creates the edge in this process. `Err` is a message for the user.
+/// Creates the edge in this process.
 fn local_edge(
     options: &Options,
     page: &str,
     s3: &SdkConfig,
     mediaconvert: &SdkConfig,
-) -> Result<Edge, String> {
+) -> Result<Edge, StartError> {
     let environment = if options.host.is_loopback() { Environment::Loopback } else { Environment::Network };
     let secret = secrets::load_or_create(&options.data.join("upload-token-secret"))?;
     let catalog = options.data.join("catalog.db");
@@ -258,10 +249,10 @@ fn local_edge(
         };
         (options.env)(name).or_else(default)
     })
-    .map_err(|error| error.to_string())?;
-    let job = JobTemplate::checked(&options.job)?;
+    .map_err(|error| StartError::Edge(error.into()))?;
+    let job = JobTemplate::checked(&options.job).map_err(|error| StartError::Edge(error.into()))?;
     Edge::new(config, job, &Aws { s3, s3_path_style: true, mediaconvert, dynamodb: s3 })
-        .map_err(|error| error.to_string())
+        .map_err(|error| StartError::Edge(error.into()))
 }
 
 /// Sends the `Reconcile` event at each interval: the local counterpart of an EventBridge schedule.

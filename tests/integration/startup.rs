@@ -7,7 +7,7 @@ use serde_json::json;
 
 /// Starts a stack that must fail; returns the error.
 async fn start_error(options: local::stack::Options) -> String {
-    Stack::start(options).await.err().expect("start-up fails")
+    Stack::start(options).await.err().expect("start-up fails").to_string()
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn restart(data: &std::path::Path) -> Stack {
     loop {
         match Stack::start(options(data, 0, &[])).await {
             Ok(stack) => return stack,
-            Err(error) => assert!(error.contains("in use"), "{error}"),
+            Err(error) => assert!(error.to_string().contains("in use"), "{error}"),
         }
         tokio::task::yield_now().await;
     }

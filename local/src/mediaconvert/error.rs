@@ -44,7 +44,7 @@ impl ServiceError {
                 "The request isn't signed; sign it with Signature Version 4.",
             ),
             Self::UnknownKey => {
-                (StatusCode::FORBIDDEN, "UnrecognizedClientException", "The access key isn't known here.")
+                (StatusCode::FORBIDDEN, "UnrecognizedClientException", "The access key is unknown.")
             }
             Self::IncompleteSignature(sentence) => {
                 (StatusCode::FORBIDDEN, "IncompleteSignatureException", sentence)

@@ -33,7 +33,7 @@ pub struct Ffmpeg {
 }
 
 /// A presigned URL. It grants access to the object, so it has no `Debug` and is never logged.
-pub struct SignedUrl(pub String);
+pub struct PresignedUrl(pub String);
 
 /// Progress of a conversion.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -82,7 +82,7 @@ impl Ffmpeg {
     /// Probes an untrusted file.
     pub async fn probe_url(
         &self,
-        url: &SignedUrl,
+        url: &PresignedUrl,
         cancel: &CancellationToken,
     ) -> Result<Source, FfmpegError> {
         self.run_ffprobe(untrusted_input(&url.0), cancel).await
@@ -124,7 +124,7 @@ impl Ffmpeg {
     /// 0.5 s. Returns the final progress.
     pub async fn convert(
         &self,
-        url: &SignedUrl,
+        url: &PresignedUrl,
         arguments: &[String],
         folder: &Path,
         cancel: &CancellationToken,

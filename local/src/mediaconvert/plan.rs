@@ -98,9 +98,7 @@ impl Plan {
             return Err(JobError::UnsupportedCodec(input));
         }
         if source.duration.is_some_and(|duration| duration > MAX_DURATION_S) {
-            return Err(JobError::Settings(
-                "The input is longer than the 24 hours that are converted here.".into(),
-            ));
+            return Err(JobError::Settings("The input is longer than the maximum of 24 hours.".into()));
         }
         let rotation = match job_input.video_selector.rotate {
             Rotate::Never => 0,
@@ -160,8 +158,10 @@ impl<'a> Planner<'a> {
         };
         let frame = ScaledFrame::new(video, self.video, self.rotation);
         if frame.width.max(frame.height) > MAX_SIDE {
-            let message =
-                format!("An output would be {} by {} pixels; 8192 is the most.", frame.width, frame.height);
+            let message = format!(
+                "An output would be {} by {} pixels; the maximum is 8192.",
+                frame.width, frame.height
+            );
             return Err(JobError::Settings(message));
         }
         let codec = &video.codec_settings;
@@ -235,7 +235,7 @@ impl<'a> Planner<'a> {
         match tracks.nth(selected.unwrap_or(1).saturating_sub(1)) {
             Some(track) => Ok(Some(Audio { track: track.index, description })),
             None => Err(JobError::Settings(format!(
-                "The audio selector asks for audio track {}, which the input doesn't have.",
+                "The audio selector selects audio track {}, which the input doesn't have.",
                 selected.unwrap_or(1)
             ))),
         }

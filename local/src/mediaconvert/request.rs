@@ -39,23 +39,25 @@ impl CreateJob {
     pub fn parse(body: &[u8]) -> Result<Self, ServiceError> {
         let body: CreateJobBody = from_json(body)?;
         let role =
-            body.role.filter(|role| !role.is_empty()).ok_or_else(|| bad_request("/role: it is needed."))?;
+            body.role.filter(|role| !role.is_empty()).ok_or_else(|| bad_request("/role: it is required."))?;
         // Only the format is checked: no role is assumed.
         if !role.starts_with("arn:") || !role.contains(":role/") {
-            return Err(bad_request("/role: an address like arn:aws:iam::123456789012:role/name is needed."));
+            return Err(bad_request(
+                "/role: an address like arn:aws:iam::123456789012:role/name is required.",
+            ));
         }
         check_queue(body.queue.as_deref())?;
         if body.job_template.is_some() {
-            return Err(bad_request("/jobTemplate: there are no job templates here."));
+            return Err(bad_request("/jobTemplate: job templates aren't supported."));
         }
         if !(-50..=50).contains(&body.priority) {
-            return Err(bad_request("/priority: it goes from -50 to 50."));
+            return Err(bad_request("/priority: it must be in the range -50 to 50."));
         }
         if body.client_request_token.as_ref().is_some_and(|token| token.len() > 64 || !token.is_ascii()) {
-            return Err(bad_request("/clientRequestToken: at most 64 ASCII characters are taken."));
+            return Err(bad_request("/clientRequestToken: at most 64 ASCII characters are allowed."));
         }
         check_metadata(&body.user_metadata)?;
-        let settings = body.settings.ok_or_else(|| bad_request("/settings: they are needed."))?;
+        let settings = body.settings.ok_or_else(|| bad_request("/settings: they are required."))?;
         Settings::parse(&settings).map_err(ServiceError::BadRequest)?;
         Ok(Self {
             role,
@@ -105,7 +107,7 @@ impl ListJobs {
         })?;
         let max_results = query.max_results.unwrap_or(20);
         if !(1..=20).contains(&max_results) {
-            return Err(bad_request("maxResults: it goes from 1 to 20."));
+            return Err(bad_request("maxResults: it must be in the range 1 to 20."));
         }
         check_queue(query.queue.as_deref())?;
         let after =
@@ -127,7 +129,7 @@ pub fn next_token(number: i64) -> String {
 
 fn parse_token(token: &str) -> Result<i64, ServiceError> {
     let bytes = BASE64.decode(token).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.map(i64::from_be_bytes).ok_or_else(|| bad_request("nextToken: it isn't one that was handed out."))
+    bytes.map(i64::from_be_bytes).ok_or_else(|| bad_request("nextToken: it is invalid."))
 }
 
 /// `Probe`: returns the one file to probe.
@@ -145,12 +147,12 @@ pub fn parse_probe(body: &[u8]) -> Result<S3Uri, ServiceError> {
     }
     let body: Body = from_json(body)?;
     let [File { file_url: Some(url) }] = body.input_files.as_slice() else {
-        return Err(bad_request("/inputFiles: exactly one file with its fileUrl is needed."));
+        return Err(bad_request("/inputFiles: exactly one file with its fileUrl is required."));
     };
     // With other URLs the service would fetch resources that its callers can't reach.
     S3Uri::parse(url)
         .filter(|uri| !uri.key.is_empty())
-        .ok_or_else(|| bad_request("/inputFiles/0/fileUrl: an address like s3://bucket/key is needed."))
+        .ok_or_else(|| bad_request("/inputFiles/0/fileUrl: an address like s3://bucket/key is required."))
 }
 
 fn from_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ServiceError> {
@@ -166,14 +168,14 @@ fn check_queue(queue: Option<&str>) -> Result<(), ServiceError> {
     if queue.is_none_or(known) {
         Ok(())
     } else {
-        Err(ServiceError::NotFound("There is no such queue; the one here is Default."))
+        Err(ServiceError::NotFound("There is no such queue; the only one is Default."))
     }
 }
 
 fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), ServiceError> {
     let allowed = |text: &str| text.chars().all(|c| c.is_alphanumeric() || " _.:/=+-@".contains(c));
     if metadata.len() > 10 {
-        return Err(bad_request("/userMetadata: at most 10 pairs are taken."));
+        return Err(bad_request("/userMetadata: at most 10 pairs are allowed."));
     }
     for (key, value) in metadata {
         if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
@@ -181,7 +183,7 @@ fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), ServiceErro
         }
         if !allowed(key) || !allowed(value) {
             return Err(bad_request(
-                "/userMetadata: only letters, digits, spaces and _ . : / = + - @ are taken.",
+                "/userMetadata: only letters, digits, spaces and _ . : / = + - @ are allowed.",
             ));
         }
     }

@@ -1,6 +1,6 @@
 //! Runs jobs: probes the input, plans, converts, probes the outputs, writes playlists, uploads everything to S3.
 
-use super::ffmpeg::{FfmpegError, FfmpegProgress, SignedUrl, WorkDir};
+use super::ffmpeg::{FfmpegError, FfmpegProgress, PresignedUrl, WorkDir};
 use super::hls;
 use super::job::{GroupReport, Job, JobProgress, OutputReport, Phase};
 use super::job_error::JobError;
@@ -136,8 +136,10 @@ impl Attempt<'_> {
         let (url, source) = self.probe_input(&input).await?;
         let plan = Plan::new(&settings, &source, self.service.ffmpeg.tone_mapping)?;
 
-        let work_dir = WorkDir::create(self.service.work_dir.join(&self.job.id))
-            .map_err(|_| JobError::Internal("The folder for the conversion can't be made."))?;
+        let work_dir = WorkDir::create(self.service.work_dir.join(&self.job.id)).map_err(|error| {
+            tracing::error!(%error, "work folder can't be created");
+            JobError::Internal("The folder for the conversion can't be created.")
+        })?;
         self.report_progress(Phase::Transcoding, 0.0, 0);
         // The video track's duration is preferred: captions may last longer.
         let declared = source.video().and_then(|(track, _)| track.duration).or(source.duration);
@@ -165,7 +167,7 @@ impl Attempt<'_> {
     }
 
     /// Returns the input's presigned URL and its tracks.
-    async fn probe_input(&self, input: &S3Uri) -> Result<(SignedUrl, Source), AttemptError> {
+    async fn probe_input(&self, input: &S3Uri) -> Result<(PresignedUrl, Source), AttemptError> {
         let storage = &self.service.storage;
         let unreadable = |error| match error {
             StorageError::NotFound | StorageError::NoSuchBucket => JobError::InputNotFound(input.clone()),

@@ -50,7 +50,7 @@ impl SigningKey {
         let skew = now.duration_since(time).unwrap_or_else(|error| error.duration());
         if skew > MAX_CLOCK_SKEW {
             return Err(ServiceError::BadSignature(
-                "The signature is from another time; set the clock right.",
+                "The signature's time is too far from this clock; set the client's clock.",
             ));
         }
         let scope = format!("{}/{}/{SERVICE}/aws4_request", date.get(..8).unwrap_or_default(), self.region);

@@ -1,6 +1,6 @@
 //! Access to S3 for jobs: object metadata, presigned URLs for ffmpeg, and uploads of outputs.
 
-use super::ffmpeg::SignedUrl;
+use super::ffmpeg::PresignedUrl;
 use super::settings::S3Uri;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
@@ -82,10 +82,10 @@ impl Storage {
     }
 
     /// Returns a presigned URL from which ffmpeg reads the object.
-    pub async fn presign(&self, uri: &S3Uri) -> Result<SignedUrl, StorageError> {
+    pub async fn presign(&self, uri: &S3Uri) -> Result<PresignedUrl, StorageError> {
         let config = PresigningConfig::expires_in(INPUT_URL_TIMEOUT).map_err(|_| StorageError::Failed)?;
         let signed = self.0.get_object().bucket(&uri.bucket).key(&uri.key).presigned(config).await?;
-        Ok(SignedUrl(signed.uri().to_owned()))
+        Ok(PresignedUrl(signed.uri().to_owned()))
     }
 
     pub async fn put_text(&self, text: String, uri: &S3Uri) -> Result<(), StorageError> {

@@ -32,7 +32,7 @@ pub async fn create(
     if requested.is_some() && requested != checksum_type.as_ref().map(ChecksumType::as_str) {
         Err(s3_error!(
             NotImplemented,
-            "Checksums here are FULL_OBJECT for CRC64NVME, and COMPOSITE for the other algorithms."
+            "The supported checksum types are FULL_OBJECT for CRC64NVME and COMPOSITE for the other algorithms."
         ))?;
     }
     let (id, headers) = (random_hex(32)?, object_headers!(input));
@@ -210,7 +210,7 @@ impl Completion {
         let others =
             [&input.checksum_crc32, &input.checksum_crc32c, &input.checksum_sha1, &input.checksum_sha256];
         if others.iter().any(|checksum| checksum.is_some()) {
-            Err(s3_error!(NotImplemented, "An object's checksum here is CRC64NVME."))?;
+            Err(s3_error!(NotImplemented, "The only supported checksum of an object is CRC64NVME."))?;
         }
         let parts =
             input.multipart_upload.and_then(|CompletedMultipartUpload { parts }| parts).unwrap_or_default();
@@ -355,7 +355,7 @@ pub async fn list_uploads(
 ) -> Result<ListMultipartUploadsOutput, OperationError> {
     let input = request.input;
     if input.delimiter.as_ref().is_some_and(|delimiter| !delimiter.is_empty()) {
-        Err(s3_error!(NotImplemented, "Uploads here are listed without a delimiter."))?;
+        Err(s3_error!(NotImplemented, "A delimiter isn't supported in the listing of uploads."))?;
     }
     let max = page_size(input.max_uploads, "max-uploads")?;
     let encoding = KeyEncoding::new(input.encoding_type)?;

@@ -110,10 +110,10 @@ struct FoundObject {
 macro_rules! read_request {
     ($input:expr, $with_body:expr) => {{
         if $input.part_number.is_some() {
-            Err(s3_error!(NotImplemented, "Objects here are read by Range, not by partNumber."))?;
+            Err(s3_error!(NotImplemented, "partNumber isn't supported; use Range."))?;
         }
         if $input.version_id.is_some() {
-            Err(s3_error!(NotImplemented, "Buckets here have no versions."))?;
+            Err(s3_error!(NotImplemented, "Versions aren't supported."))?;
         }
         ReadRequest {
             bucket: $input.bucket.clone(),

@@ -102,7 +102,7 @@ pub fn npm_ci_in(folder: &Path) -> Result<()> {
     if fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == lock) {
         return Ok(());
     }
-    print_installing("the npm packages of package-lock.json", "player, optimizer and browser tests");
+    print_installing("the npm packages of package-lock.json", "player, optimizer, linters and browser tests");
     let options = ["ci", "--no-fund", "--no-audit", "--loglevel=error"];
     run(Command::new("npm").args(options).stdout(Stdio::null()).current_dir(folder))?;
     fs::write(&stamp, lock).with_context(|| format!("{} can't be written", stamp.display()))

@@ -1,15 +1,15 @@
-//! The look at a file: whatever the bytes, it ends, keeps its limits, wants only what is in the file, and
-//! tells nothing that can't be.
+//! The container probe: for any bytes it ends within its limits, requests only ranges of the file, and returns only
+//! possible values.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use uploader_core::container::Look;
+use uploader_core::container::Probe;
 
-// The first byte says how the rest is a file: the whole of it, or the start and the end of a larger one with
-// zeros between; and whether reads come short.
+// The first byte chooses the file: the other bytes alone, or their halves at the start and the end of a larger file of
+// zeros; and whether a read is short.
 fuzz_target!(|data: &[u8]| {
-    let Some((how, bytes)) = data.split_first() else { return };
-    let gap = match how & 7 {
+    let Some((mode, bytes)) = data.split_first() else { return };
+    let gap = match mode & 7 {
         0..=3 => 0,
         4 => 1 << 16,
         5 => 1 << 30,
@@ -23,22 +23,22 @@ fuzz_target!(|data: &[u8]| {
         Some(at) if at >= middle as u64 => bytes[at as usize],
         _ => 0,
     };
-    let short = how & 8 != 0;
-    let mut look = Look::new(size);
+    let is_short = mode & 8 != 0;
+    let mut probe = Probe::new(size);
     let (mut reads, mut sum) = (0, 0);
-    while let Some(range) = look.wants() {
+    while let Some(range) = probe.next_range() {
         assert!(range.start < range.end && range.end <= size);
+        let len = range.end - range.start;
         reads += 1;
-        sum += range.end - range.start;
-        assert!(reads <= 64 && sum <= 2 << 20 && range.end - range.start <= 256 << 10);
-        let given = if short && reads == 2 { (range.end - range.start) / 2 } else { range.end - range.start };
-        look.take(&(range.start..range.start + given).map(byte).collect::<Vec<_>>());
+        sum += len;
+        assert!(reads <= 64 && sum <= 2 << 20 && len <= 32 << 10);
+        let read = if is_short && reads == 2 { len / 2 } else { len };
+        probe.feed(&(range.start..range.start + read).map(byte).collect::<Vec<_>>());
     }
-    assert!(look.wants().is_none());
-    let Some(media) = look.media() else { return };
+    let Some(media) = probe.media() else { return };
     assert!(!media.mime.is_empty() && [0, 90, 180, 270].contains(&media.rotation));
     assert!(media.duration_ms != Some(0) && media.width != Some(0) && media.height != Some(0));
-    for codec in [media.video, media.audio].into_iter().flatten() {
+    for codec in [media.video_codec, media.audio_codec].into_iter().flatten() {
         assert!((1..=32).contains(&codec.len()) && codec.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
     }
 });

@@ -1,14 +1,14 @@
-//! Events from AWS: read, ignored or refused, whatever they are; progress stays within 0–100.
+//! AWS's events: any JSON is read, ignored or refused; progress is at most 100 %.
 #![no_main]
 #![allow(dead_code)]
 
 use libfuzzer_sys::fuzz_target;
 use shapes::{Event, JobUpdate};
 
-#[path = "../../edge/src/events/shapes.rs"]
-mod shapes;
 #[path = "../../edge/src/key.rs"]
 mod key;
+#[path = "../../edge/src/events/shapes.rs"]
+mod shapes;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(json) = serde_json::from_slice(data) else { return };

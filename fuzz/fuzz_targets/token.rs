@@ -1,4 +1,4 @@
-//! The upload token: no text but ours opens, and ours opens only unchanged.
+//! The upload token: other texts are invalid, and a sealed token can be opened only unchanged and before it expires.
 #![no_main]
 #![allow(dead_code)]
 
@@ -10,7 +10,7 @@ use token::{Session, TokenError, Tokens};
 #[path = "../../edge/src/token.rs"]
 mod token;
 
-// The first eight bytes are numbers and the place of a change; the rest is text.
+// The first eight bytes give the numbers and the position of a change; the rest is text.
 fuzz_target!(|data: &[u8]| {
     let tokens = Tokens::new(b"a secret of at least thirty-two bytes");
     let text = String::from_utf8_lossy(data);

@@ -20,7 +20,7 @@ pub enum WorldEvent {
     /// A request has reached the backend.
     RequestArrived(usize),
     ResponseArrived(usize, Box<Reply>),
-    /// A part was hashed; `round` tells whether the hash was dropped meanwhile.
+    /// A part was hashed; the hash was dropped if `round` has changed meanwhile.
     Hashed {
         part: u32,
         round: u32,

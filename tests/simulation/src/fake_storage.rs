@@ -43,7 +43,7 @@ impl FakeStorage {
         &self.upload
     }
 
-    /// What the next page load reads.
+    /// The saved upload that the next page load reads.
     pub fn saved(&self) -> Option<SavedUpload> {
         let mut saved: Option<SavedUpload> = None;
         for (_, op) in &self.writes {

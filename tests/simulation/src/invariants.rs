@@ -208,7 +208,7 @@ pub fn is_transient(error: &UploadError) -> bool {
     }
 }
 
-/// What has happened in a world that can end an upload with a permanent error.
+/// Causes that can end an upload with a permanent error, as far as they have happened.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ErrorCauses {
     pub canceled: bool,

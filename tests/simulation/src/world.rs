@@ -88,7 +88,7 @@ pub struct World {
     puts: u64,
     faults: u32,
     commands_this_instant: u32,
-    /// More than one if an object was made of which nobody could know.
+    /// More than one if an object was made that no page load could know of.
     max_objects: usize,
     /// The token of an upload that was canceled; it must be aborted at the end.
     must_be_aborted: Option<String>,

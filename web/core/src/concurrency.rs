@@ -34,7 +34,7 @@ const MAX_REST_SAMPLES: u32 = 64;
 /// Losses within this count as one, in milliseconds.
 const LOSS_INTERVAL_MS: u64 = 2_000;
 
-/// What network and kernel may buffer of one request after the browser has reported it as sent, in bytes.
+/// Bytes of one request that network and kernel may buffer after the browser has reported them as sent.
 const BUFFERED_BYTES: u64 = 4 * MIB;
 /// Stall timeout besides the time that the buffers take to drain, in milliseconds.
 const MIN_STALL_TIMEOUT_MS: u64 = 15_000;
@@ -181,7 +181,7 @@ impl Concurrency {
         }
         let ms = now_ms - since_ms;
         if ms >= 2 * MAX_SAMPLE_MS && self.bytes_per_ms > 0.0 {
-            // Most of it was an outage, which says nothing about the speed.
+            // Most of it was an outage, not a slow network.
             *sample = Sample { since_ms: Some(now_ms), ..Sample::default() };
             return;
         }

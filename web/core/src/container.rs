@@ -29,7 +29,7 @@ pub struct Probe {
     next: Option<Range<u64>>,
 }
 
-/// What a probe has found; `None` is unknown, not zero.
+/// A video's properties as far as the probe has found them; `None` is unknown, not zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Media {
     /// The MIME type by content, whatever the file's name says.
@@ -110,7 +110,7 @@ impl Probe {
         }
     }
 
-    /// What the file is, as far as it was read; `None` if it is no video of a known kind.
+    /// The properties found; `None` if the file is no video of a known kind.
     pub fn media(self) -> Option<Media> {
         let builder = read(&self.cache);
         (!builder.mime.is_empty()).then(|| Media {

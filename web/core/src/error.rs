@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-/// The class of an error; all that the retry logic looks at.
+/// The class of an error; the retry logic depends on nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// No response: offline, connection reset, or a response that CORS hides.
@@ -34,7 +34,7 @@ pub enum ErrorKind {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message} ({code})")]
 pub struct UploadError {
-    /// What the retry logic looks at.
+    /// The class; the retry logic depends on nothing else.
     pub kind: ErrorKind,
     /// An [`ErrorCode`](wire::ErrorCode) as text, or one of [`codes`].
     pub code: Cow<'static, str>,

@@ -28,7 +28,7 @@ const MAX_STATUS_CHECKS: u32 = 5;
 /// Renewals allowed besides two for each part that can be in flight.
 const EXTRA_RENEWALS: usize = 6;
 
-/// The failures that a whole upload may have before it gives up: one budget for all its parts and requests, so that
+/// The failures that an upload may have before it gives up: one budget for all its parts and requests, so that
 /// 10,000 parts don't have 10,000 times the retries of one.
 #[derive(Debug, Default)]
 pub struct RetryBudget {
@@ -53,7 +53,7 @@ struct FailureSeries {
     ms: u64,
 }
 
-/// What to do after a failure.
+/// The next step after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryDecision {
     /// Try again after [`backoff_ms`].
@@ -145,7 +145,7 @@ impl FailureSeries {
 /// `random` (0 to 1) chooses from the whole range up to the ceiling ("full jitter"), so that clients which failed
 /// together don't come back together. `retry_after_ms`, 0 for none, is added: never earlier.
 pub fn backoff_ms(kind: ErrorKind, attempts: u32, retry_after_ms: u32, random: f64) -> u32 {
-    // What is renewed or sent on a new connection need not wait at first.
+    // A renewal, or a retry on a new connection, isn't delayed at first.
     let is_immediate = matches!(kind, ErrorKind::Expired | ErrorKind::ChecksumMismatch | ErrorKind::Stalled);
     if is_immediate && attempts <= 1 {
         return 0;

@@ -23,7 +23,7 @@ pub enum Task {
     Abort,
 }
 
-/// What the driver has to do. Part numbers are S3's: they start at 1.
+/// An instruction for the driver. Part numbers are S3's: they start at 1.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Open a multipart upload; reported by [`Event::Opened`].
@@ -61,7 +61,7 @@ pub enum Command {
     Finish(Result<StoredFile, UploadError>),
 }
 
-/// What has happened: the outcome of a command, a browser event, or a call of the page.
+/// An outcome of a command, a browser event, or a call of the page.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// [`Command::Open`] succeeded.
@@ -208,7 +208,7 @@ pub enum PersistOp {
     Clear,
 }
 
-/// What an earlier page load has persisted about an upload.
+/// An upload as an earlier page load has persisted it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SavedUpload {
     /// In bytes.
@@ -221,7 +221,7 @@ pub struct SavedUpload {
     pub canceled: bool,
 }
 
-/// What is persisted about a stored part.
+/// A stored part as it is persisted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SavedPart {
     /// Part number.

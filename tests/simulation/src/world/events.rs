@@ -1,4 +1,4 @@
-//! What happens to the engine: page loads, incidents, and hashes of parts.
+//! Events of the engine: page loads, incidents, and hashes of parts.
 
 use super::{MAX_PAGE_LOADS, Page, World};
 use crate::engine::EngineConfig;

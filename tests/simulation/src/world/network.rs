@@ -126,7 +126,7 @@ impl World {
         if is_overloaded {
             return Err(storage_error("SlowDown"));
         }
-        // Without checksums on both sides nobody could detect it.
+        // Without checksums on both sides it can't be detected.
         let is_detectable = self.scenario.checksum && self.scenario.backend.checksum;
         if matches!(request.fault, RequestFault::BitFlipped) && is_detectable {
             crc64 ^= 1 << self.rng.below(64);
@@ -160,7 +160,7 @@ impl World {
             _ => self.backend.abort(&upload, now_ms),
         };
         if reply.as_ref().is_err_and(|error| error.code == "upload_expired") {
-            // From now on nobody can know whether it was completed.
+            // From now on the page can't find out whether it was completed.
             self.max_objects += 1;
         }
         reply

@@ -190,14 +190,14 @@ fn time_scale_of_zero_leaves_the_duration_unknown() {
 
 #[test]
 fn truncated_mp4_is_still_a_video() {
-    let whole = mp4(b"isom");
-    for size in [24, 30, 40, 200, 1000, whole.len() - 50] {
-        assert_eq!(mime(&whole[..size]), Some("video/mp4"), "{size}");
+    let file = mp4(b"isom");
+    for size in [24, 30, 40, 200, 1000, file.len() - 50] {
+        assert_eq!(mime(&file[..size]), Some("video/mp4"), "{size}");
     }
     // Each read returns at most 60 bytes.
     let mut probe = Probe::new(1 << 40);
     while let Some(range) = probe.next_range() {
-        let cut = whole.get(range.start as usize..).unwrap_or_default();
+        let cut = file.get(range.start as usize..).unwrap_or_default();
         probe.feed(&cut[..cut.len().min(60)]);
     }
     assert_eq!(probe.media().map(|media| media.mime), Some("video/mp4"));

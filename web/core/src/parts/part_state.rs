@@ -53,7 +53,7 @@ impl Part {
     }
 
     /// Its URL, unless that has expired or is about to. The monotonic clock may stop during a sleep and the wall
-    /// clock may be set, so the one that says more time has passed counts: a new URL costs little.
+    /// clock may be set, so the longer of the two ages counts: a new URL costs little.
     pub fn valid_url(&self, clocks: Clocks) -> Option<&PresignedPart> {
         let (presigned, requested) = self.presigned.as_ref()?;
         let monotonic_ms = clocks.now_ms.saturating_sub(requested.now_ms);
@@ -63,7 +63,7 @@ impl Part {
     }
 }
 
-/// What became of a part that was uploaded or hashed.
+/// The result of uploading or hashing a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartOutcome {
     /// Undecided, or stale.
@@ -84,7 +84,7 @@ pub fn checksum_matches(crc64: Option<u64>, stored: &Option<String>) -> bool {
     }
 }
 
-/// What to compare with the file of a part that an earlier page load has stored; `None` if nothing can be.
+/// The receipt to compare with the file, of a part that an earlier page load has stored; `None` if it can't be compared.
 ///
 /// Without a checksum in the listing, an equal ETag shows that it is the part whose CRC was persisted.
 pub fn resumable(listed: StoredPart, saved: Option<&SavedPart>, hashing: bool) -> Option<PartReceipt> {

@@ -31,7 +31,7 @@ impl Parts {
             }
         }
         if listing.state == UploadState::Completed {
-            // An object has no parts to list; completing again compares it as a whole.
+            // An object has no parts to list; completing again compares the whole file.
             receipts.fill(Some(PartReceipt { etag: Some(String::new()), checksum: None }));
         }
         for ((number, part), receipt) in (1..).zip(&mut parts.parts).zip(receipts) {
@@ -104,7 +104,7 @@ impl Parts {
         (1..).zip(&self.parts).filter_map(completed).collect()
     }
 
-    /// What to persist of a stored part; `None` if it isn't stored.
+    /// The data to persist of a stored part; `None` if it isn't stored.
     pub fn saved_part(&self, number: u32) -> Option<SavedPart> {
         let part = self.parts.get(index(number)?)?;
         let PartState::Stored(receipt) = &part.state else { return None };
@@ -116,7 +116,7 @@ impl Parts {
         (1..=self.plan.part_count()).filter_map(|part| self.saved_part(part)).collect()
     }
 
-    /// The whole file's CRC64NVME; `None` until every part is hashed.
+    /// The file's CRC64NVME; `None` until every part is hashed.
     pub fn file_crc64(&self) -> Option<u64> {
         let pieces = (1..).zip(&self.parts).map(|(number, part)| Some((part.crc64?, self.plan.len(number))));
         Some(crc64::combine(pieces.collect::<Option<Vec<_>>>()?))

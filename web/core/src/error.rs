@@ -68,7 +68,6 @@ pub mod codes {
     pub const UPLOAD_GONE: &str = "upload_gone";
     pub const PARTS_MISMATCH: &str = "parts_mismatch";
     pub const REFUSED: &str = "refused";
-    pub const INTERNAL: &str = "internal";
 }
 
 impl UploadError {

@@ -114,13 +114,26 @@ fn readme_has_at_most_150_lines_and_both_commands() {
 fn error_code_table_lists_every_code() {
     let api = read("docs/api.md");
     let table = section(&api, "### Error codes");
+    let edge = read("edge/src/api/error.rs");
     for code in ErrorCode::ALL {
-        let (word, title) = (code.as_str(), code.title());
+        let (word, title, status) = (code.as_str(), code.title(), status(&edge, *code));
         let retryable = if code.retryable() { "yes" } else { "no" };
-        let row = format!("| `{word}` | {title} | {retryable} |");
+        let row = format!("| `{word}` | {status} | {title} | {retryable} |");
         assert!(table.contains(&row), "docs/api.md lacks the row: {row}");
     }
     assert_eq!(table.lines().filter(|line| line.starts_with("| `")).count(), ErrorCode::ALL.len());
+}
+
+/// The status of a code in the edge's source: `(StatusCode::NOT_FOUND, Code::BadUpload)`.
+fn status(edge: &str, code: ErrorCode) -> u16 {
+    let name = edge.split("StatusCode::").find_map(|rest| {
+        let (name, rest) = rest.split_once(", Code::")?;
+        (rest.split(')').next() == Some(&format!("{code:?}"))).then_some(name)
+    });
+    let name = name.unwrap_or_else(|| panic!("edge/src/api/error.rs has no status of {code:?}"));
+    let reason = |status: &http::StatusCode| status.canonical_reason().unwrap_or_default().to_uppercase();
+    let mut statuses = (400..600).filter_map(|status| http::StatusCode::from_u16(status).ok());
+    statuses.find(|status| reason(status).replace(' ', "_") == name).unwrap().as_u16()
 }
 
 #[test]

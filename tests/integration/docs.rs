@@ -278,10 +278,10 @@ fn operations_lists_every_metric() {
     let listed: BTreeSet<&str> = code_spans(section(&operations, "## Metrics")).collect();
     let source = read("edge/src/services/metrics.rs");
     // Each metric has a line `("Name", "Unit", value)`.
-    let names = source.split("(\"").skip(1).filter_map(|rest| {
+    let names = source.split("#[cfg(test)]").next().unwrap().split("(\"").skip(1).filter_map(|rest| {
         let (name, rest) = rest.split_once("\", \"")?;
         let unit = rest.split('"').next()?;
-        ["Count", "Bytes", "Seconds"].contains(&unit).then_some(name)
+        (["Count", "Bytes", "Seconds"].contains(&unit) && !name.contains('"')).then_some(name)
     });
     let names: BTreeSet<&str> = names.collect();
     assert!(names.len() > 5, "{names:?}");

@@ -2,6 +2,7 @@
 //!
 //! `UPDATE_OPENAPI=1 cargo test -p tests --test integration openapi` rewrites the file.
 
+use crate::support::python::assert_passes;
 use crate::support::stack::{Services, UNREACHABLE, app, now_ms};
 use axum::body::Body;
 use http::Request;
@@ -228,4 +229,9 @@ async fn router_serves_each_documented_call_and_no_other() {
     for route in routes.iter().filter(|route| *route != "/events") {
         assert!(paths.contains_key(route), "docs/openapi.json lacks {route}");
     }
+}
+
+#[tokio::test]
+async fn openapi_file_is_valid_openapi_3_1() {
+    assert_passes("openapi.py", &[]).await;
 }

@@ -51,7 +51,7 @@ fn http_requests() -> Vec<Row> {
         let no_token = if token.is_none() { ", no token" } else { "" };
         let request = HttpRequest { method, path, token, body };
         let events = PAYLOAD_FORMATS.iter().map(|(_, format)| format(&request)).collect();
-        Row { title: format!("each form of HTTP: {method} {path}{no_token}"), events, outcome, effect }
+        Row { title: format!("each HTTP payload format: {method} {path}{no_token}"), events, outcome, effect }
     });
     rows.collect()
 }
@@ -90,7 +90,7 @@ fn object_events() -> Vec<Row> {
             "",
         ),
         row("S3: three records, one an upload", parse(NOTIFICATION), "response null", "a job"),
-        row("S3: the same once more", parse(NOTIFICATION), "response null", ""),
+        row("S3: the same again", parse(NOTIFICATION), "response null", ""),
         row("S3: no records", json!({ "Records": [] }), "response null", ""),
         row(
             "S3: a record without a bucket",
@@ -104,8 +104,8 @@ fn object_events() -> Vec<Row> {
             "response null",
             "a job, film converting 0",
         ),
-        row("EventBridge: film.mp4 once more", eventbridge("inputs/film.mp4"), "response null", ""),
-        row("EventBridge: a key that isn't ours", eventbridge("inputs/a+b.mp4"), "response null", ""),
+        row("EventBridge: film.mp4 again", eventbridge("inputs/film.mp4"), "response null", ""),
+        row("EventBridge: a key that no upload has", eventbridge("inputs/a+b.mp4"), "response null", ""),
         row("EventBridge: another bucket", foreign, "response null", ""),
         row("EventBridge: `..` in the key", eventbridge("inputs/../film2.mp4"), "response null", ""),
         row(
@@ -122,7 +122,7 @@ fn object_events() -> Vec<Row> {
         ),
         row("EventBridge: no extension", eventbridge("inputs/noext"), "response null", "a job"),
         row("EventBridge: .MOV", eventbridge("inputs/IMG_0001.MOV"), "response null", "a job"),
-        row("S3: keys of each byte that ids haven't", keys_of_every_invalid_byte(), "response null", ""),
+        row("S3: keys with each byte that ids exclude", keys_of_every_invalid_byte(), "response null", ""),
         row(
             "EventBridge: no detail",
             json!({ "source": "aws.s3", "detail-type": "Object Created" }),
@@ -148,7 +148,7 @@ fn job_events(job: &str) -> Vec<Row> {
     vec![
         row("MediaConvert: progress", of_film(status, job), "response null", "film converting 36"),
         row("MediaConvert: error of another job", of_film(error, "another"), "response null", ""),
-        row("MediaConvert: a status not known yet", newer, "response null", ""),
+        row("MediaConvert: an unknown status", newer, "response null", ""),
         row("MediaConvert: complete", of_film(complete, job), "response null", "film ready 100"),
         row(
             "MediaConvert: canceled, too late",
@@ -157,7 +157,7 @@ fn job_events(job: &str) -> Vec<Row> {
             "",
         ),
         row("MediaConvert: error, too late", of_film(error, job), "response null", ""),
-        row("MediaConvert: of nobody's video", parse(error), "response null", ""),
+        row("MediaConvert: an unknown video", parse(error), "response null", ""),
         row(
             "MediaConvert: no job id",
             json!({ "source": "aws.mediaconvert", "detail-type": "MediaConvert Job State Change", "detail": { "status": "COMPLETE" } }),
@@ -178,22 +178,22 @@ fn malformed_http_requests() -> Vec<Row> {
             change(&mut event);
             event
         });
-        Row { title: format!("each form of HTTP: {title}"), events: events.collect(), outcome, effect: "" }
+        Row { title: format!("each HTTP payload format: {title}"), events: events.collect(), outcome, effect: "" }
     };
     let path = |event: &mut Value, path: &str| {
         let name = if event["version"] == "2.0" { "rawPath" } else { "path" };
         event[name] = path.into();
     };
     vec![
-        all("a host that is none", "response 200", &|event| event["headers"]["host"] = "a b<:x".into()),
-        all("a scheme that is none", "response 200", &|event| {
+        all("an invalid host", "response 200", &|event| event["headers"]["host"] = "a b<:x".into()),
+        all("an invalid scheme", "response 200", &|event| {
             event["headers"]["x-forwarded-proto"] = "no scheme".into();
         }),
-        all("a query of all kinds of characters", "response 200", &|event| {
+        all("a query with invalid characters", "response 200", &|event| {
             event["rawQueryString"] = invalid.into();
             event["queryStringParameters"] = json!({ invalid: invalid });
         }),
-        all("a path of all kinds", "response 404 not_found", &|event| {
+        all("a path with invalid characters", "response 404 not_found", &|event| {
             path(event, &format!("/api/videos/{invalid}"));
         }),
         all("a path without a slash", "response 404 not_found", &|event| path(event, ":x/api/videos")),
@@ -212,9 +212,9 @@ fn other_payloads() -> Vec<Row> {
     vec![
         row("an empty object", json!({}), "response null", ""),
         row("a list", json!([1, 2]), "response null", ""),
-        row("a word", json!("events"), "response null", ""),
+        row("a string", json!("events"), "response null", ""),
         row("null", json!(null), "response null", ""),
-        row("half a request", inside, "response 404 not_found", ""),
+        row("an incomplete request", inside, "response 404 not_found", ""),
         row("an event of 6 MB, the largest", largest, RETRY, ""),
         row(
             "function URL: a body of 5 MB",
@@ -223,7 +223,7 @@ fn other_payloads() -> Vec<Row> {
             "",
         ),
         row(
-            "function URL: half a JSON",
+            "function URL: truncated JSON",
             PAYLOAD_FORMATS[0].1(&request("{\"fileName\":")),
             "response 400 bad_json",
             "",

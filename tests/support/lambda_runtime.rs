@@ -1,4 +1,4 @@
-//! AWS Lambda on this machine, as far as a function and its callers can tell the difference.
+//! A Lambda runtime on this machine: for a function and its callers it behaves as AWS Lambda.
 //!
 //! - `environment`: execution environments, started on demand, one invocation at a time each
 //! - `runtime_api`: the Runtime API of one environment

@@ -1,4 +1,4 @@
-//! `job.json` against AWS's service model and this project's own promises.
+//! `job.json` against AWS's service model and this project's documented outputs.
 
 use super::fixture::JOB_JSON;
 use crate::support::python;

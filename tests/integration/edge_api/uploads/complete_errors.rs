@@ -98,7 +98,7 @@ async fn complete_with_retries(api: &ApiClient, upload: &Value, request: &Value)
 }
 
 /// Uploads a file of two parts while S3 answers `count` completions with `error`; checks that the object is stored
-/// when the edge says so.
+/// when the edge reports success.
 async fn assert_completes(error: S3Error, execution: Execution, count: u32) {
     let (stack, data) = stack::start(&[]).await;
     let s3 = stack.s3.trim_start_matches("http://").to_owned();

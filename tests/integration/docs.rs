@@ -24,7 +24,7 @@ fn rust_files(folder: &str) -> String {
 
 /// All documents, by their paths from the repository's root.
 fn documents() -> Vec<String> {
-    let folders = ["", "docs/", "docs/decisions/", "web/", "tests/", "fuzz/"];
+    let folders = ["", "docs/", "docs/decisions/", "web/", "tests/", "tests/fixtures/keys/", "fuzz/"];
     let mut found = Vec::new();
     for folder in folders {
         for entry in fs::read_dir(root().join(folder)).unwrap() {
@@ -305,4 +305,35 @@ fn paths_in_documents_exist() {
         }
     }
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// Options, event types and error codes of `index.d.ts` are in the tables of the package's README.
+#[test]
+fn package_readme_lists_options_events_and_codes() {
+    let readme = read("web/README.md");
+    let types = read("web/js/index.d.ts");
+    let block = |start: &str, end: &str| {
+        let (_, rest) = types.split_once(start).unwrap_or_else(|| panic!("no {start}"));
+        rest.split(end).next().unwrap().to_owned()
+    };
+    let options = block("export interface UploadOptions {", "\n}");
+    let options = options.lines().filter_map(|line| {
+        let name = line.strip_prefix("  ")?.split([':', '?']).next()?;
+        name.bytes().all(|b| b.is_ascii_alphabetic()).then(|| name.to_owned())
+    });
+    let events = block("export type UploadEvent =", "\n\n");
+    let events = events.split("type: \"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+    let codes = block("readonly code:", ";");
+    let codes = codes.split("| \"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+    let lists: [(&str, Vec<String>); 3] = [
+        ("## Options", options.collect()),
+        ("## Events", events.collect()),
+        ("## Error codes", codes.collect()),
+    ];
+    for (title, names) in lists {
+        assert!(names.len() > 6, "{title}: {names:?}");
+        let listed: BTreeSet<&str> = code_spans(section(&readme, title)).collect();
+        let missing: Vec<_> = names.iter().filter(|name| !listed.contains(name.as_str())).collect();
+        assert!(missing.is_empty(), "web/README.md, {title} lacks {missing:?}");
+    }
 }

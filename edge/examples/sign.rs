@@ -1,6 +1,6 @@
-//! How long signing takes: 10,000 parts asked of the edge in ten calls, each call whole (token, signatures,
-//! JSON), beside the SDK's presigner. Prints one line of JSON; times are the best of five rounds.
-// A measurement may fail as tests do, and printing is what it is for.
+//! Measures presigning: 10,000 parts in ten complete API calls (token, signatures, JSON), compared with the SDK's
+//! presigner. Prints one line of JSON; times are the best of five rounds.
+// Like a test, the measurement may panic.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::print_stdout)]
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -19,8 +19,8 @@ use tower::ServiceExt;
 const ROUNDS: usize = 5;
 const CALLS: u32 = 10;
 const PARTS: u32 = 1_000;
-/// Of the SDK's, which is slower.
-const FEW: u32 = 2_000;
+/// Parts for the SDK's presigner, which is slower.
+const SDK_PARTS: u32 = 2_000;
 const OPENED: &str = "<InitiateMultipartUploadResult><UploadId>2~AbCdEfGhIjKlMnOpQrStUvWxYz0123456789</UploadId>\
                       </InitiateMultipartUploadResult>";
 
@@ -33,18 +33,18 @@ async fn main() {
     let upload = call(&router, "/uploads", &open).await;
     let path = format!("/uploads/{}/parts", upload["upload"].as_str().expect("an upload is opened"));
 
-    let (mut ours, mut theirs) = (Duration::MAX, Duration::MAX);
+    let (mut edge_time, mut sdk_time) = (Duration::MAX, Duration::MAX);
     for _ in 0..ROUNDS {
         let start = Instant::now();
-        for at in 0..CALLS {
-            let numbers: Vec<u32> = (at * PARTS + 1..=(at + 1) * PARTS).collect();
+        for index in 0..CALLS {
+            let numbers: Vec<u32> = (index * PARTS + 1..=(index + 1) * PARTS).collect();
             post(&router, &path, &json!({ "partNumbers": numbers })).await;
         }
-        ours = ours.min(start.elapsed());
-        theirs = theirs.min(presigner(&sdk).await);
+        edge_time = edge_time.min(start.elapsed());
+        sdk_time = sdk_time.min(sdk_presigner(&sdk).await);
     }
     let us = |time: Duration, parts: u32| time.as_secs_f64() * 1e6 / f64::from(parts);
-    let (ours_us, sdk_us) = (us(ours, CALLS * PARTS), us(theirs, FEW));
+    let (ours_us, sdk_us) = (us(ours, CALLS * PARTS), us(theirs, SDK_PARTS));
     println!(
         "{}",
         json!({
@@ -56,12 +56,12 @@ async fn main() {
     );
 }
 
-/// The same parts by the SDK's own presigner.
-async fn presigner(sdk: &SdkConfig) -> Duration {
+/// The time that the SDK's presigner takes.
+async fn sdk_presigner(sdk: &SdkConfig) -> Duration {
     let config = aws_sdk_s3::config::Builder::from(sdk).force_path_style(true).build();
     let client = aws_sdk_s3::Client::from_conf(config);
     let start = Instant::now();
-    for number in 1..=FEW {
+    for number in 1..=SDK_PARTS {
         let config = PresigningConfig::expires_in(Duration::from_secs(3600)).unwrap();
         let part = client.upload_part().bucket("uploads").key("inputs/5f2c.mp4").upload_id("2~AbCdEfGhIjKl");
         part.part_number(i32::try_from(number).unwrap()).presigned(config).await.unwrap();
@@ -69,7 +69,7 @@ async fn presigner(sdk: &SdkConfig) -> Duration {
     start.elapsed()
 }
 
-/// An S3 that opens every upload; signing must not come here.
+/// An S3 server that opens uploads. Presigning makes no call to it.
 async fn store() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -78,7 +78,7 @@ async fn store() -> String {
 }
 
 async fn sdk(s3: &str) -> SdkConfig {
-    // As long as the token of a Lambda's role.
+    // The session token of a Lambda's role has this length.
     let token = Some("IQoJb3JpZ2luX2VjEB4/".repeat(50));
     let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG", token, None, "bench");
     aws_config::defaults(BehaviorVersion::latest())

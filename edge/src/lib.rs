@@ -53,7 +53,7 @@ impl Edge {
         Self::with_clock(config, job, aws, clock::now_ms)
     }
 
-    /// The same with another clock, for tests that can't wait until a lease ends.
+    /// Like [`Edge::new`] with another clock, for tests that can't wait until a lease ends.
     pub fn with_clock(
         config: Config,
         job: JobTemplate,

@@ -41,7 +41,7 @@ async fn lambda_service(settings: &LambdaSettings) -> Result<LambdaService, Erro
     let mode = Mode::from_process()?;
     let job = std::fs::read_to_string(settings.task_root.join("job.json"))
         .map_err(|error| ConfigError(format!("job.json can't be read: {error}")))?;
-    let job = JobTemplate::parse(&job).map_err(|error| ConfigError(error.to_string()))?;
+    let job = JobTemplate::parse(&job)?;
     let sdk = aws_config::load_defaults(BehaviorVersion::latest()).await;
     match mode {
         Mode::Full(config) => {

@@ -1,4 +1,4 @@
-//! What handlers of requests and events share: settings, the job template, one client for each outside service.
+//! The state that handlers of requests and events share: settings, the job template, a client for each service.
 
 use crate::clock::Clock;
 use crate::config::{CatalogConfig, Config, ConfigError};

@@ -250,7 +250,7 @@ fn local_edge(
         (options.env)(name).or_else(default)
     })
     .map_err(|error| StartError::Edge(error.into()))?;
-    let job = JobTemplate::checked(&options.job).map_err(|error| StartError::Edge(error.into()))?;
+    let job = JobTemplate::parse_validated(&options.job).map_err(|error| StartError::Edge(error.into()))?;
     Edge::new(config, job, &Aws { s3, s3_path_style: true, mediaconvert, dynamodb: s3 })
         .map_err(|error| StartError::Edge(error.into()))
 }

@@ -222,7 +222,7 @@ async fn router_serves_each_documented_call_and_no_other() {
             assert_eq!(is_served, calls.get(method).is_some(), "{method} {path}: {answer}");
         }
     }
-    let source = include_str!("../../edge/src/lib.rs");
+    let source = include_str!("../../edge/src/api/mod.rs");
     let routes = source.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next());
     let routes: Vec<String> = routes.map(|route| route.replace("{video_id}", "{videoId}")).collect();
     assert!(routes.len() > 5);

@@ -110,9 +110,9 @@ fn signed_at<J: Json>(url: &str) -> Option<u64> {
 /// [`wire::UploadStatus`].
 pub fn listed(json: &impl Json) -> Option<Listing> {
     let state = match &*json.text_at("state")? {
-        "open" => wire::UploadState::Open,
-        "completed" => wire::UploadState::Completed,
-        "aborted" => wire::UploadState::Aborted,
+        "open" => wire::MultipartState::Open,
+        "completed" => wire::MultipartState::Completed,
+        "aborted" => wire::MultipartState::Aborted,
         _ => return None,
     };
     let parts = all(json.items_at("parts")?.iter().map(stored_part))?;
@@ -261,12 +261,12 @@ mod tests {
             StoredPart { part_number: 2, size: 6, etag: "b".into(), checksum: Some("c".into()) },
         ];
         let answer = wire::UploadStatus {
-            state: wire::UploadState::Open,
+            state: wire::MultipartState::Open,
             part_size: 1,
             part_count: 2,
             parts: parts.clone(),
         };
-        let listing = Listing { state: wire::UploadState::Open, parts };
+        let listing = Listing { state: wire::MultipartState::Open, parts };
         assert_eq!(listed(&to_value(answer).unwrap()), Some(listing));
     }
 

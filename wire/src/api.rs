@@ -4,196 +4,247 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// `POST /uploads`.
+/// `POST /uploads`: opens an upload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OpenUpload {
+    /// The file's name, at most 4,096 bytes. Only its extension is used.
     pub file_name: String,
-    /// The file's size, in bytes. What is stored in the end must have exactly this many.
+    /// The file's size, in bytes. The stored object must have exactly this size.
     pub size: u64,
+    /// The file's media type; may be empty.
     #[serde(default)]
     pub content_type: String,
-    /// The file's last change, in milliseconds since 1970.
+    /// The time of the file's last modification, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<u64>,
+    /// The video's id: 1 to 64 letters, digits, `_` or `-`. Chosen by the server if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video_id: Option<String>,
-    /// The part size asked for, in bytes: a whole number of MiB from 5 MiB to 5 GiB.
+    /// The requested part size, in bytes: a whole number of MiB from 5 MiB to 5 GiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_size: Option<u64>,
 }
 
-/// The answer to [`OpenUpload`]: all that a client needs to send the file.
+/// Response to [`OpenUpload`]: all that a client needs to send the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UploadOpened {
-    /// Opaque, URL-safe and tamper-proof; names this upload in every later call.
+    /// The upload's token: opaque, URL-safe and tamper-proof. Identifies the upload in every later call.
     pub upload: String,
+    /// The video's id.
     pub video_id: String,
+    /// The object's key in the upload bucket.
     pub key: String,
+    /// The size of every part but the last, in bytes.
     pub part_size: u64,
+    /// The number of parts, 1 to 10,000.
     pub part_count: u32,
+    /// The checksum that the store computes.
     pub checksum: ChecksumKind,
-    /// When `upload` expires.
+    /// The time at which `upload` expires.
     pub expires_at: String,
-    /// The first window of signed parts.
-    pub parts: Vec<Part>,
+    /// The first parts, presigned.
+    pub parts: Vec<SignedPart>,
 }
 
-/// Whether the store computes CRC64NVME of what it takes.
+/// The checksum that the store computes of parts and objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ChecksumKind {
+    /// CRC64NVME, for each part and for the object.
     #[serde(rename = "CRC64NVME")]
     Crc64Nvme,
+    /// None.
     #[serde(rename = "none")]
     None,
 }
 
-/// A signed URL that takes the bytes of one part with a single `PUT`.
+/// A presigned URL for the `PUT` of one part.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct Part {
+pub struct SignedPart {
+    /// The part's number, from 1.
     pub part_number: u32,
+    /// The presigned URL.
     pub url: String,
-    /// Headers that must go with the `PUT`.
+    /// Headers that the `PUT` must have.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
+    /// The time at which the URL expires.
     pub expires_at: String,
 }
 
-/// A signed URL is a secret: it stays out of logs.
-impl std::fmt::Debug for Part {
+/// Omits the URL, which is a secret: it must not be logged.
+impl std::fmt::Debug for SignedPart {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Part").field("part_number", &self.part_number).finish_non_exhaustive()
+        f.debug_struct("SignedPart").field("part_number", &self.part_number).finish_non_exhaustive()
     }
 }
 
-/// `POST /uploads/{upload}/parts`.
+/// `POST /uploads/{upload}/parts`: presigns parts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SignParts {
-    /// At most [`crate::MAX_PARTS_PER_CALL`].
+    /// The numbers of the parts to sign, 1 to 1,000 different ones.
     pub part_numbers: Vec<u32>,
 }
 
-/// The answer to [`SignParts`].
+/// Response to [`SignParts`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SignedParts {
-    pub parts: Vec<Part>,
+    /// The presigned parts, in the requested order.
+    pub parts: Vec<SignedPart>,
 }
 
-/// `GET /uploads/{upload}`: what S3 has of it.
+/// Response of `GET /uploads/{upload}`: the upload's state and stored parts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UploadStatus {
-    pub state: UploadState,
+    /// The upload's state.
+    pub state: MultipartState,
+    /// The size of every part but the last, in bytes.
     pub part_size: u64,
+    /// The number of parts, 1 to 10,000.
     pub part_count: u32,
+    /// The stored parts; empty unless the upload is open.
     pub parts: Vec<StoredPart>,
 }
+
+/// The state of a multipart upload in the store.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
-pub enum UploadState {
+pub enum MultipartState {
+    /// Parts can be sent.
     Open,
+    /// The object was created.
     Completed,
+    /// The upload was aborted or has expired.
     Aborted,
 }
 
-/// A part that S3 has.
+/// A part in the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StoredPart {
+    /// The part's number, from 1.
     pub part_number: u32,
+    /// The part's size, in bytes.
     pub size: u64,
+    /// The part's ETag, with quotes.
     pub etag: String,
-    /// CRC64NVME of the part, base64 of eight big-endian bytes, where the store tells it.
+    /// CRC64NVME of the part, base64 of eight big-endian bytes, if the store returns it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
 }
 
-/// `POST /uploads/{upload}/complete`.
+/// `POST /uploads/{upload}/complete`: creates the object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CompleteUpload {
+    /// All parts, in order.
     pub parts: Vec<CompletedPart>,
-    /// CRC64NVME of the whole file, base64 of eight big-endian bytes.
+    /// CRC64NVME of the file, base64 of eight big-endian bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
 }
 
+/// A part of the object to create.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CompletedPart {
+    /// The part's number, from 1.
     pub part_number: u32,
+    /// The ETag that the `PUT` returned.
     pub etag: String,
+    /// CRC64NVME of the part, base64 of eight big-endian bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
 }
 
-/// The answer to [`CompleteUpload`], the same however often it is asked.
+/// Response to [`CompleteUpload`]; repetitions get the same one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UploadCompleted {
+    /// The video's id.
     pub video_id: String,
+    /// The object's key in the upload bucket.
     pub key: String,
+    /// The object's size, in bytes.
     pub size: u64,
-    /// The stored object's CRC64NVME, as the store computed it.
+    /// The object's CRC64NVME, as the store computed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
+    /// The video.
     pub video: Video,
 }
 
-/// A video on its way from upload to playback.
+/// A video, from its upload to its playback.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Video {
+    /// The video's id.
     pub video_id: String,
+    /// The video's state.
     pub status: VideoStatus,
-    /// Of the conversion, 0–100; never goes back.
+    /// Progress of the conversion in percent, 0–100; never decreases.
     pub progress: u8,
     /// The uploaded file's size, in bytes.
     pub size: u64,
+    /// The duration, in milliseconds, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
+    /// The source's displayed width in pixels, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub width: Option<u32>,
+    /// The source's displayed height in pixels, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
+    /// The outputs, if the video is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub urls: Option<VideoUrls>,
+    /// The reason, if the video failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<VideoError>,
+    /// The time at which the upload was opened.
     pub created_at: String,
+    /// The time of the last change.
     pub updated_at: String,
 }
 
-/// Where a video stands. `ready`, `failed` and `canceled` are final.
+/// The state of a video. `ready`, `failed` and `canceled` are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum VideoStatus {
+    /// The upload is open.
     Uploading,
+    /// The file is stored; its conversion hasn't started.
     Uploaded,
+    /// The conversion is running.
     Converting,
+    /// The video can be played.
     Ready,
+    /// The conversion failed.
     Failed,
+    /// The conversion was canceled.
     Canceled,
 }
 
 impl VideoStatus {
+    /// Whether the state is final.
     pub fn is_final(self) -> bool {
         match self {
             Self::Uploading | Self::Uploaded | Self::Converting => false,
@@ -202,33 +253,38 @@ impl VideoStatus {
     }
 }
 
-/// Where to fetch a finished video; all on `CDN_BASE_URL`.
+/// URLs of a ready video, all on `CDN_BASE_URL`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VideoUrls {
     /// The HLS master playlist.
     pub hls: String,
-    /// By height: `"540"`, `"720"`, `"1080"`.
+    /// MP4 files by height: `"540"`, `"720"`, `"1080"`.
     pub mp4: BTreeMap<String, String>,
+    /// Thumbnails, in order of time.
     pub thumbnails: Vec<String>,
+    /// The thumbnail to show before playback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poster: Option<String>,
 }
 
-/// Why a video failed: MediaConvert's number and sentence, or one of ours.
+/// Why a video failed: MediaConvert's error, or one of the edge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VideoError {
+    /// MediaConvert's error number, or a code of the edge.
     pub code: String,
+    /// A sentence for people.
     pub message: String,
 }
 
-/// `GET /videos`.
+/// Response of `GET /videos`: one page of the caller's videos.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VideoList {
+    /// The videos, newest first.
     pub videos: Vec<Video>,
-    /// Ask again with this for older ones; absent at the end.
+    /// The `cursor` parameter for the next page; absent on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
 }

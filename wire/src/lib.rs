@@ -1,5 +1,7 @@
-//! What both ends say to each other: requests, replies, error codes, limits, the part plan.
-//! Serde only, pure: no I/O, no clock, nothing of a browser or of AWS.
+//! The protocol between uploader and edge: requests, responses, error codes, limits, the part plan.
+//! Pure: no I/O, no clock, no types of browsers or AWS.
+
+#![warn(missing_docs)]
 
 mod api;
 mod plan;

@@ -1,6 +1,5 @@
-//! How a file is cut into parts, within S3's multipart limits.
+//! The part plan: how a file is split into parts, within S3's multipart limits.
 
-use std::fmt;
 use std::ops::Range;
 
 /// One MiB, in bytes.
@@ -9,16 +8,16 @@ pub const MIB: u64 = 1024 * 1024;
 pub const MIN_PART_SIZE: u64 = 5 * MIB;
 /// S3's largest part, in bytes.
 pub const MAX_PART_SIZE: u64 = 5 * 1024 * MIB;
-/// S3's most parts in one multipart upload.
+/// S3's maximum number of parts in one multipart upload.
 pub const MAX_PARTS: u64 = 10_000;
-/// S3's largest object, in bytes (48.8 TiB): the most parts of the largest size.
+/// S3's largest object, in bytes (48.8 TiB): [`MAX_PARTS`] parts of [`MAX_PART_SIZE`].
 pub const MAX_OBJECT_SIZE: u64 = MAX_PARTS * MAX_PART_SIZE;
-/// The part size used where nobody asks for another, in bytes.
+/// The part size if none is requested, in bytes.
 pub const DEFAULT_PART_SIZE: u64 = 8 * MIB;
-/// The most parts signed in one call: a Lambda answers at most 6 MB, a signed URL takes up to 1.5 kB.
+/// The most parts signed in one call: a Lambda's response has at most 6 MB, a presigned URL up to 1.5 kB.
 pub const MAX_PARTS_PER_CALL: usize = 1_000;
 
-/// The cut of one file: `part_count` parts of `part_size` bytes, the last one whatever is left.
+/// The split of one file into `part_count` parts of `part_size` bytes; the last part may be smaller.
 ///
 /// Part numbers are S3's, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,36 +26,45 @@ pub struct PartPlan {
     part_size: u64,
 }
 
-/// Why a file can't be cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A file that can't be split into parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// A multipart upload has at least one byte.
+    /// The file has no bytes; a multipart upload needs one.
+    #[error("The file is empty.")]
     Empty,
-    /// Over [`MAX_OBJECT_SIZE`].
-    TooLarge { size: u64 },
-    /// `part_size` is no whole number of MiB, or outside S3's limits.
-    BadPartSize { part_size: u64 },
+    /// The file is larger than [`MAX_OBJECT_SIZE`].
+    #[error("The file has {size} bytes, more than the {max} an S3 object can hold.", max = MAX_OBJECT_SIZE)]
+    TooLarge {
+        /// The file's size, in bytes.
+        size: u64,
+    },
+    /// The part size isn't a whole number of MiB, or is outside S3's limits.
+    #[error("A part size of {part_size} bytes is not a whole number of MiB from 5 MiB to 5 GiB.")]
+    BadPartSize {
+        /// The part size, in bytes.
+        part_size: u64,
+    },
 }
 
 impl PartPlan {
-    /// Plans a file of `size` bytes. `wanted` is the part size asked for, in bytes; it is grown, in whole
-    /// MiB, until the file fits in [`MAX_PARTS`] parts.
-    pub fn new(size: u64, wanted: Option<u64>) -> Result<Self, PlanError> {
-        let wanted = wanted.unwrap_or(DEFAULT_PART_SIZE);
+    /// Plans a file of `size` bytes. The requested part size, in bytes, is enlarged in whole MiB until the file fits into
+    /// [`MAX_PARTS`] parts.
+    pub fn new(size: u64, requested_part_size: Option<u64>) -> Result<Self, PlanError> {
+        let requested = requested_part_size.unwrap_or(DEFAULT_PART_SIZE);
         if size == 0 {
             return Err(PlanError::Empty);
         }
         if size > MAX_OBJECT_SIZE {
             return Err(PlanError::TooLarge { size });
         }
-        if !(MIN_PART_SIZE..=MAX_PART_SIZE).contains(&wanted) || !wanted.is_multiple_of(MIB) {
-            return Err(PlanError::BadPartSize { part_size: wanted });
+        if !(MIN_PART_SIZE..=MAX_PART_SIZE).contains(&requested) || !requested.is_multiple_of(MIB) {
+            return Err(PlanError::BadPartSize { part_size: requested });
         }
         let needed = size.div_ceil(MAX_PARTS).next_multiple_of(MIB);
-        Ok(Self { size, part_size: wanted.max(needed) })
+        Ok(Self { size, part_size: requested.max(needed) })
     }
 
-    /// The plan that a server has already made: exactly this `part_size`, in bytes.
+    /// The plan with exactly this part size, in bytes, such as one that the server has chosen.
     pub fn with_part_size(size: u64, part_size: u64) -> Result<Self, PlanError> {
         let plan = Self::new(size, Some(part_size))?;
         if plan.part_size != part_size {
@@ -75,18 +83,18 @@ impl PartPlan {
         self.part_size
     }
 
-    /// How many parts there are, 1 to [`MAX_PARTS`].
+    /// The number of parts, 1 to [`MAX_PARTS`].
     pub fn part_count(&self) -> u32 {
-        // At most MAX_PARTS by construction, so the cast keeps the value.
+        // At most MAX_PARTS by construction, so the cast is lossless.
         self.size.div_ceil(self.part_size) as u32
     }
 
-    /// Whether `part_number` is one of this plan's.
+    /// Whether the plan has a part of this number.
     pub fn contains(&self, part_number: u32) -> bool {
         (1..=self.part_count()).contains(&part_number)
     }
 
-    /// The bytes of the file that part `part_number` holds; empty for a number outside the plan.
+    /// The part's byte range in the file; empty for a number outside the plan.
     pub fn range(&self, part_number: u32) -> Range<u64> {
         if !self.contains(part_number) {
             return 0..0;
@@ -95,34 +103,17 @@ impl PartPlan {
         start..(start + self.part_size).min(self.size)
     }
 
-    /// The length of part `part_number`, in bytes.
+    /// The part's size, in bytes; 0 for a number outside the plan.
     pub fn len(&self, part_number: u32) -> u64 {
         let range = self.range(part_number);
         range.end - range.start
     }
 
-    /// Never: a plan has at least one byte.
+    /// Always `false`: a plan has at least one byte.
     pub fn is_empty(&self) -> bool {
         false
     }
 }
-
-impl fmt::Display for PlanError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => write!(f, "The file is empty."),
-            Self::TooLarge { size } => {
-                write!(f, "The file has {size} bytes, more than the {MAX_OBJECT_SIZE} an S3 object can hold.")
-            }
-            Self::BadPartSize { part_size } => write!(
-                f,
-                "A part size of {part_size} bytes is not a whole number of MiB from 5 MiB to 5 GiB."
-            ),
-        }
-    }
-}
-
-impl std::error::Error for PlanError {}
 
 #[cfg(test)]
 mod tests {
@@ -130,14 +121,14 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn small_files_get_the_default() {
+    fn small_file_has_the_default_part_size() {
         let plan = PartPlan::new(100 * MIB, None).unwrap();
         assert_eq!((plan.part_size(), plan.part_count()), (8 * MIB, 13));
         assert_eq!(plan.range(13), 96 * MIB..100 * MIB);
     }
 
     #[test]
-    fn limits_are_s3s() {
+    fn size_outside_s3s_limits_is_refused() {
         assert_eq!(PartPlan::new(0, None), Err(PlanError::Empty));
         assert!(PartPlan::new(MAX_OBJECT_SIZE + 1, None).is_err());
         assert_eq!(PartPlan::new(MAX_OBJECT_SIZE, None).unwrap().part_size(), MAX_PART_SIZE);
@@ -149,7 +140,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parts_tile_the_file(size in 1..=MAX_OBJECT_SIZE, mib in 5..=5120u64) {
+        fn parts_cover_the_file_without_overlap(size in 1..=MAX_OBJECT_SIZE, mib in 5..=5120u64) {
             let plan = PartPlan::new(size, Some(mib * MIB)).unwrap();
             let count = plan.part_count();
             prop_assert!(u64::from(count) <= MAX_PARTS);

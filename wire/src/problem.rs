@@ -1,27 +1,31 @@
-//! Errors as both ends know them: RFC 9457 `application/problem+json` with a stable code.
+//! Error bodies: RFC 9457 `application/problem+json` with a stable code.
 
 use serde::{Deserialize, Serialize};
 
-/// The media type of an error's body.
+/// The media type of an error body.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// An error's body. `detail` is one sentence for a person; `code` is for programs.
+/// An error body. `detail` is for people, `code` for programs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// A URI that names the kind of error: `urn:greloupis:` and the code.
     #[serde(rename = "type")]
     pub kind: String,
+    /// The code's title, see [`ErrorCode::title`].
     pub title: String,
     /// The HTTP status.
     pub status: u16,
+    /// One sentence about this occurrence.
     pub detail: String,
+    /// The stable code.
     pub code: ErrorCode,
     /// Whether the same request can succeed later.
     pub retryable: bool,
 }
 
 impl Problem {
+    /// The body for an error of this code, with the HTTP `status` of its response.
     pub fn new(code: ErrorCode, status: u16, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("urn:greloupis:{}", code.as_str()),
@@ -34,18 +38,19 @@ impl Problem {
     }
 }
 
-/// Each code with its word on the wire, its title, and whether trying again can help.
+/// Each code with its serialized form, its title, and whether retrying can help.
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident, $word:literal, $title:literal, $retryable:literal;)*) => {
-        /// A stable word for each thing that can go wrong. Words are never renamed or reused.
+    ($($(#[$doc:meta])* $name:ident, $code:literal, $title:literal, $retryable:literal;)*) => {
+        /// A stable code for each kind of error. Codes are never renamed or reused.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-        pub enum ErrorCode { $($(#[$doc])* #[serde(rename = $word)] $name,)* }
+        pub enum ErrorCode { $($(#[$doc])* #[serde(rename = $code)] $name,)* }
 
         impl ErrorCode {
+            /// All codes.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
-            /// The word on the wire.
-            pub fn as_str(self) -> &'static str { match self { $(Self::$name => $word,)* } }
+            /// The serialized form.
+            pub fn as_str(self) -> &'static str { match self { $(Self::$name => $code,)* } }
             /// A title for people, the same for each error of this code.
             pub fn title(self) -> &'static str { match self { $(Self::$name => $title,)* } }
             /// Whether the same request can succeed later.
@@ -57,59 +62,59 @@ macro_rules! codes {
 codes! {
     /// The body isn't the JSON that the call takes.
     BadJson, "bad_json", "The request's body can't be read", false;
-    /// A value is out of its range.
+    /// A value is outside its range.
     BadRequest, "bad_request", "The request can't be carried out", false;
-    /// The body is over the call's limit.
+    /// The body is larger than the call's limit.
     BodyTooLarge, "body_too_large", "The request's body is too large", false;
-    /// A file of no bytes.
+    /// The file has no bytes.
     FileEmpty, "file_empty", "The file is empty", false;
-    /// Over `MAX_UPLOAD_BYTES` or over S3's object limit.
+    /// The file is larger than `MAX_UPLOAD_BYTES` or S3's object limit.
     FileTooLarge, "file_too_large", "The file is too large", false;
-    /// Outside 1–64 of `A-Z a-z 0-9 _ -`.
+    /// The video id isn't 1–64 of `A-Z a-z 0-9 _ -`, or clients may not choose ids.
     BadVideoId, "bad_video_id", "The video id isn't valid", false;
-    /// There is an object or an upload of that id already.
+    /// An object or an upload with that id exists.
     VideoExists, "video_exists", "There is a video of that id already", false;
-    /// The owner has `MAX_OPEN_UPLOADS` open already.
+    /// The owner has `MAX_OPEN_UPLOADS` uploads open.
     TooManyUploads, "too_many_uploads", "Too many uploads are open", false;
-    /// No bearer token, or one that doesn't verify.
+    /// The bearer token is missing or can't be verified.
     Unauthorized, "unauthorized", "Sign in first", false;
-    /// The keys that tokens are verified by can't be had.
+    /// The keys that verify bearer tokens can't be fetched.
     AuthUnavailable, "auth_unavailable", "Sign-ins can't be verified now", true;
-    /// The token, upload or video is somebody else's, or the request went around the CDN.
+    /// The upload belongs to another user, or the request didn't come through the CDN.
     Forbidden, "forbidden", "This isn't for you", false;
-    /// The upload token doesn't verify.
+    /// The upload token is invalid.
     BadUpload, "bad_upload", "The upload token isn't valid", false;
-    /// The upload token's time is over.
+    /// The upload token has expired.
     UploadExpired, "upload_expired", "The upload has expired", false;
     /// The upload was aborted, or S3 has removed it.
     UploadGone, "upload_gone", "The upload no longer exists", false;
-    /// A part number outside the plan, twice, or too many of them.
+    /// Part numbers are outside the plan, repeated, or too many.
     BadPartNumbers, "bad_part_numbers", "The part numbers aren't valid", false;
-    /// Parts are missing, or not those that S3 has.
+    /// The listed parts are incomplete, or differ from the stored ones.
     PartsMismatch, "parts_mismatch", "The parts aren't those that are stored", false;
-    /// The stored bytes aren't as many as declared.
+    /// The stored size differs from the declared one.
     SizeMismatch, "size_mismatch", "The size isn't the declared one", false;
-    /// The stored bytes aren't those that were sent.
+    /// The stored checksum differs from the declared one.
     ChecksumMismatch, "checksum_mismatch", "The checksum doesn't match", false;
-    /// No such video, or not the caller's.
+    /// There is no such video, or it belongs to another user.
     VideoNotFound, "video_not_found", "There is no such video", false;
-    /// No such path.
+    /// There is no such path.
     NotFound, "not_found", "There is nothing here", false;
-    /// The path exists, not for this method.
+    /// The path doesn't support this method.
     MethodNotAllowed, "method_not_allowed", "The method isn't allowed here", false;
-    /// S3 or the database asks for less.
+    /// S3, MediaConvert or the database throttles, or a concurrent call does the same.
     Throttled, "throttled", "Too many requests", true;
-    /// S3 can't be reached or answers with an error of its own.
+    /// S3 can't be reached or responds with an unexpected error.
     StorageUnavailable, "storage_unavailable", "The storage can't be reached", true;
-    /// MediaConvert can't be reached or answers with an error of its own.
+    /// MediaConvert can't be reached or responds with an unexpected error.
     TranscoderUnavailable, "transcoder_unavailable", "The transcoder can't be reached", true;
-    /// MediaConvert refuses the job as it is.
+    /// MediaConvert refuses the job.
     TranscoderRefused, "transcoder_refused", "The transcoder refuses the job", false;
     /// The database can't be reached.
     CatalogUnavailable, "catalog_unavailable", "The database can't be reached", true;
-    /// The site didn't take the news of a video.
+    /// The site didn't accept a video's announcement.
     CallbackFailed, "callback_failed", "The callback wasn't taken", true;
-    /// Anything that shouldn't be.
+    /// An unexpected failure.
     Internal, "internal", "Something went wrong here", true;
 }
 
@@ -118,14 +123,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_unique_and_are_what_serde_writes() {
-        let mut words: Vec<_> = ErrorCode::ALL.iter().map(|c| c.as_str()).collect();
+    fn codes_are_unique_and_serialized_as_documented() {
+        let mut codes: Vec<_> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
         for code in ErrorCode::ALL {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
             assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
         }
-        words.sort_unstable();
-        words.dedup();
-        assert_eq!(words.len(), ErrorCode::ALL.len());
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), ErrorCode::ALL.len());
     }
 }

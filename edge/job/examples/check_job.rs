@@ -17,7 +17,7 @@ fn main() -> ExitCode {
 
 fn check(path: &str) -> Result<(), String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{path} can't be read: {error}"))?;
-    let job = JobTemplate::checked(&text).map_err(|error| error.to_string())?;
+    let job = JobTemplate::parse_validated(&text).map_err(|error| error.to_string())?;
     if let Some(folder) = job.destinations().into_iter().find(|folder| !folder.starts_with("assets/")) {
         return Err(format!("job.json writes to {folder}, but the stack allows outputs under assets/ only"));
     }

@@ -1,20 +1,24 @@
-//! job.json, checked, and with what was found in the file made into the settings of one MediaConvert job. Pure.
+//! job.json: validated, and fitted to one source as the settings of a MediaConvert job. Pure.
+
+#![warn(missing_docs)]
 
 mod model;
 
+pub use model::SettingsError;
+
 use serde_json::{Map, Value};
 
-/// The one that was there when this was built; who packages it has checked it.
+/// The job.json of this build, validated when the Lambda is packaged.
 pub const BUILT_IN: &str = include_str!("../../../job.json");
 
-/// MediaConvert's smallest side of a picture.
-const SMALLEST_SIDE: u64 = 32;
-/// Members whose keys are names given by people, not by the API.
-const MAPS: [&str; 4] =
+/// The smallest side of a picture that MediaConvert takes, in pixels.
+const MIN_SIDE: u64 = 32;
+/// Maps: members whose keys are chosen by users, not by the API.
+const MAP_MEMBERS: [&str; 4] =
     ["AudioSelectors", "AudioSelectorGroups", "CaptionSelectors", "DynamicAudioSelectors"];
 
-/// Folders and names that other programs build on.
-const PROMISED: [(&str, &str); 9] = [
+/// Folders and suffixes of the outputs that other programs rely on.
+const REQUIRED_OUTPUTS: [(&str, &str); 9] = [
     ("HLS", ".m3u8"),
     ("HLS", "_360.m3u8"),
     ("HLS", "_540.m3u8"),
@@ -26,61 +30,74 @@ const PROMISED: [(&str, &str); 9] = [
     ("Thumbnails", ".0000000.jpg"),
 ];
 
-/// The settings that every job starts from: job.json, with the names as the console writes them.
+/// The settings that every job is based on: job.json, with the console's capitalized names.
 #[derive(Clone, Debug)]
 pub struct JobTemplate(Value);
 
-/// What a probe found, as people see it: width and height are those after rotation.
+/// A job.json that can't be used. One sentence with the path of the fault.
+#[derive(Debug, thiserror::Error)]
+pub enum JobTemplateError {
+    /// The text isn't JSON.
+    #[error("job.json isn't valid JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A setting is missing or wrong.
+    #[error("job.json: {0}")]
+    Settings(#[from] SettingsError),
+}
+
+/// The properties of a source file, as found by a probe.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
+    /// The duration, in milliseconds, if known.
     pub duration_ms: Option<u64>,
+    /// The displayed width in pixels, after rotation, if known.
     pub width: Option<u32>,
+    /// The displayed height in pixels, after rotation, if known.
     pub height: Option<u32>,
+    /// Whether there is a video track.
     pub has_video: bool,
+    /// Whether there is an audio track.
     pub has_audio: bool,
 }
 
 impl Source {
-    /// Of a file that no probe could read: the job is made as for the best one, and tells what is wrong.
+    /// A file that couldn't be probed. Its job has all outputs; if the file is at fault, the job's error says so.
     pub fn unknown() -> Self {
         Self { duration_ms: None, width: None, height: None, has_video: true, has_audio: true }
     }
 }
 
 impl JobTemplate {
-    /// Reads job.json: bare settings, or the console's export with `Settings` around them. The error is one
-    /// sentence with the path of what is wrong.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        // A start has no time for what packaging has done.
+    /// Parses job.json: settings, or the console's export with a member `Settings`. [`BUILT_IN`] isn't validated again,
+    /// because that would delay each start of the Lambda.
+    pub fn parse(text: &str) -> Result<Self, JobTemplateError> {
         Self::read(text, text != BUILT_IN)
     }
 
-    /// The same, never in a hurry.
-    pub fn checked(text: &str) -> Result<Self, String> {
+    /// Like [`JobTemplate::parse`], but always validates.
+    pub fn parse_validated(text: &str) -> Result<Self, JobTemplateError> {
         Self::read(text, true)
     }
 
-    fn read(text: &str, check: bool) -> Result<Self, String> {
-        let mut json: Value =
-            serde_json::from_str(text).map_err(|error| format!("job.json isn't valid JSON: {error}"))?;
+    fn read(text: &str, validate: bool) -> Result<Self, JobTemplateError> {
+        let mut json: Value = serde_json::from_str(text)?;
         let wrapped = json.get_mut("Settings").map(Value::take);
-        let path = if wrapped.is_some() { "Settings." } else { "" };
+        let path = if wrapped.is_some() { "Settings" } else { "" };
         let settings = wrapped.unwrap_or(json);
-        if check {
-            model::check(&settings, path.trim_end_matches('.'))
-                .and_then(|()| usable(&settings).map_err(|fault| format!("{path}{fault}")))
-                .map_err(|fault| format!("job.json: {fault}"))?;
+        if validate {
+            model::validate(&settings, path)?;
+            validate_destinations(&settings, path)?;
         }
         Ok(Self(settings))
     }
 
-    /// The folders of the output groups, `assets/HLS/`, in order.
+    /// The folders of the output groups, such as `assets/HLS/`, in order.
     pub fn destinations(&self) -> Vec<String> {
         let groups = self.0.get("OutputGroups").and_then(Value::as_array).into_iter().flatten();
         groups.filter_map(destination_of).map(str::to_owned).collect()
     }
 
-    /// The keys that a job makes for a video at the most, without HLS segments and pictures after the first.
+    /// The keys of a job's outputs for a large source, without HLS segments and thumbnails after the first.
     pub fn outputs(&self, video_id: &str) -> Vec<String> {
         let mut keys = Vec::new();
         for group in self.0.get("OutputGroups").and_then(Value::as_array).into_iter().flatten() {
@@ -103,15 +120,16 @@ impl JobTemplate {
         keys
     }
 
-    /// The first of the outputs that the README promises and this job.json doesn't make.
+    /// The first documented output that jobs with this job.json don't create.
     pub fn missing_output(&self) -> Option<String> {
-        let made = self.outputs("ID");
-        let promised = PROMISED.iter().map(|(folder, name)| format!("assets/{folder}/ID{name}"));
-        promised.into_iter().find(|key| !made.contains(key))
+        let outputs = self.outputs("ID");
+        let mut required =
+            REQUIRED_OUTPUTS.iter().map(|(folder, suffix)| format!("assets/{folder}/ID{suffix}"));
+        required.find(|key| !outputs.contains(key))
     }
 
-    /// The settings of the job for one video, as the wire wants them: its input, its destinations, no output
-    /// larger than the source, no audio where there is none.
+    /// The settings of the job for one video, with the names of MediaConvert's API. Sets input and destinations, drops
+    /// outputs larger than the source, and removes audio if the source has none.
     pub fn settings(&self, input: &str, bucket: &str, video_id: &str, source: &Source) -> Value {
         let mut settings = self.0.clone();
         if let Some(first) = settings.get_mut("Inputs").and_then(|inputs| inputs.get_mut(0)) {
@@ -132,31 +150,36 @@ impl JobTemplate {
                 outputs.iter_mut().for_each(|output| remove(output, "AudioDescriptions"));
             }
         }
-        wire_form(settings)
+        to_api_names(settings)
     }
 }
 
-/// What we ask for beyond the service model: an input, and folders to put outputs into.
-fn usable(settings: &Value) -> Result<(), String> {
+/// Requirements beyond the service model: an input, and outputs with a destination folder each.
+fn validate_destinations(settings: &Value, path: &str) -> Result<(), SettingsError> {
+    const LIST: &str = "a list of at least one object";
+    let fault = |setting: String, expected| {
+        let path = if path.is_empty() { setting } else { format!("{path}.{setting}") };
+        SettingsError::Requirement { path, expected }
+    };
     if !settings.pointer("/Inputs/0").is_some_and(Value::is_object) {
-        return Err("Inputs must be a list of at least one object".into());
+        return Err(fault("Inputs".into(), LIST));
     }
     let groups =
         settings.get("OutputGroups").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     if groups.is_empty() {
-        return Err("OutputGroups must be a list of at least one object".into());
+        return Err(fault("OutputGroups".into(), LIST));
     }
-    for (at, group) in groups.iter().enumerate() {
-        let wrong = |what: &str| format!("OutputGroups[{at}].{what}");
+    for (index, group) in groups.iter().enumerate() {
+        let fault = |setting, expected| fault(format!("OutputGroups[{index}].{setting}"), expected);
         match destination_of(group) {
             Some(to) if !to.contains("://") && !to.starts_with('/') && to.ends_with('/') => {}
             Some(_) => {
-                return Err(wrong("OutputGroupSettings…Destination must be a folder, as in assets/HLS/"));
+                return Err(fault("OutputGroupSettings…Destination", "a folder, as in assets/HLS/"));
             }
-            None => return Err(wrong("OutputGroupSettings must name a Destination")),
+            None => return Err(fault("OutputGroupSettings", "an object with a Destination")),
         }
         if group.get("Outputs").and_then(Value::as_array).is_none_or(Vec::is_empty) {
-            return Err(wrong("Outputs must be a list of at least one object"));
+            return Err(fault("Outputs", LIST));
         }
     }
     Ok(())
@@ -168,59 +191,61 @@ fn remove(object: &mut Value, name: &str) {
     }
 }
 
-/// The `Destination` in whichever kind of settings a group has.
+/// The `Destination` of an output group, in the settings of its kind.
 fn destination(group: &mut Value) -> Option<&mut Value> {
     let settings = group.get_mut("OutputGroupSettings")?.as_object_mut()?;
-    settings.values_mut().find_map(|of_kind| of_kind.get_mut("Destination"))
+    settings.values_mut().find_map(|group_settings| group_settings.get_mut("Destination"))
 }
 
 fn destination_of(group: &Value) -> Option<&str> {
     let settings = group.get("OutputGroupSettings")?.as_object()?;
-    settings.values().find_map(|of_kind| of_kind.get("Destination")?.as_str())
+    settings.values().find_map(|group_settings| group_settings.get("Destination")?.as_str())
 }
 
-/// A height that we are to mind: outputs that name their width, too, say themselves how they scale.
-fn free_height(output: &Value) -> Option<u64> {
+/// The height of an output without a width. Outputs with both sides define their own scaling.
+fn scaled_height(output: &Value) -> Option<u64> {
     let video = output.get("VideoDescription")?;
     if video.get("Width").is_some() { None } else { video.get("Height")?.as_u64() }
 }
 
-/// Drops what would be larger than the source; the smallest one stays, made no taller than the source. Each
-/// gets the width that keeps the picture's shape: left to itself, MediaConvert refuses where it comes out odd.
+/// Drops the outputs that are taller than the source, except the smallest, which is reduced to the source's height. Sets
+/// the width that keeps the aspect ratio: MediaConvert refuses jobs in which its own result is odd.
 fn fit(outputs: &mut Vec<Value>, width: u64, height: u64) {
-    let smallest = outputs.iter().filter_map(free_height).min().unwrap_or(0);
-    outputs.retain(|output| free_height(output).is_none_or(|wanted| wanted <= height.max(smallest)));
+    let smallest = outputs.iter().filter_map(scaled_height).min().unwrap_or(0);
+    outputs.retain(|output| {
+        scaled_height(output).is_none_or(|output_height| output_height <= height.max(smallest))
+    });
     for output in outputs {
-        let Some(wanted) = free_height(output) else { continue };
-        let fitting = even(wanted.min(height));
+        let Some(output_height) = scaled_height(output) else { continue };
+        let fitting = even(output_height.min(height));
         let video = &mut output["VideoDescription"];
         video["Height"] = fitting.into();
         video["Width"] = even((width * fitting + height / 2) / height).into();
-        // The half pixel that rounding took is stretched, not framed in black.
+        // Stretches by the rounding error of up to one pixel instead of adding black bars.
         video["ScalingBehavior"] = "STRETCH_TO_OUTPUT".into();
     }
 }
 
-/// 4:2:0 video has even sides.
+/// Rounds down to an even number, which 4:2:0 video requires, but not below MediaConvert's minimum.
 fn even(side: u64) -> u64 {
-    (side & !1).max(SMALLEST_SIDE)
+    (side & !1).max(MIN_SIDE)
 }
 
-/// The console's names as the wire has them: the first letter of each in lower case, but for keys of maps.
-fn wire_form(value: Value) -> Value {
+/// Converts the console's names to the API's: the first letter becomes lower case, except in keys of maps.
+fn to_api_names(value: Value) -> Value {
     match value {
-        Value::Array(items) => items.into_iter().map(wire_form).collect(),
-        Value::Object(members) => Value::Object(members.into_iter().map(wire_member).collect()),
-        plain => plain,
+        Value::Array(items) => items.into_iter().map(to_api_names).collect(),
+        Value::Object(members) => Value::Object(members.into_iter().map(to_api_member).collect()),
+        scalar => scalar,
     }
 }
 
-fn wire_member((name, value): (String, Value)) -> (String, Value) {
+fn to_api_member((name, value): (String, Value)) -> (String, Value) {
     let value = match value {
-        Value::Object(map) if MAPS.contains(&name.as_str()) => {
-            Value::Object(map.into_iter().map(|(key, value)| (key, wire_form(value))).collect::<Map<_, _>>())
-        }
-        value => wire_form(value),
+        Value::Object(map) if MAP_MEMBERS.contains(&name.as_str()) => Value::Object(
+            map.into_iter().map(|(key, value)| (key, to_api_names(value))).collect::<Map<_, _>>(),
+        ),
+        value => to_api_names(value),
     };
     let mut letters = name.chars();
     let name = letters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(letters).collect();
@@ -252,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn widths_keep_the_shape_and_are_even() {
+    fn width_keeps_the_aspect_ratio_and_is_even() {
         let sizes = |width, height| -> Vec<(u64, u64)> {
             let source = Source { width: Some(width), height: Some(height), ..source(1, true) };
             let settings = settings(&source);
@@ -266,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_scale_as_they_say() {
+    fn output_with_both_sides_keeps_them() {
         let settings = settings(&source(100, true));
         let picture = &settings["outputGroups"][2]["outputs"][0]["videoDescription"];
         assert_eq!((picture["width"].as_u64(), picture["height"].as_u64()), (Some(1280), Some(720)));
@@ -279,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_source_gets_the_whole_ladder() {
+    fn large_source_gets_all_outputs() {
         let settings = settings(&source(2160, true));
         assert_eq!(heights(&settings, 0), [360, 540, 720, 1080]);
         assert_eq!(heights(&settings, 1), [540, 720, 1080]);
@@ -290,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_enlarged() {
+    fn output_larger_than_the_source_is_dropped() {
         assert_eq!(heights(&settings(&source(720, true)), 0), [360, 540, 720]);
         assert_eq!(heights(&settings(&source(719, true)), 0), [360, 540]);
         assert_eq!(heights(&settings(&source(481, true)), 1), [480]);
@@ -298,23 +323,23 @@ mod tests {
     }
 
     #[test]
-    fn silent_sources_have_no_audio_anywhere() {
+    fn source_without_audio_gets_no_audio() {
         let text = settings(&source(1080, false)).to_string();
         assert!(!text.contains("audioDescriptions") && !text.contains("audioSelectors"));
     }
 
     #[test]
-    fn a_console_export_is_unwrapped() {
-        let bare: Value = serde_json::from_str(BUILT_IN).unwrap();
-        let wrapped = json!({ "Settings": bare, "Queue": "q" });
-        assert_eq!(JobTemplate::parse(&wrapped.to_string()).unwrap().0, bare);
+    fn console_export_is_unwrapped() {
+        let settings: Value = serde_json::from_str(BUILT_IN).unwrap();
+        let wrapped = json!({ "Settings": settings, "Queue": "q" });
+        assert_eq!(JobTemplate::parse(&wrapped.to_string()).unwrap().0, settings);
     }
 
     #[test]
-    fn what_is_built_in_stands_every_check() {
-        assert!(JobTemplate::checked(BUILT_IN).is_ok());
+    fn built_in_template_is_valid_and_complete() {
+        assert!(JobTemplate::parse_validated(BUILT_IN).is_ok());
         assert_eq!(template().missing_output(), None);
-        assert_eq!(template().outputs("ID").len(), PROMISED.len());
+        assert_eq!(template().outputs("ID").len(), REQUIRED_OUTPUTS.len());
         assert_eq!(template().destinations(), ["assets/HLS/", "assets/MP4/", "assets/Thumbnails/"]);
     }
 
@@ -326,19 +351,19 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_named_with_their_path() {
+    fn fault_is_reported_with_its_path() {
         let to = |folder: &str| {
             let settings = json!({ "FileGroupSettings": { "Destination": folder } });
             json!({ "Inputs": [{}], "OutputGroups": [{ "OutputGroupSettings": settings, "Outputs": [{}] }] })
         };
-        for (text, says) in [
+        for (text, message) in [
             ("{·}".into(), "job.json isn't valid JSON"),
-            ("[]".into(), "job.json: the whole must be an object"),
+            ("[]".into(), "job.json: the document must be an object"),
             ("{}".into(), "job.json: Inputs must be a list of at least one object"),
             (r#"{"Inputs":[{}]}"#.into(), "OutputGroups must"),
             (
                 r#"{"Inputs":[{}],"OutputGroups":[{}]}"#.into(),
-                "OutputGroups[0].OutputGroupSettings must name",
+                "OutputGroups[0].OutputGroupSettings must be an object with a Destination",
             ),
             (to("s3://b/").to_string(), "OutputGroups[0].OutputGroupSettings…Destination must be a folder"),
             (to("/a/").to_string(), "Destination must be a folder"),
@@ -351,15 +376,15 @@ mod tests {
                 "H264Settings.RateControlMode must be one of VBR, CBR, QVBR",
             ),
         ] {
-            let error = JobTemplate::parse(&text).unwrap_err();
-            assert!(error.contains(says), "{text}: {error}");
+            let error = JobTemplate::parse(&text).unwrap_err().to_string();
+            assert!(error.contains(message), "{text}: {error}");
         }
         assert!(JobTemplate::parse(&to("a/").to_string()).is_ok());
     }
 
     proptest! {
         #[test]
-        fn no_output_is_taller_than_its_source(height in 32u32..5000) {
+        fn output_is_never_taller_than_the_source(height in 32u32..5000) {
             for group in 0..2 {
                 let heights = heights(&settings(&source(height, true)), group);
                 prop_assert!(!heights.is_empty());

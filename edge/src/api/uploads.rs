@@ -16,8 +16,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use std::collections::BTreeSet;
 use wire::{
-    ChecksumKind, CompleteUpload, CompletedPart, MAX_PARTS_PER_CALL, OpenUpload, PartPlan, SignParts,
-    SignedParts, UploadCompleted, UploadOpened, UploadState, UploadStatus,
+    ChecksumKind, CompleteUpload, CompletedPart, MAX_PARTS_PER_CALL, MultipartState, OpenUpload, PartPlan,
+    SignParts, SignedParts, UploadCompleted, UploadOpened, UploadStatus,
 };
 
 /// Parts that are signed with the opening; clients request further ones when they need them.
@@ -144,7 +144,7 @@ pub async fn sign(
         return Err(ApiError::BadPartNumbers(format!("There is no part {bad}: they go from 1 to {count}.")));
     }
     if numbers.iter().collect::<BTreeSet<_>>().len() < numbers.len() {
-        return Err(ApiError::BadPartNumbers("A part number is asked for twice.".into()));
+        return Err(ApiError::BadPartNumbers("A part number is requested twice.".into()));
     }
     Ok(Json(SignedParts { parts: app.store.presign(&session, numbers).await? }))
 }
@@ -157,10 +157,10 @@ pub async fn status(
 ) -> Result<Json<UploadStatus>, ApiError> {
     let (session, plan) = open_session(&app, &caller, &token)?;
     let (state, parts) = match app.store.list_parts(&session).await {
-        Ok(parts) => (UploadState::Open, parts),
+        Ok(parts) => (MultipartState::Open, parts),
         Err(StoreError::NoSuchUpload) => match completed_object(&app, &session, None).await? {
-            Some(_) => (UploadState::Completed, Vec::new()),
-            None => (UploadState::Aborted, Vec::new()),
+            Some(_) => (MultipartState::Completed, Vec::new()),
+            None => (MultipartState::Aborted, Vec::new()),
         },
         Err(error) => return Err(error.into()),
     };

@@ -3,7 +3,7 @@
 use super::{ConfigError, Environment, Mode};
 use std::path::PathBuf;
 
-/// How the Lambda's process is set up. Nothing in it is required: every variable has a default.
+/// Settings of the Lambda's process. Every variable has a default.
 #[derive(Clone, Debug)]
 pub struct LambdaSettings {
     /// A level, or a filter in the syntax of `RUST_LOG`.

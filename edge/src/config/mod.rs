@@ -21,7 +21,7 @@ pub enum Environment {
     Network,
 }
 
-/// What the edge runs as.
+/// The edge's mode.
 #[derive(Clone, Debug)]
 pub enum Mode {
     /// HTTP API and events.

@@ -1,4 +1,4 @@
-//! Good environments, and every bad one named.
+//! Valid environments, and the errors of invalid ones.
 
 use super::*;
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ fn read(environment: Environment, env: &HashMap<&str, &str>) -> Result<Config, C
 }
 
 #[test]
-fn a_good_environment_is_read() {
+fn valid_environment_is_read() {
     let config = read(Environment::Lambda, &good()).unwrap();
     assert_eq!(config.cdn_base_url, "https://d1.cloudfront.net");
     assert_eq!(config.conversion.application, "VOD");
@@ -31,7 +31,7 @@ fn a_good_environment_is_read() {
 }
 
 #[test]
-fn the_tutorials_names_work() {
+fn tutorials_variable_names_are_accepted() {
     let mut env = good();
     env.remove("DESTINATION_BUCKET");
     env.remove("MEDIA_CONVERT_ROLE");
@@ -45,7 +45,7 @@ fn the_tutorials_names_work() {
 }
 
 #[test]
-fn each_bad_value_is_named() {
+fn wrong_value_is_reported_with_its_variable() {
     for name in good().keys() {
         for bad in [None, Some(""), Some(" ")] {
             let mut env = good();
@@ -88,7 +88,7 @@ fn each_bad_value_is_named() {
 }
 
 #[test]
-fn no_auth_only_on_loopback() {
+fn auth_mode_none_is_allowed_on_loopback_only() {
     let mut env = good();
     env.insert("AUTH_MODE", "none");
     assert!(matches!(read(Environment::Loopback, &env).unwrap().auth, AuthConfig::None));
@@ -96,7 +96,7 @@ fn no_auth_only_on_loopback() {
 }
 
 #[test]
-fn settings_that_need_each_other() {
+fn incomplete_or_contradictory_settings_are_reported() {
     for (set, named) in [
         (&[("CALLBACK_URL", "https://site.example/done")][..], "CALLBACK_SECRET is missing"),
         (
@@ -119,18 +119,18 @@ fn settings_that_need_each_other() {
 }
 
 #[test]
-fn the_tutorials_environment_alone_is_a_drop_in() {
+fn tutorials_variables_alone_select_events_only_mode() {
     let mut env = HashMap::from([
         ("DestinationBucket", "media"),
         ("MediaConvertRole", "arn:aws:iam::123456789012:role/mc"),
         ("Application", "VOD"),
     ]);
-    let setup = |env: &HashMap<&str, &str>| {
+    let mode = |env: &HashMap<&str, &str>| {
         Mode::read(Environment::Lambda, |name| env.get(name).map(|value| (*value).to_owned()))
     };
-    assert!(matches!(setup(&env).unwrap(), Mode::EventsOnly(c) if c.destination_bucket == "media"));
-    // One of ours beside it, and the rest of ours is asked for.
+    assert!(matches!(mode(&env).unwrap(), Mode::EventsOnly(c) if c.destination_bucket == "media"));
+    // One variable of the HTTP API makes its other variables required.
     env.insert("CATALOG", "dynamodb:videos");
-    assert!(setup(&env).unwrap_err().0.starts_with("UPLOAD_BUCKET is missing"));
-    assert!(setup(&HashMap::new()).unwrap_err().0.starts_with("DESTINATION_BUCKET is missing"));
+    assert!(mode(&env).unwrap_err().0.starts_with("UPLOAD_BUCKET is missing"));
+    assert!(mode(&HashMap::new()).unwrap_err().0.starts_with("DESTINATION_BUCKET is missing"));
 }

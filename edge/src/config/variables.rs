@@ -12,7 +12,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 const MIN_SECRET_SIZE: usize = 32;
 /// In bytes, by the specification of Standard Webhooks.
 const MIN_WEBHOOK_KEY_SIZE: usize = 24;
-/// As lenient as the libraries of Standard Webhooks: padding is optional, trailing bits are ignored.
+/// Base64 with optional padding and ignored trailing bits, like in the libraries of Standard Webhooks.
 const LENIENT_BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
@@ -169,8 +169,8 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         self.secret_if_set(name)?.ok_or_else(|| missing(name, "a secret of at least 32 bytes"))
     }
 
-    /// The same bytes that the libraries of Standard Webhooks derive: base64, with or without `whsec_` before it, is
-    /// decoded; any other text is used as the key itself ("raw").
+    /// Derives the key like the libraries of Standard Webhooks: base64, with or without `whsec_` before it, is decoded;
+    /// any other text is used as the key itself ("raw").
     fn webhook_key(&self, name: &str) -> Result<Secret, ConfigError> {
         let value = self.any(name, None).ok_or_else(|| missing(name, "the secret that signs callbacks"))?;
         let (prefixed, text) = match value.strip_prefix("whsec_") {

@@ -99,7 +99,7 @@ fn outputs_from_event(bucket: &str, groups: &[OutputGroup]) -> Option<Outputs> {
     Some(outputs_from_keys(hls, files))
 }
 
-/// The same from a listing of the bucket, for a job whose event was lost. Keys of other videos are ignored.
+/// The outputs in a listing of the bucket, for a job whose event was lost. Keys of other videos are ignored.
 pub fn outputs_from_listing(video_id: &str, keys: impl IntoIterator<Item = String>) -> Option<Outputs> {
     let suffix = |key: &str| Some(key.rsplit_once('/')?.1.strip_prefix(video_id)?.to_owned());
     let (playlists, files): (Vec<_>, Vec<_>) = keys

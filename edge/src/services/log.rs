@@ -54,7 +54,7 @@ pub fn trace() -> Option<String> {
 
 /// Middleware around all routes, for `axum::middleware::from_fn`.
 pub async fn access(request: Request, next: Next) -> Response {
-    // Of level error, so that no filter removes the span from the lines that remain.
+    // The span's level is error, so that no filter removes it from the lines that remain.
     let trace = trace_id(request.headers()).map(str::to_owned);
     let span = tracing::error_span!("call", trace_id = trace);
     TRACE.scope(trace, log_response(request, next)).instrument(span).await

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use uploader_core::crc64;
 use uploader_core::error::{ErrorKind, UploadError, codes};
 use uploader_core::types::{Event, Listing, OpenedUpload, PartReceipt, PresignedPart, StoredFile};
-use wire::{CompleteUpload, ErrorCode, MIN_PART_SIZE, PartPlan, StoredPart, UploadState};
+use wire::{CompleteUpload, ErrorCode, MIN_PART_SIZE, MultipartState, PartPlan, StoredPart};
 
 /// Unfinished uploads are removed after this, in milliseconds.
 pub const UPLOAD_TTL_MS: u64 = 7 * 24 * 3_600_000;
@@ -130,9 +130,9 @@ impl FakeBackend {
             Some(StoredPart { part_number, size: part.len, etag: etag(part), checksum })
         };
         let (state, parts) = match upload.state {
-            State::Open => (UploadState::Open, (1..).zip(&upload.parts).filter_map(listed).collect()),
-            _ if self.object_of(index, None).is_some() => (UploadState::Completed, Vec::new()),
-            _ => (UploadState::Aborted, Vec::new()),
+            State::Open => (MultipartState::Open, (1..).zip(&upload.parts).filter_map(listed).collect()),
+            _ if self.object_of(index, None).is_some() => (MultipartState::Completed, Vec::new()),
+            _ => (MultipartState::Aborted, Vec::new()),
         };
         Ok(Event::Listed(Listing { state, parts }))
     }

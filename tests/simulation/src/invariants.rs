@@ -5,7 +5,7 @@ use uploader_core::crc64;
 use uploader_core::error::{ErrorKind, UploadError, codes};
 use uploader_core::progress::ProgressReport;
 use uploader_core::types::{Command, Event, PersistOp, Task};
-use wire::{PartPlan, StoredPart, UploadState};
+use wire::{MultipartState, PartPlan, StoredPart};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invariant {
@@ -122,9 +122,9 @@ impl Checker {
                     self.allow_all(plan.part_count());
                 }
                 match listing.state {
-                    UploadState::Open => self.observe_listing(is_first, &listing.parts, plan, crc64_of),
-                    UploadState::Completed => self.may_send.fill(false),
-                    UploadState::Aborted => {}
+                    MultipartState::Open => self.observe_listing(is_first, &listing.parts, plan, crc64_of),
+                    MultipartState::Completed => self.may_send.fill(false),
+                    MultipartState::Aborted => {}
                 }
             }
             Event::Uploaded { part, receipt, .. } => {

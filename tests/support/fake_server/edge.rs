@@ -10,9 +10,9 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use std::collections::BTreeMap;
 use wire::{
-    ChecksumKind, CompleteUpload, ErrorCode, OpenUpload, PROBLEM_JSON, Part, PartPlan, Problem, SignParts,
-    SignedParts, StoredPart, UploadCompleted, UploadOpened, UploadState, UploadStatus, Video, VideoError,
-    VideoStatus, VideoUrls,
+    ChecksumKind, CompleteUpload, ErrorCode, MultipartState, OpenUpload, PROBLEM_JSON, PartPlan, Problem,
+    SignParts, SignedPart, SignedParts, StoredPart, UploadCompleted, UploadOpened, UploadStatus, Video,
+    VideoError, VideoStatus, VideoUrls,
 };
 
 /// Number of parts signed when an upload is opened.
@@ -118,7 +118,7 @@ async fn complete(
             return problem(ErrorCode::Internal, 500, "Injected fault.");
         }
         let Some(plan) = upload.plan else { return upload_gone() };
-        if upload.state == UploadState::Aborted {
+        if upload.state == MultipartState::Aborted {
             return upload_gone();
         }
         let requested: Vec<_> = request.parts.iter().map(|p| (p.part_number, p.etag.clone())).collect();
@@ -133,7 +133,7 @@ async fn complete(
         if request.checksum.is_some() && checksum.is_some() && request.checksum != checksum {
             return problem(ErrorCode::ChecksumMismatch, 409, "The checksum doesn't match.");
         }
-        upload.state = UploadState::Completed;
+        upload.state = MultipartState::Completed;
         if first && upload.faults.has(Fault::CompleteLost) {
             return CloseConnection::response();
         }
@@ -152,8 +152,8 @@ async fn complete(
 async fn abort(State(uploads): State<Uploads>, Path((_, id)): Path<(String, String)>) -> Response {
     let aborted = uploads.with(&id, |upload| {
         upload.count("abort");
-        if upload.state == UploadState::Open {
-            upload.state = UploadState::Aborted;
+        if upload.state == MultipartState::Open {
+            upload.state = MultipartState::Aborted;
             upload.parts.clear();
         }
     });
@@ -196,9 +196,9 @@ async fn inspect(State(uploads): State<Uploads>, Path(id): Path<String>) -> Resp
     uploads.inspect(&id).map_or_else(upload_gone, |json| Json(json).into_response())
 }
 
-fn sign_part(fault_names: &str, headers: &HeaderMap, id: &str, part_number: u32) -> Part {
+fn sign_part(fault_names: &str, headers: &HeaderMap, id: &str, part_number: u32) -> SignedPart {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    Part {
+    SignedPart {
         part_number,
         url: format!(
             "http://{host}/{fault_names}/s3/uploads/{id}?partNumber={part_number}&uploadId={id}&X-Amz-Signature=secret"

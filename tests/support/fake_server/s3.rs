@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use crc_fast::{CrcAlgorithm, Digest};
 use futures_util::StreamExt;
-use wire::UploadState;
+use wire::MultipartState;
 
 pub fn routes() -> Router<Uploads> {
     Router::new().route("/{faults}/s3/{bucket}/{key}", post(open_or_complete).put(put_part).delete(abort))
@@ -65,7 +65,7 @@ async fn receive_part(uploads: &Uploads, id: &str, part: u32, fault: Option<Faul
     let stored = PartRecord { size, crc: digest.finalize() };
     let (etag, checksum) = (stored.etag(), to_base64(stored.crc));
     let received = uploads.with(id, |upload| {
-        let open = upload.state == UploadState::Open;
+        let open = upload.state == MultipartState::Open;
         if open {
             upload.parts.insert(part, stored);
         }
@@ -90,7 +90,7 @@ async fn open_or_complete(
     let raw = raw.unwrap_or_default();
     if let Some(id) = query(&raw, "uploadId") {
         let etag = uploads.with(id, |upload| {
-            upload.state = UploadState::Completed;
+            upload.state = MultipartState::Completed;
             PartRecord { size: upload.size(), crc: upload.crc() }.etag()
         });
         return match etag {
@@ -111,7 +111,8 @@ async fn open_or_complete(
 
 async fn abort(State(uploads): State<Uploads>, RawQuery(raw): RawQuery) -> Response {
     let raw = raw.unwrap_or_default();
-    let aborted = query(&raw, "uploadId").and_then(|id| uploads.with(id, |u| u.state = UploadState::Aborted));
+    let aborted =
+        query(&raw, "uploadId").and_then(|id| uploads.with(id, |u| u.state = MultipartState::Aborted));
     match aborted {
         Some(()) => StatusCode::NO_CONTENT.into_response(),
         None => error(StatusCode::NOT_FOUND, "NoSuchUpload"),

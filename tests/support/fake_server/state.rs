@@ -8,7 +8,7 @@ use crc_fast::{CrcAlgorithm, checksum_combine};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use wire::{PartPlan, UploadState};
+use wire::{MultipartState, PartPlan};
 
 /// A part that arrived.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub struct Upload {
     pub faults: Faults,
     /// Absent for an upload opened by S3's `CreateMultipartUpload`.
     pub plan: Option<PartPlan>,
-    pub state: UploadState,
+    pub state: MultipartState,
     pub parts: BTreeMap<u32, PartRecord>,
     attempts: BTreeMap<u32, u32>,
     in_flight: u32,
@@ -94,7 +94,7 @@ impl Uploads {
         let upload = Upload {
             faults,
             plan,
-            state: UploadState::Open,
+            state: MultipartState::Open,
             parts: BTreeMap::new(),
             attempts: BTreeMap::new(),
             in_flight: 0,

@@ -164,7 +164,7 @@ pub struct OpenedUpload {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
     /// State of the multipart upload.
-    pub state: wire::UploadState,
+    pub state: wire::MultipartState,
     /// The stored parts; empty unless the upload is open.
     pub parts: Vec<StoredPart>,
 }

@@ -1,4 +1,4 @@
-//! Who is calling: bearer tokens are verified here and nowhere else.
+//! Authentication: verifies bearer tokens, here and nowhere else.
 
 mod jwks;
 #[cfg(test)]
@@ -10,24 +10,25 @@ use crate::config::{AuthConfig, JwtKeys};
 use axum::http::{HeaderMap, header};
 use jsonwebtoken::errors::ErrorKind as Kind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use jwks::{Jwks, NoKey};
+use jwks::{Jwks, KeyError};
 use serde::Deserialize;
 
-/// A longer token isn't looked at.
-const LONGEST: usize = 8 * 1024;
-const LONGEST_ID: usize = 256;
-/// How far clocks may differ, in seconds.
-const LEEWAY: u64 = 60;
+/// In bytes; longer tokens are refused unread.
+const MAX_TOKEN_LENGTH: usize = 8 * 1024;
+/// In bytes.
+const MAX_ID_LENGTH: usize = 256;
+/// Tolerated clock difference.
+const LEEWAY_SECS: u64 = 60;
 
-/// The person, by the token's `sub`.
+/// The authenticated caller; `id` is the token's `sub`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     pub id: String,
 }
 
-/// Verifies callers as the configuration says.
+/// The configured authentication.
 pub enum Auth {
-    /// Everybody is the same person.
+    /// All callers have the same id.
     None,
     Jwt(Box<Verifier>),
 }
@@ -38,10 +39,10 @@ pub struct Verifier {
 }
 
 enum Keys {
-    /// Of HS256, and of nothing else.
+    /// For HS256 only.
     Secret(DecodingKey),
-    /// Of RS256 and ES256.
-    Listed(Jwks),
+    /// For RS256 and ES256.
+    Jwks(Jwks),
 }
 
 #[derive(Deserialize)]
@@ -53,7 +54,7 @@ impl Auth {
     pub fn new(config: &AuthConfig) -> Self {
         let AuthConfig::Jwt { keys, audience, issuer } = config else { return Self::None };
         let mut validation = Validation::new(Algorithm::HS256);
-        validation.leeway = LEEWAY;
+        validation.leeway = LEEWAY_SECS;
         validation.validate_nbf = true;
         let mut required = vec!["exp", "sub"];
         match audience {
@@ -70,7 +71,7 @@ impl Auth {
         validation.set_required_spec_claims(&required);
         let keys = match keys {
             JwtKeys::Secret(secret) => Keys::Secret(DecodingKey::from_secret(secret.expose())),
-            JwtKeys::Jwks(url) => Keys::Listed(Jwks::new(url)),
+            JwtKeys::Jwks(url) => Keys::Jwks(Jwks::new(url)),
         };
         Self::Jwt(Box::new(Verifier { keys, validation }))
     }
@@ -85,29 +86,30 @@ impl Auth {
 }
 
 impl Verifier {
-    /// `now`: in milliseconds since 1970, for what is known of keys.
+    /// `now` is the age reference of cached keys, in milliseconds since 1970.
     async fn caller(&self, token: &str, now: u64) -> Result<Caller, ApiError> {
         let refused = |error: jsonwebtoken::errors::Error| ApiError::Unauthorized(sentence(error.kind()));
         let claims = match &self.keys {
-            // One algorithm only: a token that names another, or none, is refused before its key is tried.
+            // Tokens of another algorithm, or of none, are refused before their signature is verified.
             Keys::Secret(key) => jsonwebtoken::decode::<Claims>(token, key, &self.validation),
-            Keys::Listed(jwks) => {
-                let head = jsonwebtoken::decode_header(token).map_err(refused)?;
-                if !matches!(head.alg, Algorithm::RS256 | Algorithm::ES256) || head.crit.is_some() {
+            Keys::Jwks(jwks) => {
+                let header = jsonwebtoken::decode_header(token).map_err(refused)?;
+                if !matches!(header.alg, Algorithm::RS256 | Algorithm::ES256) || header.crit.is_some() {
                     return Err(ApiError::Unauthorized(sentence(&Kind::InvalidAlgorithm)));
                 }
-                let key = jwks.find(head.kid.as_deref(), head.alg, now).await.map_err(|no| match no {
-                    NoKey::Unknown => ApiError::Unauthorized("The bearer token's key isn't known."),
-                    NoKey::Unreachable => ApiError::AuthUnavailable,
+                let key = jwks.find(header.kid.as_deref(), header.alg, now).await;
+                let key = key.map_err(|error| match error {
+                    KeyError::UnknownKey => ApiError::Unauthorized("The bearer token's key isn't known."),
+                    KeyError::ProviderUnavailable => ApiError::AuthUnavailable,
                 })?;
                 let mut validation = self.validation.clone();
-                validation.algorithms = vec![head.alg];
+                validation.algorithms = vec![header.alg];
                 jsonwebtoken::decode::<Claims>(token, &key, &validation)
             }
         };
         let claims = claims.map_err(refused)?.claims;
-        if claims.sub.is_empty() || claims.sub.len() > LONGEST_ID {
-            return Err(ApiError::Unauthorized("The bearer token names nobody."));
+        if claims.sub.is_empty() || claims.sub.len() > MAX_ID_LENGTH {
+            return Err(ApiError::Unauthorized("The bearer token's sub isn't valid."));
         }
         Ok(Caller { id: claims.sub })
     }
@@ -120,16 +122,17 @@ fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
         .to_str()
         .ok()
         .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && token.len() <= LONGEST)
+        .filter(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && token.len() <= MAX_TOKEN_LENGTH)
         .map(|(_, token)| token.trim())
         .ok_or(ApiError::Unauthorized("The Authorization header holds no bearer token."))
 }
 
+/// The reason for the caller. Doesn't contain anything of the token.
 fn sentence(kind: &Kind) -> &'static str {
     match kind {
         Kind::ExpiredSignature => "The bearer token has expired.",
         Kind::ImmatureSignature => "The bearer token isn't valid yet.",
-        Kind::InvalidAudience | Kind::InvalidIssuer => "The bearer token is meant for somebody else.",
-        _ => "The bearer token doesn't verify.",
+        Kind::InvalidAudience | Kind::InvalidIssuer => "The bearer token has another audience or issuer.",
+        _ => "The bearer token can't be verified.",
     }
 }

@@ -1,4 +1,4 @@
-//! Good tokens and every bad one: HS256, and RS256 and ES256 by the keys of a provider that rotates, lies and dies.
+//! Valid and invalid tokens: HS256, and RS256 and ES256 with a provider that rotates its keys and fails.
 
 use super::*;
 use crate::config::{Config, Environment};
@@ -34,7 +34,7 @@ fn p256() -> p256::SecretKey {
     p256::SecretKey::from_pkcs8_pem(include_str!("../../../../tests/fixtures/keys/p256.pem")).unwrap()
 }
 
-/// The public half as a provider lists it.
+/// The public key in a provider's key set.
 pub fn listed_rsa(name: &str, id: Option<&str>) -> Value {
     let key = rsa(name);
     let [n, e] = [key.n(), key.e()].map(|number| BASE64URL.encode(number.to_bytes_be()));
@@ -61,15 +61,15 @@ fn changed(name: &str, value: Value) -> Value {
     claims
 }
 
-/// Claims that no token may carry.
+/// Claims that must be refused.
 fn bad_claims() -> Vec<Value> {
     let now = clock::now_ms() / 1000;
     vec![
         changed("exp", json!(1)),
-        changed("exp", json!(now - LEEWAY - 5)),
+        changed("exp", json!(now - LEEWAY_SECS - 5)),
         changed("exp", Value::Null),
         changed("nbf", json!(u32::MAX)),
-        changed("nbf", json!(now + LEEWAY + 5)),
+        changed("nbf", json!(now + LEEWAY_SECS + 5)),
         changed("aud", json!("others")),
         changed("aud", Value::Null),
         changed("iss", json!("evil")),
@@ -81,8 +81,8 @@ fn bad_claims() -> Vec<Value> {
 }
 
 fn auth(name: &str, value: &str) -> Auth {
-    let config = Config::read(Environment::Lambda, |asked| {
-        Some(match asked {
+    let config = Config::read(Environment::Lambda, |variable| {
+        Some(match variable {
             "UPLOAD_BUCKET" => "uploads".into(),
             "DESTINATION_BUCKET" => "media".into(),
             "MEDIA_CONVERT_ROLE" => "arn:aws:iam::1:role/m".into(),
@@ -91,7 +91,7 @@ fn auth(name: &str, value: &str) -> Auth {
             "AUTH_AUDIENCE" => "uploads".into(),
             "AUTH_ISSUER" => "site".into(),
             "CATALOG" => "sqlite:x".into(),
-            _ if asked == name => value.into(),
+            _ if variable == name => value.into(),
             _ => return None,
         })
     });
@@ -102,90 +102,93 @@ fn hs256() -> Auth {
     auth("AUTH_JWT_SECRET", SECRET)
 }
 
-async fn with(auth: &Auth, value: &str) -> Result<Caller, ApiError> {
+async fn authenticate(auth: &Auth, value: &str) -> Result<Caller, ApiError> {
     auth.caller(&HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())])).await
 }
 
 async fn call(header: &Header, claims: &Value, secret: &str) -> Result<Caller, ApiError> {
     let key = EncodingKey::from_secret(secret.as_bytes());
-    with(&hs256(), &format!("Bearer {}", jsonwebtoken::encode(header, claims, &key).unwrap())).await
+    authenticate(&hs256(), &format!("Bearer {}", jsonwebtoken::encode(header, claims, &key).unwrap())).await
 }
 
 #[tokio::test]
-async fn a_good_token_names_its_caller() {
+async fn valid_token_identifies_its_caller() {
     assert_eq!(call(&Header::default(), &claims(), SECRET).await.unwrap().id, "anna");
     let soon = clock::now_ms() / 1000;
-    for near in [changed("exp", json!(soon - LEEWAY / 2)), changed("nbf", json!(soon + LEEWAY / 2))] {
-        assert!(call(&Header::default(), &near, SECRET).await.is_ok(), "clocks differ: {near}");
+    for near in [changed("exp", json!(soon - LEEWAY_SECS / 2)), changed("nbf", json!(soon + LEEWAY_SECS / 2))]
+    {
+        assert!(call(&Header::default(), &near, SECRET).await.is_ok(), "within the leeway: {near}");
     }
 }
 
 #[tokio::test]
-async fn every_other_token_is_refused() {
+async fn invalid_token_is_refused() {
     for bad in bad_claims() {
         assert!(call(&Header::default(), &bad, SECRET).await.is_err(), "{bad}");
     }
     assert!(call(&Header::default(), &claims(), "another-secret-of-thirty-two-byte").await.is_err());
     assert!(call(&Header::new(Algorithm::HS512), &claims(), SECRET).await.is_err());
     for bad in [&unsigned(), "Bearer", "Basic x", "Bearer a.b.c", &huge()] {
-        assert!(matches!(with(&hs256(), bad).await, Err(ApiError::Unauthorized(_))), "{bad}");
+        assert!(matches!(authenticate(&hs256(), bad).await, Err(ApiError::Unauthorized(_))), "{bad}");
     }
     assert!(hs256().caller(&HeaderMap::new()).await.is_err());
 }
 
-/// `alg: none` with our claims and no signature.
+/// A token with `alg: none`, valid claims and no signature.
 fn unsigned() -> String {
     format!("Bearer {}.{}.", BASE64URL.encode(r#"{"alg":"none"}"#), BASE64URL.encode(claims().to_string()))
 }
 
 fn huge() -> String {
-    format!("Bearer {}", "a".repeat(LONGEST + 1))
+    format!("Bearer {}", "a".repeat(MAX_TOKEN_LENGTH + 1))
 }
 
-/// What the provider does when asked.
+/// The provider's response.
 #[derive(Clone)]
-enum Does {
-    List(Vec<Value>),
-    Say(StatusCode, String),
+enum Reply {
+    Keys(Vec<Value>),
+    Text(StatusCode, String),
     Redirect(String),
 }
 
-/// An identity provider of one URL, and a verifier that asks it.
+/// An identity provider, and a verifier that uses it.
 struct Provider {
-    does: Arc<Mutex<(Does, u32)>>,
+    /// The reply, and the number of requests.
+    state: Arc<Mutex<(Reply, u32)>>,
     verifier: Verifier,
 }
 
 impl Provider {
-    async fn start(does: Does) -> Self {
+    async fn start(reply: Reply) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/keys", listener.local_addr().unwrap());
-        let does = Arc::new(Mutex::new((does, 0)));
-        let shared = does.clone();
-        let answer = move || async move {
-            let mut does = shared.lock().unwrap();
-            does.1 += 1;
-            match does.0.clone() {
-                Does::List(keys) => axum::Json(json!({ "keys": keys })).into_response(),
-                Does::Say(status, text) => (status, text).into_response(),
-                Does::Redirect(to) => Redirect::temporary(&to).into_response(),
+        let state = Arc::new(Mutex::new((reply, 0)));
+        let shared = state.clone();
+        let respond = move || async move {
+            let mut state = shared.lock().unwrap();
+            state.1 += 1;
+            match state.0.clone() {
+                Reply::Keys(keys) => axum::Json(json!({ "keys": keys })).into_response(),
+                Reply::Text(status, text) => (status, text).into_response(),
+                Reply::Redirect(to) => Redirect::temporary(&to).into_response(),
             }
         };
-        let router: Router = Router::new().route("/keys", axum::routing::get(answer));
+        let router: Router = Router::new().route("/keys", axum::routing::get(respond));
         tokio::spawn(async move { axum::serve(listener, router).await });
         let Auth::Jwt(verifier) = auth("AUTH_JWKS_URL", &url) else { panic!() };
-        Self { does, verifier: *verifier }
+        Self { state, verifier: *verifier }
     }
 
-    fn now_does(&self, does: Does) {
-        self.does.lock().unwrap().0 = does;
+    fn set_reply(&self, reply: Reply) {
+        self.state.lock().unwrap().0 = reply;
     }
 
-    fn asked(&self) -> u32 {
-        self.does.lock().unwrap().1
+    fn requests(&self) -> u32 {
+        self.state.lock().unwrap().1
     }
 
-    async fn at(&self, now: u64, token: &str) -> Result<Caller, ApiError> {
+    /// Verifies a token `now` milliseconds after the start.
+    async fn verify_at(&self, now: u64, token: &str) -> Result<Caller, ApiError> {
         self.verifier.caller(token, START + now).await
     }
 }
@@ -212,19 +215,19 @@ fn is_unavailable(outcome: &Result<Caller, ApiError>) -> bool {
 }
 
 #[tokio::test]
-async fn listed_keys_of_both_kinds_verify_with_one_question() {
+async fn keys_of_both_algorithms_verify_after_one_fetch() {
     let provider =
-        Provider::start(Does::List(vec![listed_rsa("one", Some("r")), listed_p256(Some("e"))])).await;
+        Provider::start(Reply::Keys(vec![listed_rsa("one", Some("r")), listed_p256(Some("e"))])).await;
     for token in [by_rsa("one", Some("r")), by_p256(Some("e")), by_rsa("one", None), by_p256(None)] {
-        assert_eq!(provider.at(0, &token).await.unwrap().id, "anna");
+        assert_eq!(provider.verify_at(0, &token).await.unwrap().id, "anna");
     }
-    assert_eq!(provider.asked(), 1);
+    assert_eq!(provider.requests(), 1);
 }
 
 #[tokio::test]
-async fn tokens_that_nobody_listed_has_signed_are_refused() {
+async fn token_without_a_listed_keys_signature_is_refused() {
     let keys = vec![listed_rsa("one", Some("r")), listed_p256(Some("e"))];
-    let provider = Provider::start(Does::List(keys)).await;
+    let provider = Provider::start(Reply::Keys(keys)).await;
     let public = rsa("one").to_public_key().to_pkcs1_der().unwrap();
     let confused = |secret: &[u8]| {
         let key = EncodingKey::from_secret(secret);
@@ -235,108 +238,117 @@ async fn tokens_that_nobody_listed_has_signed_are_refused() {
     let encode = |head: &Header| jsonwebtoken::encode(head, &claims(), &rsa_key("one")).unwrap();
     let good = by_rsa("one", Some("r"));
     let (rest, signature) = good.rsplit_once('.').unwrap();
-    for (bad, why) in [
+    for (bad, reason) in [
         (unsigned().trim_start_matches("Bearer ").to_owned(), "alg: none"),
         (confused(public.as_bytes()), "the public key as a secret"),
         (confused(listed_rsa("one", None)["n"].as_str().unwrap().as_bytes()), "its modulus as a secret"),
         (by_rsa("two", Some("r")), "another key under a listed id"),
         (by_rsa("one", Some("e")), "the id of a key of another kind"),
-        (by_p256(Some("r")), "the same the other way round"),
+        (by_p256(Some("r")), "the same with the key types swapped"),
         (encode(&head(Algorithm::RS512, Some("r"))), "another algorithm"),
         (encode(&head(Algorithm::PS256, Some("r"))), "another padding"),
-        (encode(&critical), "something critical that isn't understood"),
+        (encode(&critical), "an unknown critical header"),
         (format!("{rest}."), "no signature"),
         (format!("{rest}.{}", signature.to_ascii_lowercase()), "a changed signature"),
         ("a.b.c".into(), "no token"),
     ] {
-        assert!(is_refused(&provider.at(0, &bad).await), "{why}");
+        assert!(is_refused(&provider.verify_at(0, &bad).await), "{reason}");
     }
     for bad in bad_claims() {
         let token = jsonwebtoken::encode(&head(Algorithm::RS256, Some("r")), &bad, &rsa_key("one")).unwrap();
-        assert!(is_refused(&provider.at(0, &token).await), "{bad}");
+        assert!(is_refused(&provider.verify_at(0, &token).await), "{bad}");
     }
-    assert!(provider.at(0, &good).await.is_ok());
-    assert_eq!(provider.asked(), 1);
+    assert!(provider.verify_at(0, &good).await.is_ok());
+    assert_eq!(provider.requests(), 1);
 }
 
 #[tokio::test]
-async fn keys_rotate_without_a_restart() {
-    let provider = Provider::start(Does::List(vec![listed_rsa("one", Some("old"))])).await;
-    assert!(provider.at(0, &by_rsa("one", Some("old"))).await.is_ok());
-    provider.now_does(Does::List(vec![listed_rsa("two", Some("new"))]));
-    // At once it would be a stranger's way to make us ask.
-    assert!(is_refused(&provider.at(1_000, &by_rsa("two", Some("new"))).await));
-    assert_eq!(provider.asked(), 1);
-    assert!(provider.at(MINUTE, &by_rsa("two", Some("new"))).await.is_ok());
-    assert!(is_refused(&provider.at(MINUTE, &by_rsa("one", Some("old"))).await));
-    assert_eq!(provider.asked(), 2);
-    for stranger in 0..20 {
-        let id = format!("stranger {stranger}");
-        assert!(is_refused(&provider.at(2 * MINUTE, &by_rsa("one", Some(&id))).await));
+async fn rotated_key_is_fetched_without_a_restart() {
+    let provider = Provider::start(Reply::Keys(vec![listed_rsa("one", Some("old"))])).await;
+    assert!(provider.verify_at(0, &by_rsa("one", Some("old"))).await.is_ok());
+    provider.set_reply(Reply::Keys(vec![listed_rsa("two", Some("new"))]));
+    // Not within the fetch interval: tokens with random key ids must not cause fetches.
+    assert!(is_refused(&provider.verify_at(1_000, &by_rsa("two", Some("new"))).await));
+    assert_eq!(provider.requests(), 1);
+    assert!(provider.verify_at(MINUTE, &by_rsa("two", Some("new"))).await.is_ok());
+    assert!(is_refused(&provider.verify_at(MINUTE, &by_rsa("one", Some("old"))).await));
+    assert_eq!(provider.requests(), 2);
+    for number in 0..20 {
+        let id = format!("unknown {number}");
+        assert!(is_refused(&provider.verify_at(2 * MINUTE, &by_rsa("one", Some(&id))).await));
     }
-    assert_eq!(provider.asked(), 3);
+    assert_eq!(provider.requests(), 3);
 }
 
 #[tokio::test]
-async fn many_at_once_make_one_question() {
-    let provider = Arc::new(Provider::start(Does::List(vec![listed_p256(Some("e"))])).await);
+async fn concurrent_requests_cause_one_fetch() {
+    let provider = Arc::new(Provider::start(Reply::Keys(vec![listed_p256(Some("e"))])).await);
     let token = by_p256(Some("e"));
-    let all: Vec<_> = (0..20)
+    let tasks: Vec<_> = (0..20)
         .map(|_| {
             let (provider, token) = (provider.clone(), token.clone());
-            tokio::spawn(async move { provider.at(0, &token).await.is_ok() })
+            tokio::spawn(async move { provider.verify_at(0, &token).await.is_ok() })
         })
         .collect();
-    for one in all {
-        assert!(one.await.unwrap());
+    for task in tasks {
+        assert!(task.await.unwrap());
     }
-    assert_eq!(provider.asked(), 1);
+    assert_eq!(provider.requests(), 1);
 }
 
 #[tokio::test]
-async fn a_provider_that_fails_lets_known_keys_serve_and_nobody_else_in() {
-    let elsewhere = Provider::start(Does::List(vec![listed_p256(Some("e"))])).await;
-    let (good, token) = (Does::List(vec![listed_p256(Some("e"))]), by_p256(Some("e")));
-    let Keys::Listed(jwks) = &elsewhere.verifier.keys else { panic!() };
+async fn failing_provider_leaves_cached_keys_in_use() {
+    let redirect_target = Provider::start(Reply::Keys(vec![listed_p256(Some("e"))])).await;
+    let (good, token) = (Reply::Keys(vec![listed_p256(Some("e"))]), by_p256(Some("e")));
+    let Keys::Jwks(jwks) = &redirect_target.verifier.keys else { panic!() };
     for bad in [
-        Does::Say(StatusCode::OK, "<html>Sign in</html>".into()),
-        Does::Say(
+        Reply::Text(StatusCode::OK, "<html>Sign in</html>".into()),
+        Reply::Text(
             StatusCode::OK,
             " ".repeat(600 * 1024) + &json!({ "keys": [listed_p256(Some("e"))] }).to_string(),
         ),
-        Does::Say(StatusCode::INTERNAL_SERVER_ERROR, String::new()),
-        Does::List(vec![]),
-        Does::Redirect(jwks.url.clone()),
+        Reply::Text(StatusCode::INTERNAL_SERVER_ERROR, String::new()),
+        Reply::Keys(vec![]),
+        Reply::Redirect(jwks.url.clone()),
     ] {
         let provider = Provider::start(bad.clone()).await;
-        assert!(is_unavailable(&provider.at(0, &token).await));
-        assert!(is_unavailable(&provider.at(1_000, &token).await), "and isn't asked again at once");
-        assert_eq!(provider.asked(), 1);
-        provider.now_does(good.clone());
-        assert!(provider.at(10_000, &token).await.is_ok());
-        provider.now_does(bad);
-        assert!(provider.at(11 * MINUTE, &token).await.is_ok(), "old keys serve on");
-        assert_eq!(provider.asked(), 3);
-        assert!(is_unavailable(&provider.at(25 * 60 * MINUTE, &token).await), "for a day");
-        provider.now_does(good.clone());
-        assert!(provider.at(26 * 60 * MINUTE, &token).await.is_ok());
+        assert!(is_unavailable(&provider.verify_at(0, &token).await));
+        assert!(
+            is_unavailable(&provider.verify_at(1_000, &token).await),
+            "no second fetch within the interval"
+        );
+        assert_eq!(provider.requests(), 1);
+        provider.set_reply(good.clone());
+        assert!(provider.verify_at(10_000, &token).await.is_ok());
+        provider.set_reply(bad);
+        assert!(provider.verify_at(11 * MINUTE, &token).await.is_ok(), "cached keys stay in use");
+        assert_eq!(provider.requests(), 3);
+        assert!(
+            is_unavailable(&provider.verify_at(25 * 60 * MINUTE, &token).await),
+            "after a day they don't"
+        );
+        provider.set_reply(good.clone());
+        assert!(provider.verify_at(26 * 60 * MINUTE, &token).await.is_ok());
     }
-    assert_eq!(elsewhere.asked(), 0, "no redirect is followed");
+    assert_eq!(redirect_target.requests(), 0, "no redirect is followed");
 }
 
 #[tokio::test]
-async fn a_provider_that_isnt_there_is_a_503_that_tells_no_secret() {
+async fn unreachable_provider_is_a_503_without_secrets() {
     // A port that was free a moment ago.
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let auth = auth("AUTH_JWKS_URL", &format!("http://{gone}/keys?key=secret"));
-    let error = with(&auth, &format!("Bearer {}", by_rsa("one", Some("r")))).await.unwrap_err();
+    let error = authenticate(&auth, &format!("Bearer {}", by_rsa("one", Some("r")))).await.unwrap_err();
     let Auth::Jwt(verifier) = &auth else { panic!() };
-    let Keys::Listed(jwks) = &verifier.keys else { panic!() };
-    let cause = jwks.ask().await.err().unwrap();
+    let Keys::Jwks(jwks) = &verifier.keys else { panic!() };
+    let cause = jwks.fetch().await.err().unwrap().to_string();
     assert!(!cause.contains("secret") && !cause.is_empty(), "{cause}");
     let response: Response = error.into_response();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     for bad in [&huge(), &unsigned()] {
-        assert!(matches!(with(&auth, bad).await, Err(ApiError::Unauthorized(_))), "refused without asking");
+        assert!(
+            matches!(authenticate(&auth, bad).await, Err(ApiError::Unauthorized(_))),
+            "refused without a fetch"
+        );
     }
 }

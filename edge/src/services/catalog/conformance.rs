@@ -3,7 +3,7 @@
 use super::*;
 use wire::VideoStatus;
 
-/// Runs the whole suite against an empty catalog.
+/// Runs all tests of the suite on an empty catalog.
 pub async fn run(catalog: &dyn Catalog) {
     add_never_overwrites(catalog).await;
     open_uploads_are_limited_per_owner(catalog).await;
@@ -37,7 +37,7 @@ async fn add_never_overwrites(catalog: &dyn Catalog) {
 }
 
 async fn final_state_and_progress_never_regress(catalog: &dyn Catalog) {
-    assert_eq!(catalog.apply("nobody", uploaded(), 1).await.unwrap(), None);
+    assert_eq!(catalog.apply("unknown", uploaded(), 1).await.unwrap(), None);
     catalog.add(record("change", "anna", 1), MANY).await.unwrap();
     let progress = |percent| VideoTransition::Progress { job_id: "j".into(), percent };
     catalog.apply("change", progress(40), 2).await.unwrap();
@@ -51,14 +51,14 @@ async fn final_state_and_progress_never_regress(catalog: &dyn Catalog) {
 }
 
 async fn delete_open_keeps_stored_videos(catalog: &dyn Catalog) {
-    for id in ["forget", "keep"] {
+    for id in ["delete", "keep"] {
         catalog.add(record(id, "anna", 1), MANY).await.unwrap();
     }
     catalog.apply("keep", uploaded(), 2).await.unwrap();
-    for id in ["forget", "keep", "never-there"] {
+    for id in ["delete", "keep", "unknown"] {
         catalog.delete_open(id).await.unwrap();
     }
-    assert_eq!(catalog.get("forget").await.unwrap(), None);
+    assert_eq!(catalog.get("delete").await.unwrap(), None);
     assert!(catalog.get("keep").await.unwrap().is_some());
 }
 
@@ -73,7 +73,7 @@ async fn list_returns_own_videos_newest_first(catalog: &dyn Catalog) {
     assert_eq!(ids(2, None).await, ["l3", "l2"]);
     let cursor = Cursor { created_ms: 20, video_id: "l2".into() };
     assert_eq!(ids(2, Some(cursor)).await, ["l1"]);
-    assert!(catalog.list("nobody", 9, None).await.unwrap().is_empty());
+    assert!(catalog.list("unknown", 9, None).await.unwrap().is_empty());
 }
 
 async fn open_uploads_are_limited_per_owner(catalog: &dyn Catalog) {

@@ -57,8 +57,8 @@ pub struct Lease {
     pub is_retry: bool,
 }
 
-/// How long a granted claim excludes other workers, in milliseconds. After that, the claim of a crashed worker can be
-/// taken over.
+/// Duration of a lease, in milliseconds. A granted claim excludes other workers for this time; after it, the claim of a
+/// crashed worker can be taken over.
 pub const LEASE_MS: u64 = 30_000;
 
 /// The result of adding a video.

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use wire::{VideoError, VideoStatus};
 
-/// How long an upload may take, in seconds: the bucket's lifecycle rule aborts incomplete ones after seven days.
+/// Maximum duration of an upload, in seconds: the bucket's lifecycle rule aborts incomplete ones after seven days.
 pub const UPLOAD_LIFETIME_SECS: u64 = 7 * 24 * 3600;
-/// How long after an upload's expiry its record becomes stale and may be deleted, in seconds.
+/// Time from an upload's expiry until its record becomes stale and may be deleted, in seconds.
 pub const EXPIRY_GRACE_SECS: u64 = 24 * 3600;
 
 /// The stored state of a video. Outputs are object keys; URLs are built for each response.

@@ -15,7 +15,7 @@ use aws_sdk_s3::types::{ChecksumMode, CompletedMultipartUpload, CompletedPart as
 use presign::Presigner;
 use std::error::Error;
 use std::time::Duration;
-use wire::{CompletedPart, Part, StoredPart};
+use wire::{CompletedPart, SignedPart, StoredPart};
 
 pub struct Store {
     client: Client,
@@ -141,7 +141,7 @@ impl Store {
     }
 
     /// Presigns a `PUT` for each of these parts. Makes no call to AWS, except for credentials.
-    pub async fn presign(&self, session: &Session, numbers: &[u32]) -> Result<Vec<Part>, StoreError> {
+    pub async fn presign(&self, session: &Session, numbers: &[u32]) -> Result<Vec<SignedPart>, StoreError> {
         let now = crate::clock::now_ms() / 1000;
         self.presigner.presign(session, numbers, self.base_url.as_deref(), now).await
     }

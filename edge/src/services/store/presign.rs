@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::sync::OnceCell;
-use wire::Part;
+use wire::SignedPart;
 
 /// Validity of a part's URL, in seconds.
 const URL_LIFETIME_SECS: u64 = 3600;
@@ -75,12 +75,12 @@ impl Presigner {
         numbers: &[u32],
         base_url: Option<&str>,
         now: u64,
-    ) -> Result<Vec<Part>, StoreError> {
+    ) -> Result<Vec<SignedPart>, StoreError> {
         let endpoint = self.endpoint.get_or_try_init(|| self.discover(now)).await?;
         let key = self.key(endpoint, now).await?;
         let expires_at = rfc3339(key.url_expiry(now) * 1000);
         let batch = PresignBatch::new(endpoint, &key, &session.key, &session.s3_upload, base_url, now);
-        let part = |number: &u32| Part {
+        let part = |number: &u32| SignedPart {
             part_number: *number,
             url: batch.url(*number),
             headers: BTreeMap::new(),

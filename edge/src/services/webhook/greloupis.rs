@@ -38,7 +38,7 @@ pub fn message(key: &[u8], video: &Video) -> Option<Message> {
         ("video_id", Scalar::Text(video.video_id.clone())),
         ("aws_auth_key", Scalar::Text(String::from_utf8_lossy(key).into_owned())),
     ]);
-    // Whole seconds, as in the backend's database.
+    // The backend's database has whole seconds.
     fields.extend(video.duration_ms.map(|ms| ("video_duration", Scalar::Number(ms.div_ceil(1000)))));
     if let Some(urls) = &video.urls {
         let named = [

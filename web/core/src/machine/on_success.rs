@@ -9,7 +9,7 @@ use crate::types::{
     Clocks, Command, Listing, OpenedUpload, PartReceipt, PersistOp, PresignedPart, SavedPart, StoredFile,
     Task,
 };
-use wire::{PartPlan, UploadState};
+use wire::{MultipartState, PartPlan};
 
 /// How many parts may differ in the storage's listings, besides two for each part of the upload.
 const EXTRA_MISMATCHED_PARTS: usize = 8;
@@ -146,7 +146,7 @@ impl Machine {
         }
         match phase {
             Phase::Resuming { .. } | Phase::CheckingStatus { .. }
-                if listing.state == UploadState::Aborted =>
+                if listing.state == MultipartState::Aborted =>
             {
                 self.restart(UploadError::upload_gone());
             }
@@ -155,7 +155,7 @@ impl Machine {
                 Err(_) => self.restart(UploadError::upload_gone()),
             },
             // An object exists already. Completing again shows whether it is this file.
-            Phase::CheckingStatus { parts, .. } if listing.state == UploadState::Completed => {
+            Phase::CheckingStatus { parts, .. } if listing.state == MultipartState::Completed => {
                 if parts.all_stored() {
                     self.complete(parts);
                 } else {

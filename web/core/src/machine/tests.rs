@@ -49,7 +49,7 @@ fn listed(part: u32) -> StoredPart {
 }
 
 fn listing(parts: impl IntoIterator<Item = StoredPart>) -> Event {
-    Event::Listed(Listing { state: wire::UploadState::Open, parts: parts.into_iter().collect() })
+    Event::Listed(Listing { state: wire::MultipartState::Open, parts: parts.into_iter().collect() })
 }
 
 fn saved(part: u32) -> SavedPart {

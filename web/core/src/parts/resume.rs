@@ -4,7 +4,7 @@ use super::part_state::{self, Part, PartState};
 use super::{Parts, index};
 use crate::crc64;
 use crate::types::{Listing, PartReceipt, SavedPart};
-use wire::{CompletedPart, PartPlan, StoredPart, UploadState};
+use wire::{CompletedPart, MultipartState, PartPlan, StoredPart};
 
 impl Parts {
     /// The parts of an upload that an earlier page load has begun: `listing` is what the storage has of it,
@@ -30,7 +30,7 @@ impl Parts {
                 *receipt = part_state::resumable(listed, saved.as_ref(), hashing);
             }
         }
-        if listing.state == UploadState::Completed {
+        if listing.state == MultipartState::Completed {
             // An object has no parts to list; completing again compares the whole file.
             receipts.fill(Some(PartReceipt { etag: Some(String::new()), checksum: None }));
         }

@@ -1,4 +1,4 @@
-//! What is kept and when it is asked for, with times handed in; which listed keys are for us.
+//! The cache at given times, and which keys of a set are used.
 
 use super::*;
 use crate::api::auth::tests::{listed_p256, listed_rsa};
@@ -8,61 +8,65 @@ use serde_json::json;
 const START: u64 = 1_000_000_000;
 
 fn set(keys: Value) -> Option<KeySet> {
-    KeySet::read(json!({ "keys": keys }).to_string().as_bytes())
+    KeySet::parse(json!({ "keys": keys }).to_string().as_bytes())
 }
 
 fn one(id: &str) -> KeySet {
     set(json!([listed_rsa("one", Some(id))])).unwrap()
 }
 
-fn said(look: Look) -> &'static str {
-    match look {
-        Look::Found(_) => "found",
-        Look::Ask => "ask",
-        Look::None(NoKey::Unknown) => "unknown",
-        Look::None(NoKey::Unreachable) => "unreachable",
+fn name(lookup: Lookup) -> &'static str {
+    match lookup {
+        Lookup::Found(_) => "found",
+        Lookup::Fetch => "fetch",
+        Lookup::NotFound(KeyError::UnknownKey) => "unknown",
+        Lookup::NotFound(KeyError::ProviderUnavailable) => "unavailable",
     }
 }
 
 #[test]
-fn fresh_keys_serve_and_old_ones_are_asked_for() {
+fn fresh_key_is_used_and_old_one_fetched_again() {
     let mut cache = Cache::default();
-    let look = |cache: &Cache, id, at| said(cache.look(Some(id), RS256, START + at));
-    assert_eq!(look(&cache, "a", 0), "ask");
-    cache.begin(START);
-    assert_eq!(look(&cache, "a", 0), "unreachable", "as long as no answer has come");
-    cache.end(one("a"), START);
-    assert_eq!(look(&cache, "a", FRESH - 1), "found");
-    assert_eq!(look(&cache, "a", FRESH), "ask");
-    // An unknown one is asked for, but not by every stranger.
-    assert_eq!(look(&cache, "b", PAUSE - 1), "unknown");
-    assert_eq!(look(&cache, "b", PAUSE), "ask");
-    cache.begin(START + PAUSE);
-    cache.end(one("b"), START + PAUSE);
-    assert_eq!(look(&cache, "b", PAUSE), "found");
-    assert_eq!(look(&cache, "a", PAUSE), "unknown", "rotated away");
-    // A clock that goes back breaks nothing.
-    assert_eq!(said(cache.look(Some("b"), RS256, 0)), "found");
+    let lookup = |cache: &Cache, id, age| name(cache.lookup(Some(id), RS256, START + age));
+    assert_eq!(lookup(&cache, "a", 0), "fetch");
+    cache.start_fetch(START);
+    assert_eq!(lookup(&cache, "a", 0), "unavailable", "until there is a response");
+    cache.store(one("a"), START);
+    assert_eq!(lookup(&cache, "a", REFRESH_INTERVAL_MS - 1), "found");
+    assert_eq!(lookup(&cache, "a", REFRESH_INTERVAL_MS), "fetch");
+    // An unknown key causes a fetch, but not before the interval is over.
+    assert_eq!(lookup(&cache, "b", FETCH_INTERVAL_MS - 1), "unknown");
+    assert_eq!(lookup(&cache, "b", FETCH_INTERVAL_MS), "fetch");
+    cache.start_fetch(START + FETCH_INTERVAL_MS);
+    cache.store(one("b"), START + FETCH_INTERVAL_MS);
+    assert_eq!(lookup(&cache, "b", FETCH_INTERVAL_MS), "found");
+    assert_eq!(lookup(&cache, "a", FETCH_INTERVAL_MS), "unknown", "no longer listed");
+    // A clock that goes back is harmless.
+    assert_eq!(name(cache.lookup(Some("b"), RS256, 0)), "found");
 }
 
 #[test]
-fn known_keys_serve_for_a_day_while_nobody_answers() {
+fn cached_key_is_used_for_a_day_while_the_provider_fails() {
     let mut cache = Cache::default();
-    cache.begin(START);
-    cache.end(one("a"), START);
-    let look = |cache: &Cache, id, at| said(cache.look(Some(id), RS256, START + at));
-    cache.begin(START + FRESH);
-    assert_eq!(look(&cache, "a", FRESH), "found");
-    assert_eq!(look(&cache, "b", FRESH), "unreachable");
-    assert_eq!(look(&cache, "a", FRESH + PAUSE), "ask");
-    cache.begin(START + STALE - 1);
-    assert_eq!(look(&cache, "a", STALE - 1), "found");
-    assert_eq!(look(&cache, "a", STALE), "unreachable");
-    assert_eq!(look(&cache, "a", STALE - 1 + RETRY), "ask", "sooner than while something was known");
+    cache.start_fetch(START);
+    cache.store(one("a"), START);
+    let lookup = |cache: &Cache, id, age| name(cache.lookup(Some(id), RS256, START + age));
+    cache.start_fetch(START + REFRESH_INTERVAL_MS);
+    assert_eq!(lookup(&cache, "a", REFRESH_INTERVAL_MS), "found");
+    assert_eq!(lookup(&cache, "b", REFRESH_INTERVAL_MS), "unavailable");
+    assert_eq!(lookup(&cache, "a", REFRESH_INTERVAL_MS + FETCH_INTERVAL_MS), "fetch");
+    cache.start_fetch(START + MAX_AGE_MS - 1);
+    assert_eq!(lookup(&cache, "a", MAX_AGE_MS - 1), "found");
+    assert_eq!(lookup(&cache, "a", MAX_AGE_MS), "unavailable");
+    assert_eq!(
+        lookup(&cache, "a", MAX_AGE_MS - 1 + RETRY_INTERVAL_MS),
+        "fetch",
+        "sooner than while keys were cached"
+    );
 }
 
 #[test]
-fn only_keys_that_verify_what_we_take_are_read() {
+fn unusable_key_is_skipped() {
     let with = |mut key: Value, name: &str, value: Value| {
         key[name] = value;
         key
@@ -97,12 +101,12 @@ fn only_keys_that_verify_what_we_take_are_read() {
         assert!(set(json!([key])).is_none(), "{key}");
     }
     for garbage in ["", "null", "[]", "{}", r#"{"keys":[]}"#, r#"{"keys":{}}"#, "<html>"] {
-        assert!(KeySet::read(garbage.as_bytes()).is_none(), "{garbage}");
+        assert!(KeySet::parse(garbage.as_bytes()).is_none(), "{garbage}");
     }
 }
 
 #[test]
-fn without_an_id_only_the_single_fitting_key_counts() {
+fn token_without_key_id_matches_a_single_key_only() {
     let keys = set(json!([listed_rsa("one", Some("a")), listed_p256(None)])).unwrap();
     assert!(keys.find(None, RS256).is_some() && keys.find(None, ES256).is_some());
     let keys = set(json!([listed_rsa("one", Some("a")), listed_rsa("two", Some("b"))])).unwrap();

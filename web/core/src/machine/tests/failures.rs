@@ -247,7 +247,7 @@ fn gone_by_storage_is_checked_with_the_edge() {
     let mut driver = TestDriver::open(4);
     driver.commands();
     gone(&mut driver);
-    driver.send(Event::Listed(Listing { state: wire::UploadState::Aborted, parts: Vec::new() }));
+    driver.send(Event::Listed(Listing { state: wire::MultipartState::Aborted, parts: Vec::new() }));
     assert_eq!(driver.commands(), [Command::DropAll, Command::Persist(PersistOp::Clear), Command::Open]);
     let (outcome, sent) = {
         driver.send(Event::Opened(driver.opened()));

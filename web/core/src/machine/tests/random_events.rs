@@ -48,10 +48,10 @@ fn presigned_parts() -> impl Strategy<Value = Vec<PresignedPart>> {
 
 fn listings() -> impl Strategy<Value = Listing> {
     let states = [
-        wire::UploadState::Open,
-        wire::UploadState::Open,
-        wire::UploadState::Completed,
-        wire::UploadState::Aborted,
+        wire::MultipartState::Open,
+        wire::MultipartState::Open,
+        wire::MultipartState::Completed,
+        wire::MultipartState::Aborted,
     ];
     (proptest::sample::select(states.to_vec()), proptest::collection::vec(0..9u32, 0..6))
         .prop_map(|(state, parts)| Listing { state, parts: parts.into_iter().map(listed).collect() })

@@ -55,7 +55,7 @@ fn progress_starts_with_verified_parts() {
 
 #[test]
 fn gone_upload_is_restarted() {
-    let aborted = Event::Listed(Listing { state: wire::UploadState::Aborted, parts: Vec::new() });
+    let aborted = Event::Listed(Listing { state: wire::MultipartState::Aborted, parts: Vec::new() });
     let gone = Event::Failed { task: Task::List, error: UploadError::upload_gone() };
     let forbidden = Event::Failed { task: Task::List, error: UploadError::permanent("forbidden", "No.") };
     for event in [aborted, gone, forbidden] {
@@ -79,7 +79,7 @@ fn saved_upload_of_another_file_size_is_restarted() {
 #[test]
 fn completed_upload_is_never_resent() {
     let mut driver = TestDriver::resumed(3, [1, 2, 3]);
-    let completed = || Event::Listed(Listing { state: wire::UploadState::Completed, parts: Vec::new() });
+    let completed = || Event::Listed(Listing { state: wire::MultipartState::Completed, parts: Vec::new() });
     driver.send(completed());
     let mut checksums = Vec::new();
     for _ in 0..20 {

@@ -44,14 +44,14 @@ async fn main() {
         sdk_time = sdk_time.min(sdk_presigner(&sdk).await);
     }
     let us = |time: Duration, parts: u32| time.as_secs_f64() * 1e6 / f64::from(parts);
-    let (ours_us, sdk_us) = (us(ours, CALLS * PARTS), us(theirs, SDK_PARTS));
+    let (edge_us, sdk_us) = (us(edge_time, CALLS * PARTS), us(sdk_time, SDK_PARTS));
     println!(
         "{}",
         json!({
-            "ours_us": ours_us,
+            "edge_us": edge_us,
             "sdk_us": sdk_us,
-            "ratio": sdk_us / ours_us,
-            "ten_calls_of_1000_ms": ours.as_secs_f64() * 1e3,
+            "ratio": sdk_us / edge_us,
+            "ten_calls_of_1000_ms": edge_time.as_secs_f64() * 1e3,
         })
     );
 }

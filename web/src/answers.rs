@@ -173,7 +173,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json, to_value};
     use wire::{
-        ChecksumKind, ErrorCode, Part, SignedParts, UploadCompleted, UploadOpened, Video, VideoError,
+        ChecksumKind, ErrorCode, SignedPart, SignedParts, UploadCompleted, UploadOpened, Video, VideoError,
     };
 
     impl Json for Value {
@@ -202,8 +202,8 @@ mod tests {
         }
     }
 
-    fn part(headers: &[(&str, &str)]) -> Part {
-        Part {
+    fn part(headers: &[(&str, &str)]) -> SignedPart {
+        SignedPart {
             part_number: 7,
             url: "https://store.test/7?X-Amz-Date=19700101T000003Z&X-Amz-Expires=9".into(),
             headers: headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),

@@ -38,7 +38,7 @@ async function servePage() {
   const files = {
     "/": () => readFileSync(join(here, "page.html")),
     "/crc.js": () => outputFiles[0].contents,
-    "/vendor/engine.js": () => readFileSync(join(wasmBuild, "glue/engine.js")),
+    "/vendor/bindings.js": () => readFileSync(join(wasmBuild, "glue/bindings.js")),
     "/vendor/uploader.wasm": () => readFileSync(join(wasmBuild, "package/uploader.wasm")),
   };
   const types = { "": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };

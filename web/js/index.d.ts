@@ -1,25 +1,25 @@
 /**
- * Starts to send `file` in parts straight to S3. A file that an earlier page load has begun to send to the same
- * endpoint goes on where it was. Given by its handle, it need not be picked again after a reload, see
+ * Uploads `file` in parts straight to S3. If an earlier page load has sent a part of the same file to the same
+ * endpoint, only the rest is sent. A file given by its handle needs no new file dialog after a reload, see
  * {@link resumable}.
  *
- * Throws a `TypeError` for what is no `Blob` and no handle, and for an option that is unknown or out of its range;
- * every other failure arrives through {@link Upload.done} and {@link Upload.ready}.
+ * Throws a `TypeError` if `file` is no `Blob` and no handle, or if an option is unknown or out of its range. Every other
+ * failure rejects {@link Upload.done} and {@link Upload.ready}.
  */
 export function upload(file: Blob | FileSystemFileHandle, options: UploadOptions): Upload;
 
-/** What earlier page loads of this site left unfinished and no other tab is sending, the newest first. */
+/** The unfinished uploads of earlier page loads of this site that no other tab is sending, the newest first. */
 export function resumable(): Promise<ResumableUpload[]>;
 
-/** Chooses where wasm and worker come from. To be called before the first upload. */
+/** Sets where the wasm and the worker are loaded from. To be called before the first upload. */
 export function init(options?: InitOptions): void;
 
 export interface InitOptions {
-  /** The wasm: its URL, its bytes, its `Response`, or compiled. Default: `uploader.wasm` beside `worker.js`. */
+  /** The wasm: its URL, its bytes, its `Response`, or a compiled module. Default: `uploader.wasm` beside `index.js`. */
   wasm?: string | URL | Request | Response | BufferSource | WebAssembly.Module | Promise<Response>;
   /**
-   * The URL of `worker.js`, of the page's own origin; `false` runs the engine on the page's thread. Default:
-   * `worker.js` beside `index.js`; where no worker can be started, the page's thread.
+   * The URL of `worker.js`, of the page's own origin; `false` runs the wasm on the page's thread. Default: `worker.js`
+   * beside `index.js`, and the page's thread where no worker can be started.
    */
   worker?: string | URL | false;
 }
@@ -28,33 +28,33 @@ export interface UploadOptions {
   /** The edge's URL; a relative one is relative to the page. */
   endpoint: string;
   /**
-   * The bearer token for the edge. A function is asked before each call, so that a token which runs out
-   * during a long upload can be renewed. Default: none is sent.
+   * The bearer token for the edge. A function is called before each request, so that a token that expires during a
+   * long upload can be renewed. Default: no token is sent.
    */
   token?: string | (() => string | undefined | Promise<string | undefined>);
   /** Aborting it is the same as {@link Upload.cancel}. */
   signal?: AbortSignal;
   /** 1–64 of `A-Z a-z 0-9 _ -`. Default: the edge makes one. */
   videoId?: string;
-  /** In bytes: a whole number of MiB from 5 MiB to 5 GiB. Default: chosen by the file's size and the line, 8–64 MiB. */
+  /** In bytes: a whole number of MiB from 5 MiB to 5 GiB. Default: 8–64 MiB, by the file's size and the throughput. */
   partSize?: number;
   /** Parts in flight at once, 1–100. Default: `"auto"`. */
   concurrency?: number | "auto";
   /**
-   * `"auto"` compares the CRC64NVME of each part and of the whole with what the storage computes, where it
-   * does. `"off"` computes nothing. Default: `"auto"`.
+   * `"auto"` compares the CRC64NVME of each part and of the whole file with the storage's, where it computes one.
+   * `"off"` computes nothing. Default: `"auto"`.
    */
   checksum?: "auto" | "off";
   /**
-   * Sends what is no video of a known kind, too; without it, such a file fails with `not_a_video` before anything
-   * is sent. Default: `false`.
+   * Skips the container probe's verdict: a file that is no video of a known kind is sent, too. Without it, such a file
+   * fails with `not_a_video` before anything is sent. Default: `false`.
    */
   allowAnyFile?: boolean;
 }
 
 /**
- * A running upload. As an async iterable it yields events from the moment on at which it is iterated, and ends
- * with the video's being ready, or with a failure.
+ * A running upload. As an async iterable it yields the events from the start of the iteration on, and ends when the
+ * video is ready or the upload has failed.
  */
 export interface Upload extends AsyncIterable<UploadEvent> {
   /** Resolves once the file is stored and verified; rejects with an {@link UploadError}. */
@@ -62,12 +62,12 @@ export interface Upload extends AsyncIterable<UploadEvent> {
   /** Resolves once the video is converted; rejects with an {@link UploadError}. */
   readonly ready: Promise<Video>;
   readonly state: UploadState;
-  /** Begins nothing new; parts that are in flight may finish. */
+  /** Starts no further requests; parts in flight may finish. */
   pause(): void;
   resume(): void;
   /**
    * Stops the upload and removes its parts from the storage; `done` and `ready` reject with the code
-   * `canceled`. After `done`, stops only watching the conversion.
+   * `canceled`. After `done`, only stops polling the conversion.
    */
   cancel(): void;
 }
@@ -77,9 +77,9 @@ export type UploadState =
   | "uploading"
   /** By {@link Upload.pause}, in this tab or another with the same file. */
   | "paused"
-  /** For the network; goes on by itself. */
+  /** Waiting for the network; continues by itself. */
   | "waiting"
-  /** Completes, and compares checksums. */
+  /** Completing, and comparing checksums. */
   | "finishing"
   | "uploaded"
   /** In place of `"uploaded"`: stored, but no checksum of the whole was compared. */
@@ -91,9 +91,9 @@ export type UploadState =
 
 export type UploadEvent =
   | {
-      /** What the look into the file has found, before a byte is sent. What is unknown is absent. */
+      /** The container's metadata, before a byte is sent. Unknown fields are absent. */
       type: "media";
-      /** The true type, whatever the file's name says. */
+      /** The media type by content, not by the file's name. */
       mime: string;
       durationMs?: number;
       /** In pixels, as displayed: after rotation. */
@@ -101,7 +101,7 @@ export type UploadEvent =
       height?: number;
       /** Degrees clockwise, as stored: 0, 90, 180 or 270. */
       rotation: number;
-      /** In the container's own words: `avc1`, `V_VP9`. */
+      /** As the container names it: `avc1`, `V_VP9`. */
       videoCodec?: string;
       audioCodec?: string;
     }
@@ -119,18 +119,18 @@ export type UploadEvent =
       total: number;
       /** Over the last five seconds. */
       bytesPerSecond: number;
-      /** Absent while nothing moves. */
+      /** Absent while nothing is sent. */
       etaSeconds?: number;
     }
   | { type: "state"; state: UploadState }
   | {
       type: "retry";
-      /** Absent if it is a call to the edge that is tried again. */
+      /** Absent if a call to the edge is retried. */
       partNumber?: number;
-      /** How often this has failed so far. */
+      /** How many times in a row it has failed so far. */
       attempt: number;
       inMs: number;
-      /** The code of the failure. */
+      /** The code of the error. */
       reason: string;
     }
   | { type: "uploaded"; videoId: string }
@@ -149,11 +149,11 @@ export interface StoredFile {
   size: number;
   /** CRC64NVME as the storage computed it, base64 of eight bytes; absent if it computes none. */
   checksum?: string;
-  /** Whether it was compared with the file's own; `false` comes with the state `"unverified"`. */
+  /** Whether `checksum` was compared with the file's own; `false` comes with the state `"unverified"`. */
   verified: boolean;
 }
 
-/** An upload that an earlier page load left unfinished. */
+/** An unfinished upload of an earlier page load. */
 export interface ResumableUpload {
   endpoint: string;
   fileName: string;
@@ -166,16 +166,16 @@ export interface ResumableUpload {
   videoId?: string;
   /** Bytes in parts that are stored. */
   sent: number;
-  /** Leads to the file; to be given to {@link upload}. Absent if it was begun without one. */
+  /** To be passed to {@link upload}. Absent if the upload was started without a handle. */
   handle?: FileSystemFileHandle;
-  /** Removes it here, and its parts from the storage. Never rejects for the server's being away. */
+  /** Removes it here, and its parts from the storage. Doesn't reject if the server can't be reached. */
   forget(options?: Pick<UploadOptions, "token">): Promise<void>;
 }
 
 export interface Video {
   videoId: string;
   status: "uploading" | "uploaded" | "converting" | "ready" | "failed" | "canceled";
-  /** Of the conversion, 0–100. */
+  /** Progress of the conversion, 0–100. */
   progress: number;
   /** The uploaded file's size, in bytes. */
   size: number;
@@ -197,9 +197,9 @@ export interface Video {
   updatedAt: string;
 }
 
-/** The only thing `done` and `ready` reject with. */
+/** The reason of every rejection of `done` and `ready`. */
 export class UploadError extends Error {
-  /** A stable word: one of these, or one of the edge's. */
+  /** A stable code: one of these, or one of the edge's. */
   readonly code:
     | "canceled"
     | "network"

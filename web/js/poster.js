@@ -1,34 +1,40 @@
-// A still of a video that is on the reader's disk, decoded by the browser itself. Drawing it takes longer than a
-// page may be still: that is the worker's.
+// A frame of a video on the user's disk, decoded by the browser. The worker draws it, which takes longer than a page
+// may be blocked.
 
-/** As large as a card needs it, in pixels. */
-const WIDTH = 640;
-/** Into the video, in seconds: many begin black. */
-const AT = 1;
-const PATIENCE_MS = 10_000;
+/** @import { CapturedFrame } from "./messages.js" */
 
-/** A frame with the size to draw it in; nothing where the browser can't play the video. */
-export async function still(file) {
+/** The widest poster, in pixels. */
+const MAX_WIDTH = 640;
+/** Where the frame is taken, in seconds: many videos start black. */
+const POSITION_SECONDS = 1;
+const DECODE_TIMEOUT_MS = 10_000;
+
+/**
+ * A frame with the size to draw it in; `undefined` where the browser can't play the video.
+ * @param {Blob} file
+ * @returns {Promise<CapturedFrame | undefined>}
+ */
+export async function captureFrame(file) {
   const video = Object.assign(document.createElement("video"), { muted: true, preload: "auto", playsInline: true });
   const url = URL.createObjectURL(file);
   try {
-    const reached = (event) =>
+    const fired = (/** @type {string} */ type) =>
       new Promise((resolve, reject) => {
-        video.addEventListener(event, resolve, { once: true });
+        video.addEventListener(type, resolve, { once: true });
         video.addEventListener("error", reject, { once: true });
-        setTimeout(reject, PATIENCE_MS);
+        setTimeout(reject, DECODE_TIMEOUT_MS);
       });
-    const known = reached("loadedmetadata");
+    const metadata = fired("loadedmetadata");
     video.src = url;
-    await known;
-    const there = reached("seeked");
-    video.currentTime = Math.min(AT, video.duration / 2 || 0);
-    await there;
+    await metadata;
+    const seeked = fired("seeked");
+    video.currentTime = Math.min(POSITION_SECONDS, video.duration / 2 || 0);
+    await seeked;
     const { videoWidth, videoHeight } = video;
-    const scale = Math.min(1, WIDTH / videoWidth);
-    // Without `rotation`, frames of phone videos lie on their side; bitmaps don't, but take the page's time.
-    const upright = globalThis.VideoFrame && "rotation" in VideoFrame.prototype;
-    const frame = upright ? new VideoFrame(video) : await createImageBitmap(video);
+    const scale = Math.min(1, MAX_WIDTH / videoWidth);
+    // Without `rotation`, frames of phone videos lie on their side; bitmaps don't, but block the page.
+    const isUpright = globalThis.VideoFrame && "rotation" in VideoFrame.prototype;
+    const frame = isUpright ? new VideoFrame(video) : await createImageBitmap(video);
     return { frame, width: Math.ceil(videoWidth * scale), height: Math.ceil(videoHeight * scale) };
   } catch {
     return undefined;

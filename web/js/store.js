@@ -1,78 +1,100 @@
-// What survives a reload: a record for each unfinished upload, and one for each of its stored parts. Nothing of
-// it is secret but the upload's token, which is good for this one upload and only together with a sign-in.
-// A browser that keeps nothing (private windows, full disks) makes no error of it: then nothing is kept.
+// The records of unfinished uploads in IndexedDB, one for each upload and one for each of its stored parts. The only
+// secret in them is the upload's token, which is valid for this one upload and only with a sign-in.
+// Where a browser stores nothing (private windows, full disks), calls do nothing and find nothing.
 
-const asked = (request) =>
-  new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
+import { openDB } from "idb";
 
+/** @import { DBSchema, IDBPDatabase, IDBPTransaction } from "idb" */
+/** @import { PartRecord, UploadRecord } from "./messages.js" */
+/** @typedef {{ uploads: { key: string, value: UploadRecord }, parts: { key: [string, number], value: PartRecord } }} Schema */
+/** @typedef {IDBPTransaction<Schema, ("uploads" | "parts")[], "readwrite">} Transaction */
+
+/** @type {Promise<IDBPDatabase<Schema>> | undefined} */
 let database;
 
 function open() {
-  database ??= new Promise((resolve, reject) => {
-    const request = indexedDB.open("greloupis-uploader", 1);
-    request.onupgradeneeded = () => {
-      request.result.createObjectStore("uploads", { keyPath: "id" });
-      request.result.createObjectStore("parts", { keyPath: ["id", "part"] });
-    };
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  }).catch((error) => {
-    database = undefined;
-    throw error;
+  database ??= openDB("greloupis-uploader", 1, {
+    upgrade(db) {
+      db.createObjectStore("uploads", { keyPath: "id" });
+      db.createObjectStore("parts", { keyPath: ["id", "part"] });
+    },
   });
+  database.catch(() => (database = undefined));
   return database;
 }
 
-/** Does `work` with both stores in one transaction; `otherwise` where that can't be had. */
-async function within(mode, work, otherwise) {
+/**
+ * The result of `work`, or `fallback` where the browser stores nothing.
+ * @template T
+ * @param {"readonly" | "readwrite"} mode
+ * @param {T} fallback
+ * @param {(transaction: Transaction) => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+async function withTransaction(mode, fallback, work) {
   try {
-    const transaction = (await open()).transaction(["uploads", "parts"], mode);
-    const [uploads, parts] = ["uploads", "parts"].map((name) => transaction.objectStore(name));
-    return await work(uploads, parts);
+    const transaction = /** @type {Transaction} */ ((await open()).transaction(["uploads", "parts"], mode));
+    const [result] = await Promise.all([work(transaction), transaction.done]);
+    return result;
   } catch {
-    return otherwise;
+    return fallback;
   }
 }
 
-const partsOf = (id) => IDBKeyRange.bound([id], [id, []]);
+const partsOf = (/** @type {string} */ id) => IDBKeyRange.bound([id], [id, []]);
 
-/** The record of that id with its parts, if there is one that hasn't run out. */
-export const load = (id) =>
-  within("readonly", async (uploads, parts) => {
-    const [record, stored] = await Promise.all([asked(uploads.get(id)), asked(parts.getAll(partsOf(id)))]);
-    return record && { ...record, parts: stored };
+/** The lock and the channel of an upload, shared by all tabs. @param {string} id */
+export const lockName = (id) => `greloupis-uploader:${id}`;
+
+/** @type {() => Promise<UploadRecord[]>} */
+export const listUploads = () =>
+  withTransaction("readonly", /** @type {UploadRecord[]} */ ([]), (tx) => tx.objectStore("uploads").getAll());
+
+/**
+ * The record of that id with its parts.
+ * @param {string} id
+ */
+export const loadUpload = (id) =>
+  withTransaction(
+    "readonly",
+    /** @type {(UploadRecord & { parts: PartRecord[] }) | undefined} */ (undefined),
+    async (tx) => {
+      const [record, parts] = await Promise.all([
+        tx.objectStore("uploads").get(id),
+        tx.objectStore("parts").getAll(partsOf(id)),
+      ]);
+      return record && { ...record, parts };
+    },
+  );
+
+/** How many parts of an upload are stored. @param {string} id */
+export const countParts = (id) => withTransaction("readonly", 0, (tx) => tx.objectStore("parts").count(partsOf(id)));
+
+/** Creates a record in place of any of the same id and its parts. @param {UploadRecord} record */
+export const createUpload = (record) =>
+  withTransaction("readwrite", undefined, async (tx) => {
+    await Promise.all([tx.objectStore("parts").delete(partsOf(record.id)), tx.objectStore("uploads").put(record)]);
   });
 
-/** All records. */
-export const list = () => within("readonly", (uploads) => asked(uploads.getAll()), []);
-
-/** How many parts are stored of a record. */
-export const countParts = (id) => within("readonly", (_, parts) => asked(parts.count(partsOf(id))), 0);
-
-/** Begins a record; whatever was there under its id is void. */
-export const begin = (record) =>
-  within("readwrite", (uploads, parts) => {
-    parts.delete(partsOf(record.id));
-    return asked(uploads.put(record));
+/**
+ * Sets fields of a record, if it exists.
+ * @param {string} id
+ * @param {Partial<UploadRecord>} fields
+ */
+export const updateUpload = (id, fields) =>
+  withTransaction("readwrite", undefined, async (tx) => {
+    const record = await tx.objectStore("uploads").get(id);
+    if (record) await tx.objectStore("uploads").put({ ...record, ...fields });
   });
 
-/** Adds fields to a record that is there. */
-export const change = (id, fields) =>
-  within("readwrite", async (uploads) => {
-    const record = await asked(uploads.get(id));
-    if (record) await asked(uploads.put({ ...record, ...fields }));
+/** @param {PartRecord} part */
+export const addPart = (part) =>
+  withTransaction("readwrite", undefined, async (tx) => {
+    await tx.objectStore("parts").put(part);
   });
 
-export const addPart = (id, part) => within("readwrite", (_, parts) => asked(parts.put({ ...part, id })));
-
-export const remove = (id) =>
-  within("readwrite", (uploads, parts) => {
-    parts.delete(partsOf(id));
-    return asked(uploads.delete(id));
+/** @param {string} id */
+export const removeUpload = (id) =>
+  withTransaction("readwrite", undefined, async (tx) => {
+    await Promise.all([tx.objectStore("parts").delete(partsOf(id)), tx.objectStore("uploads").delete(id)]);
   });
-
-/** The lock and the channel of a record, shared by all tabs. */
-export const nameOf = (id) => `greloupis-uploader:${id}`;

@@ -1,138 +1,149 @@
-//! Obeys the machine in a browser: each command becomes a request, a read or a note, each outcome an event.
-//! Decides nothing.
+//! Executes the machine's commands in a browser and reports each outcome as an event. Decides nothing.
 
-use crate::answers;
-use crate::client::{self, Client};
-use crate::clock::{self, moment};
-use crate::file::File;
-use crate::flights::{Flights, Inbox};
-use crate::host::{self, Asked, Claim, Host};
-use crate::status;
-use crate::values::{number, object};
+use crate::api::{self, ApiClient};
+use crate::clock;
+use crate::events::UploadEvent;
+use crate::file::SourceFile;
+use crate::host::UploadHost;
+use crate::records::{PreviousUpload, RecordChange};
+use crate::task_set::TaskSet;
+use crate::{video_poller, xhr};
+use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender};
+use futures_util::stream::Stream;
+use gloo_timers::future::TimeoutFuture;
+use serde::Deserialize;
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::ops::Range;
-use std::pin::Pin;
-use std::rc::Rc;
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use uploader_core::concurrency::{self, Concurrency};
 use uploader_core::error::{ErrorKind, UploadError, codes};
 use uploader_core::machine::Machine;
 use uploader_core::types::{
-    Command, Event, PartReceipt, PersistOp, PresignedPart, SavedUpload, StoredFile, Task, UploadState,
+    Command, Event, PartReceipt, PresignedPart, SavedUpload, StoredFile, Task, UploadState,
 };
-use wasm_bindgen::JsValue;
 use wire::OpenUpload;
 
-const NOTHING: JsValue = JsValue::UNDEFINED;
+/// The longest timer, in milliseconds: browsers suspend long ones, and waking early does no harm.
+const MAX_TIMER_MS: u64 = 60_000;
 
-/// How to send a file. All optional ones have a good value of their own.
-pub struct Settings {
+/// The options of index.d.ts that reach the wasm module.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UploadOptions {
+    /// Absolute, without a slash at its end.
+    pub endpoint: String,
     pub video_id: Option<String>,
     /// In bytes.
     pub part_size: Option<u64>,
-    pub at_once: Option<u32>,
-    /// Whether to compute checksums, and compare those that the storage gives.
-    pub checks: bool,
-    /// Whether to send what is no video, too.
-    pub any_file: bool,
+    /// Parts in flight at once; `None` adapts it.
+    pub concurrency: Option<u32>,
+    pub checksum: ChecksumOption,
+    pub allow_any_file: bool,
+}
+
+/// Whether checksums are computed, and compared where the storage has them.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChecksumOption {
+    Auto,
+    Off,
 }
 
 thread_local! {
-    /// Of the last upload, in bytes a millisecond: the next one asks for parts that suit it.
-    static SPEED: Cell<f64> = const { Cell::new(0.0) };
+    /// Throughput of the last upload: the next one asks for a part size that suits it.
+    static LAST_BYTES_PER_MS: Cell<f64> = const { Cell::new(0.0) };
 }
 
-type Working = Pin<Box<dyn Future<Output = Result<Event, UploadError>>>>;
-/// Looking at the file before sending it, or at the video after that.
-type Looking = Pin<Box<dyn Future<Output = Result<JsValue, UploadError>>>>;
-
-/// One upload from the first look at the file to the video's being ready.
+/// One upload from the container probe to the converted video.
 pub struct Driver {
-    file: File,
-    settings: Settings,
-    client: Client,
-    host: Host,
-    inbox: Inbox<Event>,
-    /// The file's true type, once it has been looked at.
-    mime: Option<&'static str>,
+    file: SourceFile,
+    options: UploadOptions,
+    api: ApiClient,
+    host: UploadHost,
+    sender: UnboundedSender<Event>,
+    events: UnboundedReceiver<Event>,
+    /// The type that the container probe found.
+    media_type: Option<&'static str>,
     /// The upload's token; empty until it is open.
     upload: String,
-    /// Everything under way; dropping one stops it.
-    flights: Flights<Task, Event>,
-    /// Runs out at that time.
-    timer: Option<(u64, Asked)>,
+    tasks: TaskSet<Task, Event>,
+    /// The next wakeup, in milliseconds of the monotonic clock.
+    timer: Option<(u64, TimeoutFuture)>,
 }
 
 impl Driver {
-    pub fn new(file: File, settings: Settings, client: Client, host: Host, inbox: Inbox<Event>) -> Self {
+    /// `events` receives what `sender` sends.
+    pub fn new(
+        file: SourceFile,
+        options: UploadOptions,
+        api: ApiClient,
+        host: UploadHost,
+        sender: UnboundedSender<Event>,
+        events: UnboundedReceiver<Event>,
+    ) -> Self {
         Self {
-            client,
-            mime: None,
-            upload: String::new(),
-            flights: Flights::default(),
-            timer: None,
             file,
-            settings,
+            options,
+            api,
             host,
-            inbox,
+            sender,
+            events,
+            media_type: None,
+            upload: String::new(),
+            tasks: TaskSet::default(),
+            timer: None,
         }
     }
 
-    /// Runs to the end. Everything that comes of it is told to the host.
+    /// Runs to the end and reports the outcome to the host.
     pub async fn run(mut self) {
-        self.host.state("starting");
-        if let Err(failure) = self.run_to_end().await {
-            let canceled = failure.code == codes::CANCELED;
-            self.host.state(if canceled { "canceled" } else { "failed" });
-            self.host.failed(&failure);
+        self.emit_state("starting");
+        if let Err(error) = self.run_to_end().await {
+            self.emit_state(if error.code == codes::CANCELED { "canceled" } else { "failed" });
+            self.host.emit(&UploadEvent::from(&error));
         }
     }
 
     async fn run_to_end(&mut self) -> Result<(), UploadError> {
         let mut early = Vec::new();
         let stored = match self.prepare(&mut early).await? {
-            Claim::Stored(stored) => stored,
-            Claim::Open { upload, saved } => {
+            Some(PreviousUpload::Stored(stored)) => stored,
+            Some(PreviousUpload::Open { upload, saved }) => {
                 self.upload = upload;
                 self.send(Some(saved), early).await?
             }
-            Claim::Nothing => self.send(None, early).await?,
+            None => self.send(None, early).await?,
         };
-        self.host.write_stored(&stored);
-        self.host.uploaded(&stored);
-        self.host.state(if stored.verified { "uploaded" } else { "unverified" });
-        let watching = crate::watching::watch(self.client.clone(), stored.video_id);
-        let video = self.unless_canceled(Box::pin(watching), &mut Vec::new()).await;
-        // Whatever came of it: it is known now, and needs no remembering.
-        self.host.write(&PersistOp::Clear);
-        self.host.ready(&video?);
+        self.host.persist(&RecordChange::from(&stored));
+        self.host.emit(&UploadEvent::from(&stored));
+        self.emit_state(if stored.verified { "uploaded" } else { "unverified" });
+        let polling = video_poller::poll_until_ready(self.api.clone(), self.host.clone(), stored.video_id);
+        let video = until_canceled(&mut self.events, polling, &mut Vec::new()).await;
+        // The outcome is reported now, so no later page load needs the record.
+        self.host.persist(&RecordChange::Remove);
+        self.host.emit(&UploadEvent::ready(video?));
         Ok(())
     }
 
-    /// Looks at the file and takes it for this upload; what comes in meanwhile is for later.
-    async fn prepare(&mut self, early: &mut Vec<Event>) -> Result<Claim, UploadError> {
-        let (file, host, any_file) = (self.file.clone(), self.host.clone(), self.settings.any_file);
-        let mime = Rc::new(Cell::new(None));
-        let seen = mime.clone();
-        let looking = async move {
+    /// Probes the file and claims it for this upload. Events that arrive meanwhile are kept in `early`.
+    async fn prepare(&mut self, early: &mut Vec<Event>) -> Result<Option<PreviousUpload>, UploadError> {
+        let Self { file, host, options, media_type, events, .. } = self;
+        let preparing = async {
             if file.size() > 0 {
-                match file.look().await? {
+                match file.probe().await? {
                     Some(media) => {
-                        seen.set(Some(media.mime));
-                        host.media(&media);
+                        *media_type = Some(media.mime);
+                        host.emit(&UploadEvent::from(&media));
                     }
-                    None if any_file => {}
+                    None if options.allow_any_file => {}
                     None => return Err(UploadError::not_a_video()),
                 }
             }
-            let claim = host.ask("claim", file.fingerprint().await?.into());
-            // Fails only if another tab has canceled it meanwhile.
-            claim.await.ok_or_else(UploadError::canceled)
+            host.claim(&file.fingerprint().await?).await
         };
-        let found = self.unless_canceled(Box::pin(looking), early).await?;
-        self.mime = mime.get();
-        Ok(host::read(&found).unwrap_or(Claim::Nothing))
+        until_canceled(events, preparing, early).await
     }
 
     async fn send(
@@ -140,210 +151,184 @@ impl Driver {
         saved: Option<SavedUpload>,
         early: Vec<Event>,
     ) -> Result<StoredFile, UploadError> {
-        let pace = Concurrency::new(self.settings.at_once);
-        let mut machine = Machine::new(self.file.size(), self.settings.checks, pace, saved);
-        let mut stage = machine.state();
+        let concurrency = Concurrency::new(self.options.concurrency);
+        let hashing = self.options.checksum == ChecksumOption::Auto;
+        let mut machine = Machine::new(self.file.size(), hashing, concurrency, saved);
+        let mut state = machine.state();
         for event in early {
-            machine.handle(event, moment());
+            machine.handle(event, clock::clocks());
         }
         loop {
-            while let Some(command) = machine.poll(moment()) {
+            while let Some(command) = machine.poll(clock::clocks()) {
                 if let Command::Finish(outcome) = command {
-                    self.flights.clear();
-                    SPEED.set(machine.concurrency().bytes_per_ms());
+                    self.tasks.clear();
+                    LAST_BYTES_PER_MS.set(machine.concurrency().bytes_per_ms());
                     return outcome;
                 }
-                self.obey(command, &machine);
+                self.execute(command, &machine);
             }
-            let was = std::mem::replace(&mut stage, machine.state());
-            if was != stage {
-                self.tell_stage(stage);
+            if std::mem::replace(&mut state, machine.state()) != state {
+                self.emit_upload_state(state);
             }
-            if let Some(report) = machine.progress(clock::now()) {
-                self.host.progress(report);
+            if let Some(report) = machine.progress(clock::now_ms()) {
+                self.host.emit(&UploadEvent::from(report));
             }
             self.set_timer(machine.wakeup_ms());
-            if let Some(event) = self.next().await {
+            if let Some(event) = poll_fn(|context| self.poll_event(context)).await {
                 if let Event::Opened(session) = &event {
-                    self.upload = session.upload.clone();
+                    self.upload.clone_from(&session.upload);
                 }
-                machine.handle(event, moment());
+                machine.handle(event, clock::clocks());
             }
         }
     }
 
-    /// The next thing that happens; nothing when it is time to wake up.
-    async fn next(&mut self) -> Option<Event> {
-        poll_fn(|context| {
-            if let Some(event) = self.inbox.take() {
-                return Poll::Ready(Some(event));
-            }
-            if let Poll::Ready(event) = self.flights.poll_next(context) {
-                return Poll::Ready(Some(event));
-            }
-            if let Some((_, timer)) = &mut self.timer
-                && Pin::new(timer).poll(context).is_ready()
-            {
-                self.timer = None;
-                return Poll::Ready(None);
-            }
-            Poll::Pending
-        })
-        .await
+    /// The next event; `None` when the timer has fired.
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        if let Poll::Ready(Some(event)) = Pin::new(&mut self.events).poll_next(context) {
+            return Poll::Ready(Some(event));
+        }
+        if let Poll::Ready(event) = self.tasks.poll_next(context) {
+            return Poll::Ready(Some(event));
+        }
+        if let Some((_, timer)) = &mut self.timer
+            && Pin::new(timer).poll(context).is_ready()
+        {
+            self.timer = None;
+            return Poll::Ready(None);
+        }
+        Poll::Pending
     }
 
-    /// A timer that runs out too early does no harm, so one is only set if it must be earlier.
-    fn set_timer(&mut self, wakeup: Option<u64>) {
-        let Some(wakeup) = wakeup else { return };
-        if self.timer.as_ref().is_none_or(|(end, _)| *end > wakeup) {
-            let ms = wakeup.saturating_sub(clock::now()).clamp(1, 60_000) as u32;
-            self.timer = Some((wakeup, self.host.ask("wait", ms.into())));
+    /// Keeps a timer that fires earlier, as waking early does no harm.
+    fn set_timer(&mut self, wakeup_ms: Option<u64>) {
+        let Some(wakeup_ms) = wakeup_ms else { return };
+        if self.timer.as_ref().is_none_or(|(end_ms, _)| *end_ms > wakeup_ms) {
+            let delay_ms = wakeup_ms.saturating_sub(clock::now_ms()).clamp(1, MAX_TIMER_MS);
+            self.timer = Some((wakeup_ms, TimeoutFuture::new(delay_ms as u32)));
         }
     }
 
-    fn obey(&mut self, command: Command, machine: &Machine) {
-        let upload = self.upload.clone();
+    fn execute(&mut self, command: Command, machine: &Machine) {
+        let (api, upload) = (self.api.clone(), self.upload.clone());
         let range = |part| machine.plan().map(|plan| plan.range(part)).unwrap_or_default();
         match command {
             Command::Open => {
-                let body = client::open_upload(&self.opening());
-                self.ask(Task::Open, "POST", &["/uploads"], body, |json| {
-                    answers::opened(json).map(Event::Opened)
-                });
+                let request = self.open_request();
+                self.spawn(Task::Open, async move { api.open(&request).await.map(Event::Opened) });
             }
-            Command::Sign(part_numbers) => {
-                let body = client::sign_parts(&part_numbers);
-                self.ask(Task::Sign, "POST", &["/uploads/", &upload, "/parts"], body, |json| {
-                    answers::signed(json).map(Event::Signed)
-                });
+            Command::Sign(parts) => {
+                self.spawn(Task::Sign, async move { api.sign(&upload, parts).await.map(Event::Signed) });
             }
-            Command::List => self.ask(Task::List, "GET", &["/uploads/", &upload], NOTHING, |json| {
-                answers::listed(json).map(Event::Listed)
+            Command::List => {
+                self.spawn(Task::List, async move { api.list(&upload).await.map(Event::Listed) })
+            }
+            Command::Complete(request) => self.spawn(Task::Complete, async move {
+                api.complete(&upload, &request).await.map(Event::Completed)
             }),
-            Command::Complete(body) => {
-                let body = client::complete_upload(&body);
-                self.ask(Task::Complete, "POST", &["/uploads/", &upload, "/complete"], body, |json| {
-                    answers::completed(json).map(Event::Completed)
-                });
-            }
             Command::Abort => {
-                self.flights.clear();
-                self.ask(Task::Abort, "DELETE", &["/uploads/", &upload], NOTHING, |_| Some(Event::Aborted));
+                self.tasks.clear();
+                self.spawn(Task::Abort, async move { api.abort(&upload).await.map(|()| Event::Aborted) });
             }
             Command::Hash(part) => {
                 let (file, range) = (self.file.clone(), range(part));
-                let hashed = async move { Ok(Event::Hashed { part, crc64: file.crc(range).await? }) };
-                self.fly(Task::Hash(part), Box::pin(hashed));
+                self.spawn(Task::Hash(part), async move {
+                    file.crc64(range).await.map(|crc64| Event::Hashed { part, crc64 })
+                });
             }
-            Command::Put(ticket) => self.put(range(ticket.part), ticket),
-            Command::Drop(task) => self.flights.cut_off(task),
-            Command::DropAll => self.flights.clear(),
-            Command::Persist(note) => self.host.write(&note),
+            Command::Put(presigned) => {
+                let (part, file, sender) = (presigned.part, self.file.clone(), self.sender.clone());
+                self.spawn(Task::Put(part), put_part(file, range(part), presigned, sender));
+            }
+            Command::Drop(task) => self.tasks.remove(task),
+            Command::DropAll => self.tasks.clear(),
+            Command::Persist(operation) => self.host.persist(&operation.into()),
             Command::NotifyRetry { task, attempt, delay_ms, error } => {
-                self.host.retry(task, attempt, delay_ms, &error);
+                self.host.emit(&UploadEvent::retry(task, attempt, delay_ms, &error));
             }
-            // Ends the loop above.
+            // Ends the loop of `send`.
             Command::Finish(_) => {}
         }
     }
 
-    /// One call to the edge; `read` makes an event of its answer.
-    fn ask(
-        &mut self,
-        task: Task,
-        method: &'static str,
-        path: &[&str],
-        body: JsValue,
-        read: fn(&JsValue) -> Option<Event>,
-    ) {
-        let call = self.client.call(method, path, body, None);
-        let asked = async move { read(&call.await?.json()).ok_or_else(UploadError::bad_answer) };
-        self.fly(task, Box::pin(asked));
+    fn spawn(&mut self, task: Task, work: impl Future<Output = Result<Event, UploadError>> + 'static) {
+        self.tasks
+            .insert(task, async move { work.await.unwrap_or_else(|error| Event::Failed { task, error }) });
     }
 
-    fn put(&mut self, range: Range<u64>, ticket: PresignedPart) {
-        let (file, part, start) = (self.file.clone(), ticket.part, range.start);
-        let headers: Vec<_> =
-            ticket.headers.iter().map(|(name, value)| (name.as_str(), value.into())).collect();
-        let headers = object(&headers);
-        let sending = self.host.send(object(&[
-            ("method", "PUT".into()),
-            ("url", ticket.url.into()),
-            ("headers", headers),
-            ("part", part.into()),
-            ("start", number(range.start)),
-            ("end", number(range.end)),
-        ]));
-        let landed = async move {
-            let answer = match sending.await {
-                // A browser calls it a failure of the network, too, when it can't read what it is to send.
-                Err(failure) if failure.kind == ErrorKind::Network => {
-                    file.probe(start).await?;
-                    return Err(failure);
-                }
-                other => other?,
-            };
-            if !answer.is_ok() {
-                return Err(
-                    status::from_store(answer.status, &answer.text()).with_retry_after(answer.wish_ms())
-                );
-            }
-            let receipt = PartReceipt {
-                etag: answer.header("etag"),
-                checksum: answer.header("x-amz-checksum-crc64nvme"),
-            };
-            Ok(Event::Uploaded { part, receipt, multiplexed: answer.multiplexed() })
-        };
-        self.fly(Task::Put(part), Box::pin(landed));
+    fn emit_state(&self, state: &'static str) {
+        self.host.emit(&UploadEvent::State { state });
     }
 
-    fn fly(&mut self, task: Task, work: Working) {
-        self.flights.push(task, async move {
-            work.await.unwrap_or_else(|failure| Event::Failed { task, error: failure })
-        });
-    }
-
-    fn tell_stage(&self, stage: UploadState) {
-        self.host.state(match stage {
+    fn emit_upload_state(&self, state: UploadState) {
+        self.emit_state(match state {
             UploadState::Starting => "starting",
             UploadState::Uploading => "uploading",
             UploadState::Paused => "paused",
             UploadState::Waiting => "waiting",
             UploadState::Finishing => "finishing",
-            // Told at the end, with its outcome.
+            // Reported at the end, with its outcome.
             UploadState::Ended => return,
         });
     }
 
-    fn opening(&self) -> OpenUpload {
+    fn open_request(&self) -> OpenUpload {
         let size = self.file.size();
         OpenUpload {
             file_name: self.file.name(),
             size,
-            content_type: self.mime.map_or_else(|| self.file.content_type(), String::from),
+            content_type: self.media_type.map_or_else(|| self.file.content_type(), String::from),
             last_modified: self.file.last_modified(),
-            video_id: self.settings.video_id.clone(),
-            part_size: Some(
-                self.settings.part_size.unwrap_or_else(|| concurrency::part_size(size, SPEED.get())),
-            ),
+            video_id: self.options.video_id.clone(),
+            part_size: self
+                .options
+                .part_size
+                .or_else(|| Some(concurrency::part_size(size, LAST_BYTES_PER_MS.get()))),
         }
     }
+}
 
-    /// What comes in meanwhile is kept in `early`.
-    async fn unless_canceled(
-        &mut self,
-        mut work: Looking,
-        early: &mut Vec<Event>,
-    ) -> Result<JsValue, UploadError> {
-        poll_fn(|context| {
-            while let Some(event) = self.inbox.take() {
-                if matches!(event, Event::Canceled) {
-                    return Poll::Ready(Err(UploadError::canceled()));
-                }
-                early.push(event);
-            }
-            work.as_mut().poll(context)
-        })
-        .await
+/// Sends one part and reports the bytes sent as events.
+async fn put_part(
+    file: SourceFile,
+    range: Range<u64>,
+    presigned: PresignedPart,
+    sender: UnboundedSender<Event>,
+) -> Result<Event, UploadError> {
+    let PresignedPart { part, url, headers, .. } = presigned;
+    let body = file.slice(range.clone())?;
+    let on_progress = move |bytes| drop(sender.unbounded_send(Event::Progress { part, bytes }));
+    let response = match xhr::put(&url, &headers, &body, on_progress).await {
+        // Browsers report a network failure, too, when they can't read what they are to send.
+        Err(error) if error.kind == ErrorKind::Network => {
+            file.check_readable(range.start).await?;
+            return Err(error);
+        }
+        other => other?,
+    };
+    if !response.is_success() {
+        return Err(api::storage_error(response.status, &response.body, response.header("retry-after")));
     }
+    let header = |name| response.header(name).map(str::to_owned);
+    let receipt = PartReceipt { etag: header("etag"), checksum: header("x-amz-checksum-crc64nvme") };
+    Ok(Event::Uploaded { part, receipt, multiplexed: response.multiplexed })
+}
+
+/// Runs `work` until [`Event::Canceled`] arrives; other events that arrive meanwhile are kept in `early`.
+async fn until_canceled<T>(
+    events: &mut UnboundedReceiver<Event>,
+    work: impl Future<Output = Result<T, UploadError>>,
+    early: &mut Vec<Event>,
+) -> Result<T, UploadError> {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        while let Poll::Ready(Some(event)) = Pin::new(&mut *events).poll_next(context) {
+            if matches!(event, Event::Canceled) {
+                return Poll::Ready(Err(UploadError::canceled()));
+            }
+            early.push(event);
+        }
+        work.as_mut().poll(context)
+    })
+    .await
 }

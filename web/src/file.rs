@@ -1,63 +1,112 @@
-//! Reading the picked file: its name and size, slices of it, and their checksums. Never holds more than a
-//! piece of it, whatever the size of a part.
+//! The file to send: name, size, slices and their checksums. Holds one buffer of 1 MiB, whatever a part's size.
 
-use crate::answers::Json;
-use crate::host::Host;
-use crate::values::{number, object};
-use js_sys::Uint8Array;
+use crate::clock;
+use js_sys::{ArrayBuffer, Object, Reflect, Uint8Array};
+use std::cell::RefCell;
 use std::ops::Range;
-use std::pin::Pin;
+use std::rc::Rc;
 use uploader_core::container::{Media, Probe};
 use uploader_core::crc64::{self, Crc64};
 use uploader_core::error::UploadError;
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    Blob, ReadableStream, ReadableStreamByobReader, ReadableStreamGetReaderOptions, ReadableStreamReaderMode,
+};
 
-/// Taken into this memory at a time, in bytes: stays in the processor's cache.
-const SIP: u32 = 1 << 18;
+/// Read from the file at a time, in bytes: hashed in about a millisecond.
+const READ_SIZE: u64 = 1 << 20;
+/// Copied into wasm memory at a time, in bytes: stays in the processor's cache.
+const CHUNK_SIZE: u32 = 1 << 18;
+/// Hashing yields to other tasks after this time, in milliseconds: well below the 50 of a long task.
+const YIELD_INTERVAL_MS: u64 = 20;
+/// Bytes of one sample of the fingerprint.
+const SAMPLE_SIZE: u64 = 1 << 16;
+/// Samples of the fingerprint besides the one at the start.
+const SAMPLE_COUNT: u64 = 8;
 
-/// The fingerprint's samples: so many bytes, from so many places besides the first.
-const SAMPLE: u64 = 1 << 16;
-const SAMPLES: u64 = 8;
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(extends = ReadableStream)]
+    type ByteStream;
 
-/// The file to send; its bytes are read by the host.
-#[derive(Clone)]
-pub struct File {
-    file: JsValue,
-    host: Host,
+    /// Throws where the browser can't read files into given buffers; web-sys has it as infallible.
+    #[wasm_bindgen(method, catch, js_name = getReader)]
+    fn get_reader(this: &ByteStream, options: &ReadableStreamGetReaderOptions)
+    -> Result<ByteReader, JsValue>;
+
+    #[wasm_bindgen(extends = ReadableStreamByobReader)]
+    type ByteReader;
+
+    /// With the option `min`, which web-sys lacks.
+    #[wasm_bindgen(method, catch)]
+    async fn read(this: &ByteReader, view: Uint8Array, options: &JsValue) -> Result<JsValue, JsValue>;
 }
 
-impl File {
-    pub fn new(file: JsValue, host: Host) -> Self {
-        Self { file, host }
+/// The picked file.
+#[derive(Clone)]
+pub struct SourceFile {
+    blob: Blob,
+    /// Parts are mostly hashed in order, and one stream for all costs the browser less memory than one for each.
+    stream: Rc<RefCell<Option<FileStream>>>,
+}
+
+/// A stream of the file from some position to its end.
+struct FileStream {
+    reader: ByteReader,
+    buffer: ArrayBuffer,
+    position: u64,
+}
+
+impl SourceFile {
+    pub fn new(blob: Blob) -> Self {
+        Self { blob, stream: Rc::default() }
     }
 
     /// In bytes.
     pub fn size(&self) -> u64 {
-        self.file.count_at("size").unwrap_or(0)
+        self.blob.size() as u64
     }
 
-    /// The browser's guess, from the name.
+    /// The browser's guess, made from the name.
     pub fn content_type(&self) -> String {
-        self.file.text_at("type").unwrap_or_default()
+        self.blob.type_()
     }
 
-    /// A bare `Blob` has no name.
+    /// Empty for a bare `Blob`.
     pub fn name(&self) -> String {
-        self.file.text_at("name").unwrap_or_default()
+        self.property("name").and_then(|name| name.as_string()).unwrap_or_default()
     }
 
-    /// The last change, in milliseconds since 1970.
+    /// The last change, in milliseconds since 1970; `None` for a bare `Blob`.
     pub fn last_modified(&self) -> Option<u64> {
-        self.file.count_at("lastModified")
+        self.property("lastModified").and_then(|time| time.as_f64()).map(|time| time as u64)
     }
 
-    /// Fails if the file isn't the one any more that was picked.
-    pub async fn probe(&self, start: u64) -> Result<(), UploadError> {
+    /// By name, as a `File` of an iframe isn't an instance of this realm's `File`.
+    fn property(&self, name: &str) -> Option<JsValue> {
+        Reflect::get(&self.blob, &name.into()).ok()
+    }
+
+    /// A range of the file. It has no media type, so sending it adds no header.
+    ///
+    /// # Errors
+    /// `file_unreadable`.
+    pub fn slice(&self, range: Range<u64>) -> Result<Blob, UploadError> {
+        // Positions are below 2^53, so they are exact as floats.
+        self.blob
+            .slice_with_f64_and_f64(range.start as f64, range.end as f64)
+            .map_err(|_| UploadError::file_unreadable())
+    }
+
+    /// Fails with `file_unreadable` if the byte at `start` can't be read any more.
+    pub async fn check_readable(&self, start: u64) -> Result<(), UploadError> {
         self.read(start..start + 1).await.map(drop)
     }
 
-    /// What the file is, from a few small ranges; nothing if it is no video of a known kind.
-    pub async fn look(&self) -> Result<Option<Media>, UploadError> {
+    /// The container's metadata, from a few small reads; `None` if it is no video of a known kind.
+    pub async fn probe(&self) -> Result<Option<Media>, UploadError> {
         let mut probe = Probe::new(self.size());
         while let Some(range) = probe.next_range() {
             probe.feed(&self.read(range).await?.to_vec());
@@ -65,75 +114,119 @@ impl File {
         Ok(probe.media())
     }
 
-    /// What tells this file from others, without reading all of it: size, time of the last change, and a
-    /// checksum of samples from its beginning to its end.
+    /// Tells this file from others without reading all of it: size, time of the last change, and the checksum of
+    /// samples from its start to its end.
     pub async fn fingerprint(&self) -> Result<String, UploadError> {
-        let (size, mut hash) = (self.size(), Hash::default());
-        let step = size.saturating_sub(SAMPLE) / SAMPLES;
-        let sample = |at: u64| self.read(step * at..(step * at + SAMPLE).min(size));
-        // All are asked for before the first one is waited for.
-        let samples: Vec<_> = (0..=SAMPLES).map(sample).collect();
-        for sample in samples {
-            hash.take(&sample.await?);
+        let size = self.size();
+        let step = size.saturating_sub(SAMPLE_SIZE) / SAMPLE_COUNT;
+        let sample = |index: u64| self.read(step * index..(step * index + SAMPLE_SIZE).min(size));
+        let mut hasher = Hasher::default();
+        // All reads are started before the first one is awaited.
+        for read in (0..=SAMPLE_COUNT).map(sample).collect::<Vec<_>>() {
+            hasher.update(&read.await?);
         }
-        let text = |n: u64| crc64::to_base64(n);
-        Ok(text(size) + &text(self.last_modified().unwrap_or(0)) + &text(hash.crc.value()))
+        let numbers = [size, self.last_modified().unwrap_or(0), hasher.crc.value()];
+        Ok(numbers.map(crc64::to_base64).concat())
     }
 
-    /// Boxed, so that all who read share one piece of code.
-    fn read(&self, range: Range<u64>) -> Reading {
-        reading(&self.host, "read", about(range))
+    /// Starts to read a range.
+    fn read(&self, range: Range<u64>) -> impl Future<Output = Result<Uint8Array, UploadError>> + use<> {
+        let reading = self.slice(range).map(|slice| JsFuture::from(slice.array_buffer()));
+        async {
+            let buffer = reading?.await.map_err(|_| UploadError::file_unreadable())?;
+            Ok(Uint8Array::new(&buffer))
+        }
     }
 
     /// CRC64NVME of a range.
-    pub async fn crc(&self, range: Range<u64>) -> Result<u64, UploadError> {
-        let mut hash = Hash::default();
-        let bytes = range.end - range.start;
-        // A browser forgets what nobody holds, even while it is read: so they are held here.
-        let pieces = reading(&self.host, "pieces", about(range)).await?;
-        loop {
-            let piece = reading(&self.host, "next", pieces.clone().into()).await?;
-            if piece.is_undefined() {
-                break;
+    ///
+    /// # Errors
+    /// `file_unreadable`, also if the file has become shorter.
+    pub async fn crc64(&self, range: Range<u64>) -> Result<u64, UploadError> {
+        let mut hasher = Hasher::default();
+        let kept = self.stream.take().filter(|stream| stream.position == range.start);
+        match kept.or_else(|| self.open_stream(range.start)) {
+            Some(mut stream) => {
+                stream.hash_until(range.end, &mut hasher).await?;
+                // Not kept when the future is dropped in between: then the position isn't known.
+                if range.end < self.size() {
+                    self.stream.replace(Some(stream));
+                }
             }
-            hash.take(&piece);
+            None => {
+                for start in (range.start..range.end).step_by(READ_SIZE as usize) {
+                    hasher.update(&self.read(start..(start + READ_SIZE).min(range.end)).await?);
+                }
+            }
         }
-        // A file that was cut short gives fewer bytes, without an error.
-        if hash.bytes == bytes { Ok(hash.crc.value()) } else { Err(UploadError::file_unreadable()) }
+        // A file that was cut short yields fewer bytes without an error.
+        if hasher.bytes == range.end - range.start {
+            Ok(hasher.crc.value())
+        } else {
+            Err(UploadError::file_unreadable())
+        }
+    }
+
+    /// `None` where the browser can't read files into given buffers.
+    fn open_stream(&self, position: u64) -> Option<FileStream> {
+        let stream = self.slice(position..self.size()).ok()?.stream();
+        let options = ReadableStreamGetReaderOptions::new();
+        options.set_mode(ReadableStreamReaderMode::Byob);
+        let reader = stream.unchecked_into::<ByteStream>().get_reader(&options).ok()?;
+        Some(FileStream { reader, buffer: ArrayBuffer::new(READ_SIZE as u32), position })
     }
 }
 
-type Reading = Pin<Box<dyn Future<Output = Result<Uint8Array, UploadError>>>>;
-
-fn reading(host: &Host, what: &str, about: JsValue) -> Reading {
-    let asked = host.ask(what, about);
-    Box::pin(async move { asked.await.map(JsCast::unchecked_into).ok_or_else(UploadError::file_unreadable) })
+impl FileStream {
+    async fn hash_until(&mut self, end: u64, hasher: &mut Hasher) -> Result<(), UploadError> {
+        let mut yielded_at = clock::now_ms();
+        while self.position < end {
+            let wanted = READ_SIZE.min(end - self.position) as u32;
+            // Reading detaches the buffer; the result brings it back.
+            let view = Uint8Array::new_with_byte_offset_and_length(&self.buffer, 0, wanted);
+            let options = Object::new();
+            let _ = Reflect::set(&options, &"min".into(), &wanted.into());
+            let result =
+                self.reader.read(view, &options).await.map_err(|_| UploadError::file_unreadable())?;
+            let value = Reflect::get(&result, &"value".into()).unwrap_or_default();
+            let Ok(bytes) = value.dyn_into::<Uint8Array>() else { return Ok(()) };
+            if bytes.length() == 0 {
+                return Ok(());
+            }
+            hasher.update(&bytes);
+            self.position += u64::from(bytes.length());
+            self.buffer = bytes.buffer();
+            // Reads of cached bytes complete without a turn of the event loop.
+            if clock::now_ms().saturating_sub(yielded_at) > YIELD_INTERVAL_MS {
+                clock::yield_now().await;
+                yielded_at = clock::now_ms();
+            }
+        }
+        Ok(())
+    }
 }
 
-fn about(range: Range<u64>) -> JsValue {
-    object(&[("start", number(range.start)), ("end", number(range.end))])
-}
-
-/// A checksum of bytes that JavaScript holds.
-pub struct Hash {
+/// Computes the checksum of bytes in JavaScript's memory.
+pub struct Hasher {
     pub crc: Crc64,
     bytes: u64,
-    sip: Vec<u8>,
+    chunk: Vec<u8>,
 }
 
-impl Default for Hash {
+impl Default for Hasher {
     fn default() -> Self {
-        Self { crc: Crc64::default(), bytes: 0, sip: vec![0; SIP as usize] }
+        Self { crc: Crc64::default(), bytes: 0, chunk: vec![0; CHUNK_SIZE as usize] }
     }
 }
 
-impl Hash {
-    pub fn take(&mut self, bytes: &Uint8Array) {
-        for start in (0..bytes.length()).step_by(self.sip.len()) {
-            let view = bytes.subarray(start, bytes.length().min(start + SIP));
-            let sip = &mut self.sip[..view.length() as usize];
-            view.copy_to(sip);
-            self.crc.update(sip);
+impl Hasher {
+    pub fn update(&mut self, bytes: &Uint8Array) {
+        for start in (0..bytes.length()).step_by(CHUNK_SIZE as usize) {
+            let view = bytes.subarray(start, bytes.length().min(start + CHUNK_SIZE));
+            if let Some(chunk) = self.chunk.get_mut(..view.length() as usize) {
+                view.copy_to(chunk);
+                self.crc.update(chunk);
+            }
         }
         self.bytes += u64::from(bytes.length());
     }

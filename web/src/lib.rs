@@ -1,36 +1,18 @@
-//! The uploader: sends a file in parts straight to S3, from a browser. Here are only the exports, no logic.
+//! The uploader in a browser: executes what `uploader-core` decides, by web APIs.
 //!
-//! The public modules and `uploader_core` are pure and run anywhere; `driver` obeys them in a browser with the help
-//! of the rest.
+//! No file here decides anything about an upload; each adapts one web API.
 
-pub mod answers;
-pub mod flights;
-mod lists;
-pub mod status;
-
-#[cfg(target_arch = "wasm32")]
-mod client;
-#[cfg(target_arch = "wasm32")]
+mod api;
+mod bindings;
 mod clock;
-#[cfg(target_arch = "wasm32")]
 mod driver;
-#[cfg(target_arch = "wasm32")]
-mod exports;
-#[cfg(target_arch = "wasm32")]
+mod events;
 mod file;
-#[cfg(target_arch = "wasm32")]
 mod host;
-#[cfg(target_arch = "wasm32")]
-mod values;
-#[cfg(target_arch = "wasm32")]
-mod watching;
+mod records;
+mod task_set;
+mod video_poller;
+mod xhr;
 
-#[cfg(target_arch = "wasm32")]
-pub use exports::*;
-#[cfg(target_arch = "wasm32")]
-pub use host::Surroundings;
-
-/// Small, as every page downloads it.
-#[cfg(target_arch = "wasm32")]
-#[global_allocator]
-static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+pub use bindings::*;
+pub use host::UploadHost;

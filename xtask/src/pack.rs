@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The scripts of the package, from `web/js/`. Each is bundled with what it imports, except for the others of this list.
-/// `engine.js`, the glue that wasm-bindgen makes, lies beside them.
+/// `bindings.js`, the glue that wasm-bindgen makes, lies beside them.
 const SCRIPTS: &[&str] = &["index.js", "store.js", "poster.js", "worker.js"];
 const WASM: &str = "uploader.wasm";
 /// Copied as they are: the path in the repository, the name in the package.
@@ -51,7 +51,7 @@ pub fn pack() -> Result<PathBuf> {
     Ok(package)
 }
 
-/// Compiles `web`, makes the glue and optimizes: leaves `package/uploader.wasm` and `glue/engine.js` in `npm`.
+/// Compiles `web`, makes the glue and optimizes: leaves `package/uploader.wasm` and `glue/bindings.js` in `npm`.
 pub fn build_wasm(npm: &Path, features: &[&str]) -> Result<()> {
     install::wasm_target()?;
     install::npm_ci()?;
@@ -68,9 +68,11 @@ pub fn build_wasm(npm: &Path, features: &[&str]) -> Result<()> {
         .arg(&glue))?;
     let features = WASM_FEATURES.map(|feature| format!("--enable-{feature}"));
     run(Command::new(root().join("node_modules/.bin/wasm-opt"))
-        .args(["-Oz", "--strip-debug", "--strip-producers", "--strip-target-features", "--mvp-features"])
+        // Similar functions compress better than merged ones.
+        .args(["-Oz", "--one-caller-inline-max-function-size=0"])
+        .args(["--strip-debug", "--strip-producers", "--strip-target-features", "--mvp-features"])
         .args(features)
-        .arg(glue.join("engine_bg.wasm"))
+        .arg(glue.join("bindings_bg.wasm"))
         .arg("-o")
         .arg(package.join(WASM)))
 }
@@ -81,7 +83,7 @@ fn remapped_paths() -> String {
     format!("{}--remap-path-prefix={}=.", crates.unwrap_or_default(), root().display())
 }
 
-/// Copies all scripts beside the glue, so that they find it as `./engine.js`.
+/// Copies all scripts beside the glue, so that they find it as `./bindings.js`.
 fn copy_scripts(from: &Path, to: &Path) -> Result<()> {
     for entry in fs::read_dir(from).with_context(|| format!("{} can't be read", from.display()))? {
         let entry = entry?;

@@ -2,7 +2,7 @@
 // buffers.
 import { Crc64Nvme } from "@aws-sdk/crc64-nvme";
 import { createCRC64 } from "hash-wasm";
-import init, { Checksum } from "/vendor/engine.js";
+import init, { Checksum } from "/vendor/bindings.js";
 
 const CHUNK_SIZE = 2 ** 18;
 

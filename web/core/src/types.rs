@@ -1,6 +1,7 @@
 //! Commands, events and the data in them. Plain data: nothing here decides.
 
 use crate::error::UploadError;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use wire::{CompleteUpload, StoredPart};
 
@@ -169,8 +170,10 @@ pub struct Listing {
     pub parts: Vec<StoredPart>,
 }
 
-/// The stored object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The stored object. Serialized as in `StoredFile` of index.d.ts; the fields but `verified` are those of
+/// [`wire::UploadCompleted`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct StoredFile {
     /// The video's id.
     pub video_id: String,
@@ -179,8 +182,10 @@ pub struct StoredFile {
     /// In bytes.
     pub size: u64,
     /// CRC64NVME in base64, as the storage computed it; `None` if it computes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
     /// Whether the file's own CRC64NVME was compared with `checksum`. Set by the machine; `false` in events.
+    #[serde(default)]
     pub verified: bool,
 }
 

@@ -1,4 +1,4 @@
-//! `bindgen INPUT.wasm OUT_DIR`: runs wasm-bindgen for the target `web` and writes `engine.js` and `engine_bg.wasm`.
+//! `bindgen INPUT.wasm OUT_DIR`: runs wasm-bindgen for the target `web` and writes `bindings.js` and `bindings_bg.wasm`.
 
 use std::env::args_os;
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let mut bindgen = Bindgen::new();
-    bindgen.input_path(input).out_name("engine").typescript(false);
+    bindgen.input_path(input).out_name("bindings").typescript(false);
     // The entry point passes the address of the wasm file, so that bundlers see it in one place only.
     bindgen.omit_default_module_path(true);
     match bindgen.web(true).and_then(|bindgen| bindgen.generate(out_dir)) {

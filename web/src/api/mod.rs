@@ -1,0 +1,189 @@
+//! The calls to the edge's HTTP API: JSON in and out, a bearer token, errors as problem+json. Never retries.
+
+mod errors;
+mod replies;
+
+pub use replies::VideoProgress;
+
+use crate::host::UploadHost;
+use gloo_net::http::{Headers, Method, RequestBuilder, Response};
+use js_sys::{JSON, Promise};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_wasm_bindgen::Serializer;
+use uploader_core::error::UploadError;
+use uploader_core::types::{Listing, OpenedUpload, PresignedPart, StoredFile};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::AbortController;
+use wire::{CompleteUpload, OpenUpload, SignParts, SignedParts, UploadOpened, UploadStatus};
+
+#[wasm_bindgen]
+extern "C" {
+    /// Called directly: gloo-net's `send` panics when a page's own wrapper of `fetch` rejects with something other
+    /// than an `Error`.
+    #[wasm_bindgen(catch)]
+    fn fetch(request: &web_sys::Request) -> Result<Promise, JsValue>;
+}
+
+/// The edge, on behalf of one upload.
+#[derive(Clone)]
+pub struct ApiClient {
+    /// Absolute, without a slash at its end.
+    endpoint: String,
+    host: UploadHost,
+}
+
+/// The outcome of a conditional `GET /videos/{videoId}`.
+pub enum PollResult {
+    NotModified,
+    Video {
+        progress: VideoProgress,
+        /// The whole video as the edge sent it.
+        video: JsValue,
+        etag: Option<String>,
+    },
+}
+
+/// A reply whose status is a success or 304.
+struct Reply {
+    status: u16,
+    etag: Option<String>,
+    body: String,
+}
+
+/// Aborts a request when it is dropped; without effect after its end.
+struct AbortOnDrop(AbortController);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl ApiClient {
+    pub fn new(endpoint: String, host: UploadHost) -> Self {
+        Self { endpoint, host }
+    }
+
+    /// `POST /uploads`.
+    pub async fn open(&self, request: &OpenUpload) -> Result<OpenedUpload, UploadError> {
+        let reply = self.send(Method::POST, "/uploads", Some(to_json(request)?), None).await?;
+        reply.json::<UploadOpened>().map(replies::opened_upload)
+    }
+
+    /// `POST /uploads/{upload}/parts`.
+    pub async fn sign(
+        &self,
+        upload: &str,
+        part_numbers: Vec<u32>,
+    ) -> Result<Vec<PresignedPart>, UploadError> {
+        let body = to_json(&SignParts { part_numbers })?;
+        let reply = self.send(Method::POST, &format!("/uploads/{upload}/parts"), Some(body), None).await?;
+        let signed = reply.json::<SignedParts>()?;
+        Ok(signed.parts.into_iter().map(replies::presigned_part).collect())
+    }
+
+    /// `GET /uploads/{upload}`.
+    pub async fn list(&self, upload: &str) -> Result<Listing, UploadError> {
+        let reply = self.send(Method::GET, &format!("/uploads/{upload}"), None, None).await?;
+        let UploadStatus { state, parts, .. } = reply.json()?;
+        Ok(Listing { state, parts })
+    }
+
+    /// `POST /uploads/{upload}/complete`. The reply's video isn't read: it comes by polling.
+    pub async fn complete(&self, upload: &str, request: &CompleteUpload) -> Result<StoredFile, UploadError> {
+        let path = format!("/uploads/{upload}/complete");
+        let reply = self.send(Method::POST, &path, Some(to_json(request)?), None).await?;
+        reply.json()
+    }
+
+    /// `DELETE /uploads/{upload}`.
+    pub async fn abort(&self, upload: &str) -> Result<(), UploadError> {
+        self.send(Method::DELETE, &format!("/uploads/{upload}"), None, None).await.map(drop)
+    }
+
+    /// `GET /videos/{videoId}`, with the `ETag` of an earlier answer.
+    pub async fn video(&self, video_id: &str, etag: Option<&str>) -> Result<PollResult, UploadError> {
+        let reply = self.send(Method::GET, &format!("/videos/{video_id}"), None, etag).await?;
+        if reply.status == 304 {
+            return Ok(PollResult::NotModified);
+        }
+        let video = parse(&reply.body)?;
+        let progress =
+            serde_wasm_bindgen::from_value(video.clone()).map_err(|_| UploadError::bad_answer())?;
+        Ok(PollResult::Video { progress, video, etag: reply.etag })
+    }
+
+    /// Makes one call. Dropping the future aborts it.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        etag: Option<&str>,
+    ) -> Result<Reply, UploadError> {
+        // Asked for at every call, so that a token that expires during a long upload is renewed.
+        let token = self.host.token().await?;
+        let invalid = |_| UploadError::bad_answer();
+        let headers = web_sys::Headers::new().map_err(invalid)?;
+        if let Some(token) = token {
+            // A token with a line break is no header's value.
+            headers
+                .set("authorization", &format!("Bearer {token}"))
+                .map_err(|_| UploadError::token_unavailable())?;
+        }
+        if body.is_some() {
+            headers.set("content-type", "application/json").map_err(invalid)?;
+        }
+        if let Some(etag) = etag {
+            headers.set("if-none-match", etag).map_err(invalid)?;
+        }
+        let abort = AbortOnDrop(AbortController::new().map_err(invalid)?);
+        let builder = RequestBuilder::new(&format!("{}{path}", self.endpoint))
+            .method(method)
+            .headers(Headers::from_raw(headers))
+            .abort_signal(Some(&abort.0.signal()));
+        let request = match body {
+            Some(body) => builder.body(body),
+            None => builder.build(),
+        };
+        let request = request.map_err(|_| UploadError::bad_answer())?;
+        let network = |_| UploadError::network();
+        let response = JsFuture::from(fetch(&request.into()).map_err(network)?).await.map_err(network)?;
+        let response: web_sys::Response = response.dyn_into().map_err(network)?;
+        let text = response.text().map_err(network)?;
+        let response = Response::from(response);
+        let body = JsFuture::from(text).await.map_err(network)?.as_string().unwrap_or_default();
+        let status = response.status();
+        if response.ok() || status == 304 {
+            return Ok(Reply { status, etag: response.headers().get("etag"), body });
+        }
+        let problem = parse(&body).ok().and_then(|json| serde_wasm_bindgen::from_value(json).ok());
+        let retry_after_ms = errors::retry_after_ms(response.headers().get("retry-after").as_deref());
+        Err(errors::from_edge(status, problem.unwrap_or_default()).with_retry_after(retry_after_ms))
+    }
+}
+
+impl Reply {
+    fn json<T: DeserializeOwned>(&self) -> Result<T, UploadError> {
+        serde_wasm_bindgen::from_value(parse(&self.body)?).map_err(|_| UploadError::bad_answer())
+    }
+}
+
+/// The storage's answer to a part as an error, see [`errors`].
+pub fn storage_error(status: u16, body: &str, retry_after: Option<&str>) -> UploadError {
+    errors::from_storage(status, body).with_retry_after(errors::retry_after_ms(retry_after))
+}
+
+fn parse(body: &str) -> Result<JsValue, UploadError> {
+    JSON::parse(body).map_err(|_| UploadError::bad_answer())
+}
+
+/// `JSON.stringify` is in every browser; serde_json would have to be downloaded.
+fn to_json(body: &impl Serialize) -> Result<String, UploadError> {
+    let value = body.serialize(&Serializer::json_compatible()).map_err(|_| UploadError::bad_answer())?;
+    let json = JSON::stringify(&value).map_err(|_| UploadError::bad_answer())?;
+    json.as_string().ok_or_else(UploadError::bad_answer)
+}

@@ -177,7 +177,7 @@ pub fn parse(event: Value) -> Result<Event, EventError> {
                 size,
             }]))
         }
-        ("aws.mediaconvert", "MediaConvert Job State VideoTransition") => {
+        ("aws.mediaconvert", "MediaConvert Job State Change") => {
             job(deserialize(detail, "the job's detail")?)
         }
         ("greloupis", "Reconcile") => {

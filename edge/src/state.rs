@@ -4,7 +4,9 @@ use crate::clock::Clock;
 use crate::config::{CatalogConfig, Config, ConfigError};
 use crate::job::JobTemplate;
 use crate::key::IncomingKey;
-use crate::services::catalog::{Catalog, DynamoDb, Sqlite, VideoRecord};
+#[cfg(feature = "dynamodb")]
+use crate::services::catalog::DynamoDb;
+use crate::services::catalog::{Catalog, Sqlite, VideoRecord};
 use crate::services::metrics::Metrics;
 use crate::services::store::Store;
 use crate::services::transcoder::Transcoder;
@@ -49,6 +51,13 @@ pub struct Aws<'a> {
 impl AppState {
     /// Builds every client and opens the catalog; makes no network call.
     pub fn new(config: Config, job: JobTemplate, aws: &Aws<'_>, clock: Clock) -> Result<Self, ConfigError> {
+        let catalog: Box<dyn Catalog> = match &config.catalog {
+            CatalogConfig::Sqlite(path) => Box::new(
+                Sqlite::open(path).map_err(|error| ConfigError(format!("CATALOG is wrong: {error}")))?,
+            ),
+            #[cfg(feature = "dynamodb")]
+            CatalogConfig::DynamoDb(table) => Box::new(DynamoDb::new(aws.dynamodb, table)),
+        };
         Ok(Self(Arc::new(Shared {
             tokens: Tokens::new(config.upload_token_secret.expose()),
             store: Store::new(
@@ -62,7 +71,7 @@ impl AppState {
                 &config.conversion.media_convert_role,
                 &config.conversion.application,
             ),
-            catalog: open_catalog(&config.catalog, aws)?,
+            catalog,
             webhook: config.conversion.callback.as_ref().map(Webhook::new),
             metrics: Metrics::new(&config.conversion.application, config.emits_metrics),
             clock,
@@ -84,13 +93,4 @@ impl AppState {
             ..VideoRecord::new(key.video_id().as_str(), owner, size, self.now_ms())
         }
     }
-}
-
-fn open_catalog(config: &CatalogConfig, aws: &Aws<'_>) -> Result<Box<dyn Catalog>, ConfigError> {
-    Ok(match config {
-        CatalogConfig::Sqlite(path) => {
-            Box::new(Sqlite::open(path).map_err(|error| ConfigError(format!("CATALOG is wrong: {error}")))?)
-        }
-        CatalogConfig::DynamoDb(table) => Box::new(DynamoDb::new(aws.dynamodb, table)),
-    })
 }

@@ -178,7 +178,12 @@ fn malformed_http_requests() -> Vec<Row> {
             change(&mut event);
             event
         });
-        Row { title: format!("each HTTP payload format: {title}"), events: events.collect(), outcome, effect: "" }
+        Row {
+            title: format!("each HTTP payload format: {title}"),
+            events: events.collect(),
+            outcome,
+            effect: "",
+        }
     };
     let path = |event: &mut Value, path: &str| {
         let name = if event["version"] == "2.0" { "rawPath" } else { "path" };

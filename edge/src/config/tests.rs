@@ -134,3 +134,12 @@ fn tutorials_variables_alone_select_events_only_mode() {
     assert!(mode(&env).unwrap_err().0.starts_with("UPLOAD_BUCKET is missing"));
     assert!(mode(&HashMap::new()).unwrap_err().0.starts_with("DESTINATION_BUCKET is missing"));
 }
+
+#[cfg(not(feature = "dynamodb"))]
+#[test]
+fn dynamodb_catalog_needs_its_feature() {
+    let mut env = good();
+    env.insert("CATALOG", "dynamodb:videos");
+    let error = read(Environment::Lambda, &env).unwrap_err();
+    assert!(error.0.contains("cargo feature `dynamodb`"), "{error}");
+}

@@ -33,7 +33,7 @@ fn dynamodb(table: &str) -> Result<CatalogConfig, ConfigError> {
 
 #[cfg(not(feature = "dynamodb"))]
 fn dynamodb(_: &str) -> Result<CatalogConfig, ConfigError> {
-    Err(wrong("CATALOG", "sqlite:PATH: this build has no support for DynamoDB (cargo feature `dynamodb`)"))
+    Err(wrong("CATALOG", "sqlite:PATH; this build lacks DynamoDB (cargo feature `dynamodb`)"))
 }
 
 fn is_table_name(name: &str) -> bool {

@@ -35,7 +35,7 @@ export function connect() {
 
 async function startWorker() {
   if (config.worker === false) throw new Error("init() asked for no worker.");
-  // Written out, so that bundlers find the file.
+  // `new URL` stands inside `new Worker`, because bundlers look for that form.
   const worker = config.worker
     ? new Worker(config.worker, { type: "module", name: "greloupis-uploader" })
     : new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "greloupis-uploader" });

@@ -1,4 +1,4 @@
-//! What is kept in IndexedDB of an unfinished upload, so that a later page load continues it.
+//! The records of unfinished uploads in IndexedDB, by which a later page load continues them.
 
 use serde::{Deserialize, Serialize};
 use uploader_core::crc64;
@@ -56,7 +56,7 @@ pub struct UploadRecord {
     stored: Option<StoredFile>,
 }
 
-/// What an earlier page load left of an upload.
+/// An upload of an earlier page load.
 pub enum PreviousUpload {
     /// It is open.
     Open { upload: String, saved: SavedUpload },

@@ -18,7 +18,7 @@ const COPIED: &[(&str, &str)] =
     &[("web/js/index.d.ts", "index.d.ts"), ("web/README.md", "README.md"), ("LICENSE", "LICENSE")];
 
 const TARGET: &str = "wasm32-unknown-unknown";
-/// What rustc enables for the wasm target. A newer feature could keep current browsers from loading the module.
+/// The features that rustc enables for the wasm target. A newer one could keep current browsers from loading the module.
 const WASM_FEATURES: [&str; 7] = [
     "bulk-memory",
     "bulk-memory-opt",

@@ -124,7 +124,7 @@ impl ApiClient {
         body: Option<String>,
         etag: Option<&str>,
     ) -> Result<Reply, UploadError> {
-        // Asked for at every call, so that a token that expires during a long upload is renewed.
+        // Requested at every call, so that a token that expires during a long upload is renewed.
         let token = self.host.token().await?;
         let invalid = |_| UploadError::bad_answer();
         let headers = web_sys::Headers::new().map_err(invalid)?;

@@ -9,7 +9,7 @@ use wire::{ChecksumKind, SignedPart, UploadOpened, VideoStatus};
 #[derive(Deserialize)]
 pub struct VideoProgress {
     pub status: VideoStatus,
-    /// Of the conversion, 0–100.
+    /// Progress of the conversion, 0–100.
     pub progress: u8,
     #[serde(default)]
     pub error: Option<wire::VideoError>,

@@ -12,7 +12,7 @@ use crate::services::store::Store;
 use crate::services::transcoder::Transcoder;
 use crate::services::webhook::Webhook;
 use crate::token::Tokens;
-use aws_config::SdkConfig;
+use aws_types::SdkConfig;
 use std::ops::Deref;
 use std::sync::Arc;
 

@@ -7,9 +7,10 @@ use crate::remote_edge::RemoteEdge;
 use crate::s3::{self, BucketConfig, CorsRule, S3, S3Config};
 pub use crate::start_error::StartError;
 use crate::{cdn, secrets};
-use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_s3::config::{BehaviorVersion, Region};
+use aws_types::SdkConfig;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Uri, header};
@@ -80,6 +81,8 @@ pub struct Stack {
 impl Stack {
     /// Starts all services.
     pub async fn start(options: Options) -> Result<Self, StartError> {
+        // For webhooks and JWKS over HTTPS. An error means that the process has a provider already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let lock = lock_data_dir(&options.data)?;
         let loopback = options.host.is_loopback();
         let secret_key = if loopback {
@@ -199,6 +202,8 @@ fn sdk_config(secret_key: &str, endpoint: &str) -> SdkConfig {
             ACCESS_KEY, secret_key, None, None, "local",
         )))
         .endpoint_url(endpoint)
+        // The local endpoints speak plain HTTP, and compiling TLS for the SDK takes a minute.
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
         .build()
 }
 

@@ -14,7 +14,7 @@ use crate::services::catalog::{ObjectVersion, VideoTransition};
 use crate::services::log;
 use crate::services::transcoder::Transcoder;
 use crate::services::webhook::Webhook;
-use aws_config::SdkConfig;
+use aws_types::SdkConfig;
 use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::post;

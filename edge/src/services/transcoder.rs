@@ -2,8 +2,6 @@
 
 use super::{ServiceError, log, transport_error};
 use crate::job::Source;
-use aws_config::SdkConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_sdk_mediaconvert::Client;
 use aws_sdk_mediaconvert::config::Builder;
 use aws_sdk_mediaconvert::error::{ProvideErrorMetadata, SdkError};
@@ -12,6 +10,8 @@ use aws_sdk_mediaconvert::types::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
 use serde_json::Value;
 use std::error::Error;
 use std::time::Duration;

@@ -3,7 +3,8 @@
 use crate::config::{Config, Environment};
 use crate::job::JobTemplate;
 use crate::{Aws, Edge};
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::config::{BehaviorVersion, Region};
+use aws_types::SdkConfig;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use axum::response::Response;

@@ -11,8 +11,6 @@ use super::{
     AddOutcome, Catalog, CatalogError, Claim, Cursor, LEASE_MS, Lease, ObjectVersion, VideoRecord,
     VideoTransition,
 };
-use aws_config::SdkConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -20,6 +18,8 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
 };
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
 use error::{RetryTransactionConflicts, classify, is_condition_failure};
 use item::{COMPLETED, Item, decode_record, number, strings, text};
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! The conformance suite against moto's DynamoDB.
 
 use super::*;
-use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_s3::config::{BehaviorVersion, Region};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 

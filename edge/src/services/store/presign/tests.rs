@@ -1,10 +1,11 @@
 //! Compares the presigner with the SDK's, at the same time and with the same credentials.
 
 use super::*;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::future::ProvideCredentials as Provided;
+use aws_sdk_s3::config::{BehaviorVersion, Region};
 use aws_smithy_runtime_api::client::http::http_client_fn;
+use aws_types::SdkConfig;
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { hasMessage } from "../../www/js/messages.js";
@@ -180,11 +180,12 @@ test("every error code of edge and uploader has a message on the page", async ()
   const uploader = [...(await read("web/core/src/error.rs")).matchAll(/pub const \w+: &str = "(\w+)";/g)].map(
     ([, code]) => code,
   );
-  const entryPoint = [...(await read("web/js/index.js")).matchAll(/new UploadError\("(\w+)"/g)].map(([, code]) => code);
-  const worker = [...(await read("web/js/worker.js")).matchAll(/code: "(\w+)"/g)].map(([, code]) => code);
-  assert.ok(edge.length > 20 && uploader.length > 10 && entryPoint.length > 0 && worker.length > 0);
+  const names = (await readdir(join(e2e.ROOT, "web/js"))).filter((name) => name.endsWith(".js"));
+  const scripts = (await Promise.all(names.map((name) => read(`web/js/${name}`)))).join("\n");
+  const javaScript = [...scripts.matchAll(/(?:new UploadError\(|code: )"(\w+)"/g)].map(([, code]) => code);
+  assert.ok(edge.length > 20 && uploader.length > 10 && javaScript.length > 3);
   // `canceled` isn't shown as an error.
-  const codes = new Set([...edge, ...uploader, ...entryPoint, ...worker].filter((code) => code !== "canceled"));
+  const codes = new Set([...edge, ...uploader, ...javaScript].filter((code) => code !== "canceled"));
   assert.deepEqual(
     [...codes].filter((code) => !hasMessage(code)),
     [],

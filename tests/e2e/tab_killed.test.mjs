@@ -69,11 +69,10 @@ async function run(testCase, browser, proxied, file) {
     await testCase.interrupt(tab);
     await proxied.proxy.setRules([]);
     if (!testCase.tabSurvives) tab = await profile.open(proxied.uploaderUrl);
-    assert.equal(
-      await tab.evaluate(() => /** @type {any} */ (globalThis).resumableCount()),
-      1,
-      "one upload is resumable",
-    );
+    // The browser releases the lock of the earlier page load a little after the new page has started.
+    await waitUntil(async () => {
+      return (await tab.evaluate(() => /** @type {any} */ (globalThis).resumableCount())) === 1;
+    });
     await faultProxy.startUpload(tab, file);
     const report = await faultProxy.waitForEnd(tab, proxied, UPLOAD_TIMEOUT_MS);
     const { resent } = await faultProxy.assertStoredOnce(proxied, report, file, { browserDisconnects: true });

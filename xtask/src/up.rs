@@ -11,7 +11,7 @@ use std::process::Command;
 use std::thread::available_parallelism;
 
 /// Core seconds of a first build, for the estimate; see docs/benchmarks.md.
-const FIRST_BUILD_CORE_SECONDS: usize = 700;
+const FIRST_BUILD_CORE_SECONDS: usize = 520;
 /// No number of cores makes a first build faster, as crates wait for each other.
 const MIN_FIRST_BUILD_SECONDS: usize = 120;
 

@@ -72,7 +72,7 @@ fn section<'a>(text: &'a str, title: &str) -> &'a str {
     &rest[..end]
 }
 
-/// What stands between backticks, line by line.
+/// The text between backticks, line by line.
 fn code_spans(text: &str) -> impl Iterator<Item = &str> {
     text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
 }

@@ -115,7 +115,7 @@ impl ApiError {
         }
     }
 
-    /// What the log contains beyond the response.
+    /// Details for the log that the response omits.
     fn cause(&self) -> String {
         match self {
             Self::Throttled(what) | Self::Internal(what) => (*what).into(),

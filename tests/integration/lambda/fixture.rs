@@ -11,7 +11,7 @@ use tests::lambda_runtime::{Function, InvocationResult, Lambda, Outcome};
 
 pub const SECRET: &str = "a secret of at least thirty-two bytes";
 
-/// What events can change.
+/// The state that events can change.
 pub struct State {
     pub jobs: usize,
     pub uploads: usize,

@@ -19,7 +19,7 @@ struct Records {
 #[derive(Default)]
 struct Counts {
     total: u32,
-    /// Of these, the requests that met a fault.
+    /// Number of these requests that met a fault.
     faulted: u32,
 }
 

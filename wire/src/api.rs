@@ -4,6 +4,9 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+#[cfg(doc)]
+use crate::MAX_PARTS_PER_CALL;
+
 /// `POST /uploads`: opens an upload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -25,6 +28,10 @@ pub struct OpenUpload {
     /// The requested part size, in bytes: a whole number of MiB from 5 MiB to 5 GiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_size: Option<u64>,
+    /// CRC64NVME of the first parts, as `partSize` cuts the file, at most [`MAX_PARTS_PER_CALL`]; base64 of eight big-endian
+    /// bytes each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checksums: Vec<String>,
 }
 
 /// Response to [`OpenUpload`]: all that a client needs to send the file.
@@ -42,15 +49,15 @@ pub struct UploadOpened {
     pub part_size: u64,
     /// The number of parts, 1 to 10,000.
     pub part_count: u32,
-    /// The checksum that the store computes.
+    /// The checksum that the store verifies.
     pub checksum: ChecksumKind,
     /// The time at which `upload` expires.
     pub expires_at: String,
-    /// The first parts, presigned.
+    /// The parts of [`OpenUpload::checksums`], presigned; none if the part size isn't the requested one.
     pub parts: Vec<SignedPart>,
 }
 
-/// The checksum that the store computes of parts and objects.
+/// The checksum that the store verifies of parts and objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ChecksumKind {
@@ -62,7 +69,8 @@ pub enum ChecksumKind {
     None,
 }
 
-/// A presigned URL for the `PUT` of one part.
+/// A presigned URL for the `PUT` of one part. Its signature covers the part's length and, if the store verifies one, the
+/// part's checksum: the store refuses any other bytes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -90,8 +98,20 @@ impl std::fmt::Debug for SignedPart {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SignParts {
-    /// The numbers of the parts to sign, 1 to 1,000 different ones.
-    pub part_numbers: Vec<u32>,
+    /// The parts to sign, 1 to [`MAX_PARTS_PER_CALL`] different ones.
+    pub parts: Vec<PartToSign>,
+}
+
+/// A part to presign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct PartToSign {
+    /// The part's number, from 1.
+    pub part_number: u32,
+    /// CRC64NVME of the part, base64 of eight big-endian bytes; required unless the upload's checksum is `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
 }
 
 /// Response to [`SignParts`].
@@ -147,27 +167,11 @@ pub struct StoredPart {
     pub checksum: Option<String>,
 }
 
-/// `POST /uploads/{upload}/complete`: creates the object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `POST /uploads/{upload}/complete`: creates the object from the stored parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CompleteUpload {
-    /// All parts, in order.
-    pub parts: Vec<CompletedPart>,
     /// CRC64NVME of the file, base64 of eight big-endian bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checksum: Option<String>,
-}
-
-/// A part of the object to create.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct CompletedPart {
-    /// The part's number, from 1.
-    pub part_number: u32,
-    /// The ETag that the `PUT` returned.
-    pub etag: String,
-    /// CRC64NVME of the part, base64 of eight big-endian bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
 }

@@ -14,8 +14,9 @@ pub const MAX_PARTS: u64 = 10_000;
 pub const MAX_OBJECT_SIZE: u64 = MAX_PARTS * MAX_PART_SIZE;
 /// The part size if none is requested, in bytes.
 pub const DEFAULT_PART_SIZE: u64 = 8 * MIB;
-/// The most parts signed in one call: a Lambda's response has at most 6 MB, a presigned URL up to 1.5 kB.
-pub const MAX_PARTS_PER_CALL: usize = 1_000;
+/// The most parts signed in one call. Their request has some 5 kB, as AWS WAF's common rule set refuses bodies over 8 KB; their
+/// response at most 200 kB.
+pub const MAX_PARTS_PER_CALL: usize = 100;
 
 /// The split of one file into `part_count` parts of `part_size` bytes; the last part may be smaller.
 ///

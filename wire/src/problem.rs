@@ -22,6 +22,9 @@ pub struct Problem {
     pub code: ErrorCode,
     /// Whether the same request can succeed later.
     pub retryable: bool,
+    /// With `parts_missing`: the parts to send again.
+    #[serde(default, rename = "partNumbers", skip_serializing_if = "Vec::is_empty")]
+    pub part_numbers: Vec<u32>,
 }
 
 impl Problem {
@@ -34,6 +37,7 @@ impl Problem {
             detail: detail.into(),
             code,
             retryable: code.retryable(),
+            part_numbers: Vec::new(),
         }
     }
 }
@@ -90,8 +94,10 @@ codes! {
     UploadGone, "upload_gone", "The upload no longer exists", false;
     /// Part numbers are outside the plan, repeated, or too many.
     BadPartNumbers, "bad_part_numbers", "The part numbers aren't valid", false;
-    /// The listed parts are incomplete, or differ from the stored ones.
-    PartsMismatch, "parts_mismatch", "The parts aren't those that are stored", false;
+    /// A part's checksum is missing, or isn't base64 of eight bytes.
+    BadChecksum, "bad_checksum", "A checksum isn't valid", false;
+    /// Parts aren't stored, or not with the planned size; `partNumbers` has their numbers.
+    PartsMissing, "parts_missing", "Parts of the file are missing", false;
     /// The stored size differs from the declared one.
     SizeMismatch, "size_mismatch", "The size isn't the declared one", false;
     /// The stored checksum differs from the declared one.

@@ -3,7 +3,7 @@
 use crate::error::UploadError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use wire::{CompleteUpload, StoredPart};
+use wire::StoredPart;
 
 /// A request or a read that a command starts, that can fail, and that can be retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,17 +28,25 @@ pub enum Task {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Open a multipart upload; reported by [`Event::Opened`].
-    Open,
+    Open {
+        /// The part size to request, in bytes.
+        part_size: u64,
+        /// CRC64NVME of the first parts as `part_size` cuts the file, at most [`wire::MAX_PARTS_PER_CALL`].
+        checksums: Vec<u64>,
+    },
     /// Presign these parts, at most [`wire::MAX_PARTS_PER_CALL`]; reported by [`Event::Signed`].
-    Sign(Vec<u32>),
+    Sign(Vec<PartChecksum>),
     /// Compute a part's CRC64NVME from the file; reported by [`Event::Hashed`]. One at a time.
     Hash(u32),
     /// Upload a part; reported by [`Event::Progress`] and [`Event::Uploaded`].
     Put(PresignedPart),
     /// List the stored parts; reported by [`Event::Listed`].
     List,
-    /// Complete the upload; reported by [`Event::Completed`].
-    Complete(CompleteUpload),
+    /// Complete the upload; reported by [`Event::Completed`] or [`Event::PartsMissing`].
+    Complete {
+        /// CRC64NVME of the file.
+        crc64: u64,
+    },
     /// Drop every task in flight, then abort the upload; reported by [`Event::Aborted`].
     Abort,
     /// Drop this task: it has stalled. Nothing more is reported about it.
@@ -58,6 +66,8 @@ pub enum Command {
         /// Why it failed.
         error: UploadError,
     },
+    /// The saved upload is another file's: go on without it, and leave it as it is. No command follows.
+    RejectSaved,
     /// The upload has ended, with this result. No command follows.
     Finish(Result<StoredFile, UploadError>),
 }
@@ -87,8 +97,6 @@ pub enum Event {
     Uploaded {
         /// Part number.
         part: u32,
-        /// The storage's response.
-        receipt: PartReceipt,
         /// The connection carries many requests at once (HTTP/2 or HTTP/3).
         multiplexed: bool,
     },
@@ -96,6 +104,8 @@ pub enum Event {
     Listed(Listing),
     /// [`Command::Complete`] succeeded.
     Completed(StoredFile),
+    /// [`Command::Complete`] found that the storage lacks these parts.
+    PartsMissing(Vec<u32>),
     /// [`Command::Abort`] succeeded.
     Aborted,
     /// A task failed.
@@ -133,13 +143,13 @@ impl std::fmt::Debug for PresignedPart {
     }
 }
 
-/// The storage's response to an uploaded part. CORS can hide either field.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PartReceipt {
-    /// The part's ETag.
-    pub etag: Option<String>,
-    /// The part's CRC64NVME in base64.
-    pub checksum: Option<String>,
+/// A part and the CRC64NVME of its bytes in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartChecksum {
+    /// Part number.
+    pub part: u32,
+    /// CRC64NVME.
+    pub crc64: u64,
 }
 
 /// The edge's response to [`Command::Open`].
@@ -153,7 +163,7 @@ pub struct OpenedUpload {
     pub part_size: u64,
     /// Number of parts.
     pub part_count: u32,
-    /// Whether the storage computes CRC64NVME.
+    /// Whether the storage verifies CRC64NVME.
     pub checksum: bool,
     /// When the upload expires, in milliseconds since 1970 by the server's clock; `None` if unknown.
     pub expires_at_ms: Option<u64>,
@@ -181,7 +191,7 @@ pub struct StoredFile {
     pub key: String,
     /// In bytes.
     pub size: u64,
-    /// CRC64NVME in base64, as the storage computed it; `None` if it computes none.
+    /// CRC64NVME in base64, as the storage has verified it; `None` if it verifies none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
     /// Whether the file's own CRC64NVME was compared with `checksum`. Set by the machine; `false` in events.
@@ -200,13 +210,13 @@ pub enum PersistOp {
         video_id: String,
         /// In bytes.
         part_size: u64,
-        /// Whether the storage computes CRC64NVME.
+        /// Whether the storage verifies CRC64NVME.
         checksum: bool,
         /// In milliseconds since 1970 by the server's clock; `None` if unknown.
         expires_at_ms: Option<u64>,
     },
     /// A part is stored. Replaces an earlier entry of the same part.
-    Part(SavedPart),
+    Part(PartChecksum),
     /// The upload is to be aborted, by a later page load if not by this one.
     Canceled,
     /// Nothing about this file is needed any more.
@@ -214,27 +224,27 @@ pub enum PersistOp {
 }
 
 /// An upload as an earlier page load has persisted it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SavedUpload {
     /// In bytes.
     pub part_size: u64,
-    /// Whether the storage computes CRC64NVME.
+    /// Whether the storage verifies CRC64NVME.
     pub checksum: bool,
-    /// The parts stored so far.
-    pub parts: Vec<SavedPart>,
-    /// Whether the upload was canceled and is still to be aborted.
-    pub canceled: bool,
+    /// The parts that the storage has accepted.
+    pub parts: Vec<PartChecksum>,
+    /// The state in which it was left.
+    pub state: SavedState,
 }
 
-/// A stored part as it is persisted.
+/// The state in which an earlier page load left an upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SavedPart {
-    /// Part number.
-    pub part: u32,
-    /// The part's ETag; `None` if CORS hid it.
-    pub etag: Option<String>,
-    /// CRC64NVME of the bytes sent; `None` if checksums are off.
-    pub crc64: Option<u64>,
+pub enum SavedState {
+    /// It was open.
+    Open,
+    /// It was completed.
+    Stored(StoredFile),
+    /// It was canceled and is still to be aborted.
+    Canceled,
 }
 
 /// Two clocks and a random number, read when an event or a poll happens.

@@ -122,17 +122,6 @@ impl Concurrency {
         self.max
     }
 
-    /// How many parts to hold presigned URLs for. Enough that signing never delays uploading; more would only let
-    /// the last ones expire in the queue.
-    pub fn presign_target(&self) -> usize {
-        (self.limit * 4).min(MAX_PARTS_PER_CALL)
-    }
-
-    /// More parts are presigned once fewer than this many unused URLs are left.
-    pub fn presign_threshold(&self) -> usize {
-        self.limit * 2
-    }
-
     /// Speed over the last sample, in bytes a millisecond; 0 while unknown.
     pub fn bytes_per_ms(&self) -> f64 {
         self.bytes_per_ms

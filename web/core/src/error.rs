@@ -24,6 +24,10 @@ pub enum ErrorKind {
     StorageFull,
     /// The file has changed since it was picked.
     FileChanged,
+    /// The file can't be read; later it may be.
+    FileUnreadable,
+    /// Something between the page and the server refuses the request.
+    Blocked,
     /// The upload no longer exists on the server.
     UploadGone,
     /// A retry would change nothing.
@@ -56,6 +60,7 @@ pub mod codes {
     pub const CLOCKS_DIFFER: &str = "clocks_differ";
     pub const NO_SPACE: &str = "no_space";
     pub const STORAGE_REFUSED: &str = "storage_refused";
+    pub const BLOCKED: &str = "blocked";
     pub const BAD_ANSWER: &str = "bad_answer";
     pub const TOKEN_UNAVAILABLE: &str = "token_unavailable";
     pub const CONVERSION_FAILED: &str = "conversion_failed";
@@ -66,7 +71,7 @@ pub mod codes {
     pub const THROTTLED: &str = "throttled";
     pub const UNAVAILABLE: &str = "unavailable";
     pub const UPLOAD_GONE: &str = "upload_gone";
-    pub const PARTS_MISMATCH: &str = "parts_mismatch";
+    pub const PARTS_MISSING: &str = "parts_missing";
     pub const REFUSED: &str = "refused";
 }
 
@@ -115,7 +120,7 @@ impl UploadError {
     /// The file can't be read.
     pub fn file_unreadable() -> Self {
         let message = "The file can't be read; it may have been changed, moved or removed.";
-        Self::permanent(codes::FILE_UNREADABLE, message)
+        Self::new(ErrorKind::FileUnreadable, codes::FILE_UNREADABLE, message)
     }
 
     /// The container probe found no known kind of video.
@@ -138,6 +143,19 @@ impl UploadError {
     pub fn checksum_mismatch() -> Self {
         let message = "The stored bytes aren't those of the file.";
         Self::new(ErrorKind::ChecksumMismatch, codes::CHECKSUM_MISMATCH, message)
+    }
+
+    /// A proxy, a firewall or a captive portal has answered in place of the server, with this HTTP status.
+    pub fn blocked(status: u16) -> Self {
+        let message =
+            format!("Something between this page and the server refuses the request (HTTP {status}).");
+        Self::new(ErrorKind::Blocked, codes::BLOCKED, message)
+    }
+
+    /// The storage lacks parts that it has accepted.
+    pub fn parts_missing() -> Self {
+        let message = "The storage has lost parts of the file.";
+        Self::new(ErrorKind::ChecksumMismatch, codes::PARTS_MISSING, message)
     }
 
     /// The storage fails, or can't be reached, for now.

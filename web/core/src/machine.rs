@@ -8,28 +8,30 @@ mod on_failure;
 mod on_success;
 mod request_state;
 
-use crate::concurrency::Concurrency;
-use crate::crc64;
+use crate::concurrency::{BROWSER_CONNECTIONS, Concurrency};
 use crate::error::UploadError;
 use crate::parts::Parts;
 use crate::progress::{Progress, ProgressReport};
 use crate::retry::RetryBudget;
 use crate::timeout::REQUEST_TIMEOUT_MS;
-use crate::types::{Clocks, Command, Event, SavedUpload, Task, UploadState};
+use crate::types::{Clocks, Command, Event, SavedState, SavedUpload, StoredFile, Task, UploadState};
 use request_state::RequestState;
-use wire::{CompleteUpload, PartPlan};
+use wire::PartPlan;
 
 /// While the browser reports that it is offline, one request is tried at this interval, in milliseconds: the
 /// browser can be wrong.
 const OFFLINE_RETRY_INTERVAL_MS: u64 = 15_000;
 
+/// While an upload is being opened, hashing goes on with this many parts.
+const HASHED_WHILE_OPENING: usize = 2 * BROWSER_CONNECTIONS;
+
 /// One upload.
 #[derive(Debug)]
 pub struct Machine {
     size: u64,
-    /// The `checksum` option: compare checksums where the storage has them.
-    checksum: bool,
-    /// Whether the storage computes CRC64NVME.
+    /// The part size to request, in bytes.
+    part_size: u64,
+    /// Whether the storage verifies CRC64NVME.
     storage_checksum: bool,
     concurrency: Concurrency,
     budget: RetryBudget,
@@ -48,17 +50,20 @@ pub struct Machine {
     suspect_since_ms: Option<u64>,
     /// How many times a new upload was opened in place of one that was gone.
     restarts: u32,
-    /// How many parts differed in the storage's listings.
-    mismatched_parts: usize,
+    /// How many parts the storage has lost after it had accepted them.
+    lost_parts: usize,
 }
 
 #[derive(Debug)]
 enum Phase {
+    /// Hashes the first parts, then opens. `parts` is `None` for a size that can't be planned: the edge refuses it.
     Opening {
+        parts: Option<Parts>,
         request: RequestState,
     },
-    /// Canceled while opening: the response names the upload to abort.
+    /// Ended while opening: the response names the upload to abort.
     CancelingOpen {
+        error: UploadError,
         request: RequestState,
     },
     /// Asks what the storage has of an upload that an earlier page load has begun.
@@ -66,13 +71,17 @@ enum Phase {
         saved: SavedUpload,
         request: RequestState,
     },
+    /// Compares what an earlier page load has stored with the file. With `stored`, all of it.
+    Verifying {
+        parts: Parts,
+        stored: Option<StoredFile>,
+    },
     /// Uploads parts. One signing request and one hash may be in flight besides.
     Uploading {
         parts: Parts,
         sign: RequestState,
-        hashing: Option<u32>,
     },
-    /// Asks what the storage has of this upload, because its responses are hidden or contradict each other.
+    /// Asks for the upload's state and parts.
     CheckingStatus {
         parts: Parts,
         request: RequestState,
@@ -89,27 +98,19 @@ enum Phase {
 }
 
 impl Machine {
-    /// An upload of a file of `size` bytes.
-    ///
-    /// With `checksum`, CRC64NVME is computed of each part and compared wherever the storage has it. `saved` is what
-    /// an earlier page load has persisted about the same file.
-    pub fn new(size: u64, checksum: bool, concurrency: Concurrency, saved: Option<SavedUpload>) -> Self {
-        let request = RequestState::due(REQUEST_TIMEOUT_MS);
+    /// An upload of a file of `size` bytes. `part_size` is requested of the edge, in bytes: a whole number of MiB from 5 MiB
+    /// to 5 GiB. `saved` is what an earlier page load has persisted about a file that may be the same.
+    pub fn new(size: u64, part_size: u64, concurrency: Concurrency, saved: Option<SavedUpload>) -> Self {
         let storage_checksum = saved.as_ref().is_some_and(|saved| saved.checksum);
         let budget = if saved.is_some() { RetryBudget::for_open_upload() } else { RetryBudget::default() };
-        let phase = match saved {
-            Some(saved) if saved.canceled => Phase::Aborting { error: UploadError::canceled(), request },
-            Some(saved) => Phase::Resuming { saved, request },
-            None => Phase::Opening { request },
-        };
-        Self {
+        let mut machine = Self {
             size,
-            checksum,
+            part_size,
             storage_checksum,
             concurrency,
             budget,
             progress: Progress::new(size),
-            phase,
+            phase: Phase::Ended,
             commands: Vec::new(),
             offline_until_ms: None,
             offline: false,
@@ -117,7 +118,36 @@ impl Machine {
             clock_lead_ms: None,
             suspect_since_ms: None,
             restarts: 0,
-            mismatched_parts: 0,
+            lost_parts: 0,
+        };
+        match saved {
+            None => machine.open(None),
+            Some(saved) => machine.start_from(saved),
+        }
+        machine
+    }
+
+    /// Opens an upload; `parts` are those of an earlier one of the same file.
+    fn open(&mut self, parts: Option<Parts>) {
+        let new_parts = || PartPlan::new(self.size, Some(self.part_size)).ok().map(Parts::new);
+        let parts = parts.map(Parts::for_new_upload).or_else(new_parts);
+        self.phase = Phase::Opening { parts, request: RequestState::due(REQUEST_TIMEOUT_MS) };
+    }
+
+    fn start_from(&mut self, saved: SavedUpload) {
+        let request = RequestState::due(REQUEST_TIMEOUT_MS);
+        match saved.state {
+            SavedState::Canceled => {
+                self.phase = Phase::Aborting { error: UploadError::canceled(), request };
+            }
+            SavedState::Open => self.phase = Phase::Resuming { saved, request },
+            SavedState::Stored(stored) => {
+                let plan = PartPlan::with_part_size(self.size, saved.part_size).ok();
+                match plan.and_then(|plan| Parts::completed(plan, &saved.parts)) {
+                    Some(parts) => self.phase = Phase::Verifying { parts, stored: Some(stored) },
+                    None => self.reject_saved(),
+                }
+            }
         }
     }
 
@@ -129,11 +159,7 @@ impl Machine {
     }
 
     fn start_next(&mut self, clocks: Clocks) -> Option<Command> {
-        if let Phase::Uploading { parts, hashing, .. } = &mut self.phase
-            && hashing.is_none()
-            && let Some(part) = parts.next_to_hash()
-        {
-            *hashing = Some(part);
+        if let Some(part) = self.start_hashing() {
             return Some(Command::Hash(part));
         }
         let is_blocked = self.is_blocked(clocks.now_ms);
@@ -141,17 +167,16 @@ impl Machine {
             // An abort isn't held back, as a person waits for it.
             Phase::Aborting { request, .. } => request.start(clocks).then_some(Command::Abort),
             _ if is_blocked => None,
-            Phase::Uploading { parts, sign, .. } => {
+            Phase::Uploading { parts, sign } => {
                 parts.requeue_due(clocks.now_ms);
-                if parts.active() < self.concurrency.limit()
+                let limit = self.concurrency.limit();
+                if parts.active() < limit
                     && !parts.browser_queue_is_full()
                     && let Some(presigned) = parts.start_next(clocks)
                 {
                     return Some(Command::Put(presigned));
                 }
-                let (threshold, target) =
-                    (self.concurrency.presign_threshold(), self.concurrency.presign_target());
-                let unsigned = parts.unsigned(threshold, target, clocks);
+                let unsigned = parts.unsigned(limit, clocks);
                 if unsigned.is_empty() {
                     sign.make_idle(clocks.now_ms);
                     return None;
@@ -159,15 +184,33 @@ impl Machine {
                 sign.make_due();
                 sign.start(clocks).then_some(Command::Sign(unsigned))
             }
-            Phase::Opening { request } => request.start(clocks).then_some(Command::Open),
+            Phase::Opening { parts, request } => {
+                let checksums = match parts {
+                    Some(parts) => parts.first_checksums()?,
+                    None => Vec::new(),
+                };
+                let part_size = parts.as_ref().map_or(self.part_size, |parts| parts.plan().part_size());
+                request.start(clocks).then_some(Command::Open { part_size, checksums })
+            }
             Phase::Resuming { request, .. } | Phase::CheckingStatus { request, .. } => {
                 request.start(clocks).then_some(Command::List)
             }
-            Phase::Completing { parts, request } => request.start(clocks).then(|| {
-                let checksum = parts.file_crc64().map(crc64::to_base64);
-                Command::Complete(CompleteUpload { parts: parts.completed_parts(), checksum })
-            }),
-            Phase::CancelingOpen { .. } | Phase::Ended => None,
+            Phase::Completing { parts, request } => {
+                let crc64 = parts.file_crc64()?;
+                request.start(clocks).then_some(Command::Complete { crc64 })
+            }
+            Phase::Verifying { .. } | Phase::CancelingOpen { .. } | Phase::Ended => None,
+        }
+    }
+
+    /// The next part to hash. Hashing goes ahead of sending by as many parts as may be in flight.
+    fn start_hashing(&mut self) -> Option<u32> {
+        let ahead = self.concurrency.limit();
+        match &mut self.phase {
+            Phase::Opening { parts, .. } => parts.as_mut()?.start_hashing(HASHED_WHILE_OPENING),
+            Phase::Verifying { parts, .. } => parts.start_hashing(0),
+            Phase::Uploading { parts, .. } => parts.start_hashing(ahead),
+            _ => None,
         }
     }
 
@@ -190,16 +233,17 @@ impl Machine {
         match event {
             Event::Opened(opened) => self.on_opened(opened, clocks),
             Event::Signed(parts) => self.on_signed(parts, clocks),
-            Event::Hashed { part, crc64 } => self.on_hashed(part, crc64, clocks),
-            Event::Progress { part, bytes } => self.on_progress(part, bytes, clocks.now_ms),
-            Event::Uploaded { part, receipt, multiplexed } => {
+            Event::Hashed { part, crc64 } => self.on_hashed(part, crc64),
+            Event::Progress { part, bytes } => self.on_progress_event(part, bytes, clocks.now_ms),
+            Event::Uploaded { part, multiplexed } => {
                 if multiplexed {
                     self.concurrency.set_multiplexed();
                 }
-                self.on_uploaded(part, receipt, clocks);
+                self.on_uploaded(part, clocks);
             }
             Event::Listed(listing) => self.on_listed(listing, clocks),
             Event::Completed(stored) => self.on_completed(stored),
+            Event::PartsMissing(numbers) => self.on_parts_missing(&numbers, clocks),
             Event::Aborted => self.on_aborted(),
             Event::Failed { task: Task::Put(part), .. } if !self.is_active(part) => {}
             Event::Failed { task, error } => self.on_failed(task, error, clocks),
@@ -212,7 +256,7 @@ impl Machine {
     /// When to poll although nothing happens, in milliseconds of the monotonic clock; `None` for never.
     pub fn wakeup_ms(&self) -> Option<u64> {
         let (deadline_ms, retry_ms) = match &self.phase {
-            Phase::Uploading { parts, sign, .. } => {
+            Phase::Uploading { parts, sign } => {
                 let stall_timeout_ms = self.concurrency.stall_timeout_ms();
                 let deadline_ms = parts.first_deadline_ms(stall_timeout_ms, self.suspect_since_ms);
                 (
@@ -220,15 +264,15 @@ impl Machine {
                     earlier(parts.next_retry_ms(), sign.retry_at_ms()),
                 )
             }
-            Phase::Opening { request }
-            | Phase::CancelingOpen { request }
+            Phase::Opening { request, .. }
+            | Phase::CancelingOpen { request, .. }
             | Phase::Resuming { request, .. }
             | Phase::CheckingStatus { request, .. }
             | Phase::Completing { request, .. }
             | Phase::Aborting { request, .. } => {
                 (request.deadline_ms(self.suspect_since_ms), request.retry_at_ms())
             }
-            Phase::Ended => return None,
+            Phase::Verifying { .. } | Phase::Ended => return None,
         };
         let retry_ms = match self.offline_until_ms {
             _ if matches!(self.phase, Phase::Aborting { .. }) => retry_ms,
@@ -246,7 +290,7 @@ impl Machine {
             Phase::Aborting { .. } | Phase::CancelingOpen { .. } | Phase::Ended => UploadState::Ended,
             _ if self.paused => UploadState::Paused,
             _ if self.offline_until_ms.is_some() => UploadState::Waiting,
-            Phase::Opening { .. } | Phase::Resuming { .. } => UploadState::Starting,
+            Phase::Opening { .. } | Phase::Resuming { .. } | Phase::Verifying { .. } => UploadState::Starting,
             Phase::Uploading { .. } => UploadState::Uploading,
             Phase::CheckingStatus { parts, .. } if !parts.all_stored() => UploadState::Uploading,
             Phase::CheckingStatus { .. } | Phase::Completing { .. } => UploadState::Finishing,
@@ -258,17 +302,17 @@ impl Machine {
         self.progress.report(now_ms)
     }
 
-    /// How the file is cut; `None` before the upload is open and after its end.
+    /// How the file is cut; `None` while that isn't known and after the upload's end.
     pub fn plan(&self) -> Option<PartPlan> {
         match &self.phase {
-            Phase::Uploading { parts, .. }
+            Phase::Opening { parts, .. } => parts.as_ref().map(Parts::plan),
+            Phase::Verifying { parts, .. }
+            | Phase::Uploading { parts, .. }
             | Phase::CheckingStatus { parts, .. }
             | Phase::Completing { parts, .. } => Some(parts.plan()),
-            Phase::Opening { .. }
-            | Phase::CancelingOpen { .. }
-            | Phase::Resuming { .. }
-            | Phase::Aborting { .. }
-            | Phase::Ended => None,
+            Phase::CancelingOpen { .. } | Phase::Resuming { .. } | Phase::Aborting { .. } | Phase::Ended => {
+                None
+            }
         }
     }
 

@@ -1,55 +1,74 @@
-//! The parts of one upload and the state of each: which to upload next, which need a presigned URL, which has
-//! stalled, and whether what is stored is what the file has.
+//! The parts of one upload and the state of each: which to hash, presign and upload next, and which has stalled.
 
 mod part_state;
 mod resume;
 
-pub use part_state::PartOutcome;
+pub use part_state::HashOutcome;
 
 use crate::concurrency::BROWSER_CONNECTIONS;
-use crate::timeout::{self, FIRST_PROGRESS_TIMEOUT_MS, MAX_STALL_TIMEOUT_MS, QUEUED_TIMEOUT_MS};
-use crate::types::{Clocks, PartReceipt, PresignedPart};
+use crate::timeout::{
+    self, FIRST_PROGRESS_TIMEOUT_MS, MAX_NO_PROGRESS_TIMEOUT_MS, MAX_STALL_TIMEOUT_MS, QUEUED_TIMEOUT_MS,
+};
+use crate::types::{Clocks, PartChecksum, PresignedPart};
 use part_state::{Part, PartState};
 use wire::PartPlan;
+
+/// Bytes hashed before an upload is opened, so that its first parts are presigned by the same call …
+const FIRST_HASHED_BYTES: u64 = 128 << 20;
+/// … and the most parts of these.
+const MAX_FIRST_HASHED: usize = BROWSER_CONNECTIONS;
 
 /// All parts of one upload.
 #[derive(Debug)]
 pub struct Parts {
     plan: PartPlan,
-    hashing: bool,
     parts: Vec<Part>,
     /// Pending, the next one first. At most 10,000, so that inserting at the front is cheap enough.
     queue: Vec<u32>,
     /// In backoff.
     backing_off: Vec<u32>,
     in_flight: Vec<u32>,
-    /// Started before they were hashed, the one being hashed first. One at a time: reading two places of a file
-    /// at once is slower than one after the other.
-    unhashed: Vec<u32>,
+    /// Being hashed. One at a time: reading two places of a file at once is slower than one after the other.
+    hashing: Option<u32>,
+    /// Refused for their checksum, and to be hashed again: their bytes in the file may have changed.
+    suspect: Vec<u32>,
     /// Stored by an earlier page load, to be hashed and compared.
     unverified: Vec<u32>,
-    uploaded: usize,
     stored: u32,
     /// When any part last showed progress.
     progress_ms: u64,
+    /// Whether any part has shown progress before its end. Service workers and some browsers report none.
+    has_progress: bool,
+    /// The most stalls of a part before any part has shown progress.
+    stalls_without_progress: u32,
 }
 
 impl Parts {
-    /// All pending. With `hashing`, no part counts as stored before its CRC in the file is known.
-    pub fn new(plan: PartPlan, hashing: bool) -> Self {
+    /// All pending, none hashed.
+    pub fn new(plan: PartPlan) -> Self {
         Self {
             plan,
-            hashing,
             parts: (0..plan.part_count()).map(|_| Part::default()).collect(),
             queue: (1..=plan.part_count()).collect(),
             backing_off: Vec::new(),
             in_flight: Vec::new(),
-            unhashed: Vec::new(),
+            hashing: None,
+            suspect: Vec::new(),
             unverified: Vec::new(),
-            uploaded: 0,
             stored: 0,
             progress_ms: 0,
+            has_progress: false,
+            stalls_without_progress: 0,
         }
+    }
+
+    /// The same file for another upload: nothing is stored, and what is hashed stays known.
+    pub fn for_new_upload(self) -> Self {
+        let mut parts = Self::new(self.plan);
+        for (part, before) in parts.parts.iter_mut().zip(self.parts) {
+            part.crc64 = before.crc64;
+        }
+        parts
     }
 
     /// How the file is cut.
@@ -57,15 +76,15 @@ impl Parts {
         self.plan
     }
 
-    /// How many count against the concurrency limit: in flight, or uploaded and not yet compared.
+    /// How many are in flight.
     pub fn active(&self) -> usize {
-        self.in_flight.len() + self.uploaded
+        self.in_flight.len()
     }
 
     /// Whether as many requests wait in the browser's own queue as it opens connections: more would only let
     /// their URLs expire there.
     pub fn browser_queue_is_full(&self) -> bool {
-        let parts = self.in_flight.iter().filter_map(|part| self.parts.get(index(*part)?));
+        let parts = self.in_flight.iter().filter_map(|part| self.part_ref(*part));
         let is_waiting = |part: &&Part| matches!(part.state, PartState::InFlight { progress_ms: None, .. });
         parts.filter(is_waiting).count() >= BROWSER_CONNECTIONS
     }
@@ -81,31 +100,48 @@ impl Parts {
         let position = next.position(|part| self.valid_url(part, clocks).is_some())?;
         let number = self.queue.remove(position);
         let presigned = self.valid_url(number, clocks)?.clone();
-        let hashing = self.hashing;
         let part = self.part(number)?;
         part.state =
             PartState::InFlight { started_ms: clocks.now_ms, progress_ms: None, bytes: 0, transfer_ms: 0 };
-        if part.crc64.is_none() && hashing && !self.unhashed.contains(&number) {
-            self.unhashed.push(number);
-        }
         self.in_flight.push(number);
         self.progress_ms = self.progress_ms.max(clocks.now_ms);
         Some(presigned)
     }
 
-    /// The part to hash now; the same one until [`Parts::hashed`].
-    pub fn next_to_hash(&self) -> Option<u32> {
-        self.unhashed.first().or(self.unverified.first()).copied()
+    /// The next part to hash, unless one is being hashed: a suspect or unverified one, else one of the first `ahead` in the
+    /// queue.
+    pub fn start_hashing(&mut self, ahead: usize) -> Option<u32> {
+        if self.hashing.is_some() {
+            return None;
+        }
+        let is_unhashed = |part: &u32| self.part_ref(*part).is_some_and(|part| part.crc64.is_none());
+        let next = self.suspect.first().or(self.unverified.first()).copied();
+        self.hashing = next.or_else(|| self.queue.iter().take(ahead).copied().find(is_unhashed));
+        self.hashing
     }
 
-    /// The parts to presign: none while each of the first `threshold` in the queue has a valid URL, else those of
-    /// the first `target` without one.
-    pub fn unsigned(&self, threshold: usize, target: usize, clocks: Clocks) -> Vec<u32> {
-        let is_unsigned = |part: &&u32| self.valid_url(**part, clocks).is_none();
-        if !self.queue.iter().take(threshold).any(|part| is_unsigned(&part)) {
-            return Vec::new();
-        }
-        self.queue.iter().take(target).filter(is_unsigned).copied().collect()
+    /// Whether a part is stored that isn't compared with the file yet.
+    pub fn has_unverified(&self) -> bool {
+        !self.unverified.is_empty()
+    }
+
+    /// The checksums of the first parts, once as many are hashed as an upload is opened with.
+    pub fn first_checksums(&self) -> Option<Vec<u64>> {
+        let by_bytes = (FIRST_HASHED_BYTES / self.plan.part_size()).max(1) as usize;
+        let needed = by_bytes.min(MAX_FIRST_HASHED).min(self.parts.len());
+        let checksums: Vec<u64> =
+            self.parts.iter().map_while(|part| part.crc64).take(MAX_FIRST_HASHED).collect();
+        (checksums.len() >= needed).then_some(checksums)
+    }
+
+    /// The parts to presign: the hashed ones of the first `ahead` in the queue that have no valid URL.
+    pub fn unsigned(&self, ahead: usize, clocks: Clocks) -> Vec<PartChecksum> {
+        let unsigned = |number: u32| {
+            let part = self.part_ref(number).filter(|part| part.valid_url(clocks).is_none())?;
+            Some(PartChecksum { part: number, crc64: part.crc64? })
+        };
+        let ahead = ahead.min(wire::MAX_PARTS_PER_CALL);
+        self.queue.iter().take(ahead).copied().filter_map(unsigned).collect()
     }
 
     /// Keeps presigned URLs that were requested at `requested`; returns whether any of them is of use.
@@ -165,7 +201,7 @@ impl Parts {
 
     /// For how long a part in flight has shown no progress in all, in milliseconds.
     pub fn idle_ms(&self, number: u32, now_ms: u64) -> Option<u64> {
-        match self.parts.get(index(number)?)?.state {
+        match self.part_ref(number)?.state {
             PartState::InFlight { started_ms, transfer_ms, .. } => {
                 Some(now_ms.saturating_sub(started_ms + transfer_ms))
             }
@@ -180,23 +216,30 @@ impl Parts {
     }
 
     /// When a part in flight times out. The timeout doubles with each stall, so that a network that has become
-    /// slow isn't taken for a dead one for ever.
+    /// slow isn't taken for a dead one for ever. Without any progress events it doubles for all parts together.
     fn deadline_ms(&self, number: u32, stall_timeout_ms: u64, suspect_since_ms: Option<u64>) -> u64 {
-        let part = index(number).and_then(|index| self.parts.get(index));
-        let Some(Part { state: PartState::InFlight { started_ms, progress_ms, .. }, stalls, .. }) = part
+        let Some(Part { state: PartState::InFlight { started_ms, progress_ms, .. }, stalls, .. }) =
+            self.part_ref(number)
         else {
             return u64::MAX;
         };
+        let doubled = |timeout_ms: u64, stalls: u32| timeout_ms << stalls.min(5);
+        let stalls_without_progress = self.stalls_without_progress.max(*stalls);
+        let max_ms = if self.has_progress { MAX_STALL_TIMEOUT_MS } else { MAX_NO_PROGRESS_TIMEOUT_MS };
         let (since_ms, timeout_ms) = match progress_ms {
-            Some(progress_ms) => {
-                (*progress_ms, (stall_timeout_ms << (*stalls).min(5)).min(MAX_STALL_TIMEOUT_MS))
-            }
+            Some(progress_ms) => (*progress_ms, doubled(stall_timeout_ms, *stalls).min(MAX_STALL_TIMEOUT_MS)),
             None if self.in_flight.len() <= BROWSER_CONNECTIONS => {
-                (*started_ms, FIRST_PROGRESS_TIMEOUT_MS.max(stall_timeout_ms))
+                let timeout_ms = FIRST_PROGRESS_TIMEOUT_MS.max(stall_timeout_ms);
+                (*started_ms, doubled(timeout_ms, stalls_without_progress).min(max_ms))
             }
-            None => (self.progress_ms, QUEUED_TIMEOUT_MS.max(stall_timeout_ms)),
+            None => {
+                let timeout_ms = QUEUED_TIMEOUT_MS.max(stall_timeout_ms);
+                (self.progress_ms, doubled(timeout_ms, stalls_without_progress).min(max_ms))
+            }
         };
-        timeout::deadline_ms(since_ms, timeout_ms, suspect_since_ms)
+        // Parts get through without progress events: the lack of one tells nothing about a connection.
+        let is_silent = !self.has_progress && self.stored > 0;
+        timeout::deadline_ms(since_ms, timeout_ms, suspect_since_ms.filter(|_| !is_silent))
     }
 
     /// When the first part in flight times out.
@@ -207,56 +250,43 @@ impl Parts {
 
     /// When the first backoff ends.
     pub fn next_retry_ms(&self) -> Option<u64> {
-        self.backing_off.iter().filter_map(|part| self.parts.get(index(*part)?)?.retry_at_ms()).min()
+        self.backing_off.iter().filter_map(|part| self.part_ref(*part)?.retry_at_ms()).min()
     }
 
-    /// The storage has accepted a part.
-    pub fn uploaded(&mut self, number: u32, receipt: PartReceipt) -> PartOutcome {
-        match self.part(number) {
-            Some(part) if matches!(part.state, PartState::InFlight { .. }) => {
-                part.state = PartState::Uploaded(receipt);
-            }
-            _ => return PartOutcome::Pending,
-        }
+    /// A part's request has shown progress before its end.
+    pub fn progress_event(&mut self) {
+        self.has_progress = true;
+    }
+
+    /// The storage has accepted a part in flight; `None` if it isn't in flight.
+    pub fn uploaded(&mut self, number: u32) -> Option<PartChecksum> {
+        let part = self.part(number)?;
+        let crc64 = part.crc64.filter(|_| matches!(part.state, PartState::InFlight { .. }))?;
+        part.state = PartState::Stored;
+        part.presigned = None;
         remove(&mut self.in_flight, number);
-        self.uploaded += 1;
-        self.compare(number)
+        self.stored += 1;
+        Some(PartChecksum { part: number, crc64 })
     }
 
     /// A part's CRC64NVME was computed from the file.
-    pub fn hashed(&mut self, number: u32, crc64: u64) -> PartOutcome {
-        remove(&mut self.unhashed, number);
+    pub fn hashed(&mut self, number: u32, crc64: u64) -> HashOutcome {
+        if self.hashing == Some(number) {
+            self.hashing = None;
+        }
+        remove(&mut self.suspect, number);
         remove(&mut self.unverified, number);
-        let Some(part) = self.part(number) else { return PartOutcome::Pending };
+        let Some(part) = self.part(number) else { return HashOutcome::Known };
         if part.crc64.replace(crc64).is_some_and(|before| before != crc64) {
-            return PartOutcome::FileChanged;
+            return HashOutcome::FileChanged;
         }
-        let PartState::Unverified(receipt) = &mut part.state else { return self.compare(number) };
-        if part_state::checksum_matches(Some(crc64), &receipt.checksum) {
-            part.state = PartState::Stored(std::mem::take(receipt));
-            self.stored += 1;
-            return PartOutcome::Stored;
+        let PartState::Unverified(stored) = part.state else { return HashOutcome::Known };
+        if stored.is_some_and(|stored| stored != crc64) {
+            return HashOutcome::OtherFile;
         }
-        part.state = PartState::Pending;
-        self.queue.push(number);
-        PartOutcome::Pending
-    }
-
-    fn compare(&mut self, number: u32) -> PartOutcome {
-        let hashing = self.hashing;
-        let Some(part) = self.part(number) else { return PartOutcome::Pending };
-        let PartState::Uploaded(receipt) = &mut part.state else { return PartOutcome::Pending };
-        if !part_state::checksum_matches(part.crc64, &receipt.checksum) {
-            return PartOutcome::ChecksumMismatch;
-        }
-        if hashing && part.crc64.is_none() {
-            return PartOutcome::Pending;
-        }
-        part.state = PartState::Stored(std::mem::take(receipt));
-        part.presigned = None;
-        self.uploaded -= 1;
+        part.state = PartState::Stored;
         self.stored += 1;
-        PartOutcome::Stored
+        HashOutcome::Verified
     }
 
     /// Records a part's failure, perhaps because it `stalled`; returns how many there were. It is uploaded again
@@ -264,50 +294,68 @@ impl Parts {
     pub fn failed(&mut self, number: u32, stalled: bool) -> u32 {
         let Some(part) = self.part(number) else { return 0 };
         part.attempts += 1;
-        if stalled && matches!(part.state, PartState::InFlight { progress_ms: Some(_), .. }) {
-            part.stalls += 1;
+        part.stalls += u32::from(stalled);
+        let (attempts, stalls) = (part.attempts, part.stalls);
+        if let PartState::InFlight { .. } = part.state {
+            part.state = PartState::Pending;
+            remove(&mut self.in_flight, number);
         }
-        let attempts = part.attempts;
-        match std::mem::replace(&mut part.state, PartState::Pending) {
-            PartState::InFlight { .. } => remove(&mut self.in_flight, number),
-            PartState::Uploaded(_) => self.uploaded -= 1,
-            PartState::Stored(_) => self.stored -= 1,
-            PartState::Pending | PartState::Backoff { .. } | PartState::Unverified(_) => {}
+        if !self.has_progress {
+            self.stalls_without_progress = self.stalls_without_progress.max(stalls);
         }
         attempts
     }
 
-    /// Requeues every active part at the front of the queue; returns their numbers.
+    /// The storage doesn't have these stored parts: they are uploaded again.
+    pub fn requeue_stored(&mut self, numbers: &[u32]) {
+        for number in numbers {
+            if let Some(part) = self.part(*number)
+                && part.state == PartState::Stored
+            {
+                part.state = PartState::Pending;
+                self.stored -= 1;
+            }
+        }
+        self.requeue_pending();
+    }
+
+    /// Puts all pending parts into the queue, in their order.
+    fn requeue_pending(&mut self) {
+        let is_pending =
+            |part: &u32| self.part_ref(*part).is_some_and(|part| part.state == PartState::Pending);
+        self.queue = (1..=self.plan.part_count()).filter(is_pending).collect();
+    }
+
+    /// Requeues every part in flight at the front of the queue; returns their numbers. What is being hashed is dropped.
     pub fn requeue_in_flight(&mut self) -> Vec<u32> {
-        let requeued: Vec<u32> = (1..=self.plan.part_count()).filter(|part| self.is_active(*part)).collect();
+        let mut requeued = std::mem::take(&mut self.in_flight);
+        requeued.sort_unstable();
         for number in requeued.iter().rev() {
             if let Some(part) = self.part(*number) {
                 part.state = PartState::Pending;
             }
             self.queue.insert(0, *number);
         }
-        self.in_flight.clear();
-        self.uploaded = 0;
+        self.hashing = None;
         requeued
     }
 
-    /// Whether a part is in flight, or uploaded and not yet compared. Events about any other are stale.
+    /// Whether a part is in flight. Events about any other are stale.
     pub fn is_active(&self, number: u32) -> bool {
-        let part = index(number).and_then(|index| self.parts.get(index));
-        part.is_some_and(|part| matches!(part.state, PartState::InFlight { .. } | PartState::Uploaded(_)))
+        self.part_ref(number).is_some_and(|part| matches!(part.state, PartState::InFlight { .. }))
     }
 
     /// Hashes a part again: its bytes in the file may have changed.
     pub fn rehash(&mut self, number: u32) {
-        if self.hashing && !self.unhashed.contains(&number) {
-            self.unhashed.push(number);
+        if !self.suspect.contains(&number) {
+            self.suspect.push(number);
         }
     }
 
     /// Puts a failed part back into the queue at `until_ms`.
     pub fn back_off(&mut self, number: u32, until_ms: u64) {
         if let Some(part) = self.part(number)
-            && matches!(part.state, PartState::Pending)
+            && part.state == PartState::Pending
         {
             part.state = PartState::Backoff { until_ms };
             self.backing_off.push(number);
@@ -343,8 +391,12 @@ impl Parts {
         self.parts.get_mut(index(number)?)
     }
 
+    fn part_ref(&self, number: u32) -> Option<&Part> {
+        self.parts.get(index(number)?)
+    }
+
     fn valid_url(&self, number: u32, clocks: Clocks) -> Option<&PresignedPart> {
-        self.parts.get(index(number)?)?.valid_url(clocks)
+        self.part_ref(number)?.valid_url(clocks)
     }
 }
 

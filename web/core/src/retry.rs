@@ -25,6 +25,8 @@ const SHORT_RETRY_TIMEOUT_MS: u64 = 120_000;
 const MAX_FAILURE_INTERVAL_MS: u64 = 60_000;
 /// How many times in a row the edge may answer while no part gets through.
 const MAX_STATUS_CHECKS: u32 = 5;
+/// How many times in a row a request may be refused on its way.
+const MAX_BLOCKED: u32 = 3;
 /// Renewals allowed besides two for each part that can be in flight.
 const EXTRA_RENEWALS: usize = 6;
 
@@ -43,6 +45,8 @@ pub struct RetryBudget {
     renewals: u32,
     /// Parts with other bytes than the file's, less the successes since.
     checksum_mismatches: u32,
+    /// Requests refused on their way since the last success.
+    blocked: u32,
     is_open: bool,
 }
 
@@ -92,7 +96,11 @@ impl RetryBudget {
         let last_ms = self.last_failure_ms.replace(now_ms).unwrap_or(now_ms);
         let interval_ms = now_ms.saturating_sub(last_ms).min(MAX_FAILURE_INTERVAL_MS);
         let may_retry = match kind {
-            ErrorKind::Permanent | ErrorKind::FileChanged => false,
+            ErrorKind::Permanent | ErrorKind::FileChanged | ErrorKind::FileUnreadable => false,
+            ErrorKind::Blocked => {
+                self.blocked += 1;
+                self.blocked < MAX_BLOCKED
+            }
             ErrorKind::Expired | ErrorKind::ClockSkew => count(&mut self.renewals, max_in_flight),
             ErrorKind::ChecksumMismatch => count(&mut self.checksum_mismatches, max_in_flight),
             ErrorKind::UploadGone => return self.check_status(),

@@ -13,6 +13,9 @@ pub const QUEUED_TIMEOUT_MS: u64 = 120_000;
 /// No stall timeout is longer than this, in milliseconds, however slow the network is and however often the part
 /// has stalled.
 pub const MAX_STALL_TIMEOUT_MS: u64 = 300_000;
+/// The longest timeout of a part while no part has shown any progress, in milliseconds: the browser may report none, and
+/// then a part's whole transfer must fit.
+pub const MAX_NO_PROGRESS_TIMEOUT_MS: u64 = 1_800_000;
 /// A request that was in flight during a sleep or a network change must show progress within this, in
 /// milliseconds: its connection may be dead.
 pub const SUSPECT_TIMEOUT_MS: u64 = 10_000;

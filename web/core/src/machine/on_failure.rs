@@ -19,8 +19,15 @@ const MIN_SLEEP_MS: u64 = 20_000;
 impl Machine {
     pub(super) fn on_failed(&mut self, task: Task, error: UploadError, clocks: Clocks) {
         let attempts = match (task, &mut self.phase) {
-            (Task::Open, Phase::CancelingOpen { .. }) => return self.end(Err(UploadError::canceled())),
-            (Task::Hash(_), Phase::Uploading { .. }) => return self.abort(error),
+            (Task::Open, Phase::CancelingOpen { error, .. }) => {
+                let error = error.clone();
+                return self.end(Err(error));
+            }
+            (Task::Hash(_), Phase::Opening { .. }) => return self.fail(error),
+            // What is stored stays: the file may be readable again later.
+            (Task::Hash(_), Phase::Verifying { .. } | Phase::Uploading { .. }) => {
+                return self.end_resumable(Err(error));
+            }
             (Task::Put(part), Phase::Uploading { parts, .. }) => {
                 if matches!(error.kind, ErrorKind::Expired | ErrorKind::ClockSkew) {
                     parts.discard_url(part, clocks.now_ms);
@@ -31,7 +38,7 @@ impl Machine {
                 self.progress.reset_part(part);
                 parts.failed(part, error.kind == ErrorKind::Stalled)
             }
-            (Task::Open, Phase::Opening { request })
+            (Task::Open, Phase::Opening { request, .. })
             | (Task::Sign, Phase::Uploading { sign: request, .. })
             | (Task::List, Phase::Resuming { request, .. } | Phase::CheckingStatus { request, .. })
             | (Task::Complete, Phase::Completing { request, .. })
@@ -52,7 +59,10 @@ impl Machine {
         let delay_ms = retry::backoff_ms(error.kind, attempts, error.retry_after_ms, clocks.random);
         self.schedule_retry(task, clocks.now_ms + u64::from(delay_ms));
         self.commands.push(Command::NotifyRetry { task, attempt: attempts, delay_ms, error: error.clone() });
-        self.spend_budget(task, error, clocks);
+        // An abort has its own limit.
+        if task != Task::Abort {
+            self.spend_budget(task, error, clocks);
+        }
     }
 
     fn spend_budget(&mut self, task: Task, error: UploadError, clocks: Clocks) {
@@ -83,10 +93,8 @@ impl Machine {
                     return false;
                 }
             }
-            // The saved upload is of no use, for whatever reason.
-            (Task::List, ErrorKind::Permanent, Phase::Resuming { .. }) => {
-                self.restart(UploadError::upload_gone());
-            }
+            // Another user's, for instance.
+            (Task::List, ErrorKind::Permanent, Phase::Resuming { .. }) => self.reject_saved(),
             (Task::Put(_), ErrorKind::UploadGone, _) => return false,
             (_, ErrorKind::UploadGone, _) => self.restart(error.clone()),
             _ => return false,
@@ -121,11 +129,18 @@ impl Machine {
         self.drop_all();
         self.progress.reset();
         self.commands.push(Command::Persist(PersistOp::Clear));
-        self.phase = Phase::Opening { request: RequestState::due(REQUEST_TIMEOUT_MS) };
+        let parts = match std::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Verifying { parts, .. }
+            | Phase::Uploading { parts, .. }
+            | Phase::CheckingStatus { parts, .. }
+            | Phase::Completing { parts, .. } => Some(parts),
+            _ => None,
+        };
+        self.open(parts);
     }
 
     /// Drops every task in flight.
-    fn drop_all(&mut self) {
+    pub(super) fn drop_all(&mut self) {
         let stays = |command: &Command| matches!(command, Command::Persist(_) | Command::NotifyRetry { .. });
         self.commands.retain(stays);
         self.commands.push(Command::DropAll);
@@ -143,7 +158,9 @@ impl Machine {
             | ErrorKind::Server
             | ErrorKind::StorageFull
             | ErrorKind::Expired
-            | ErrorKind::ClockSkew => self.end_resumable(Err(error)),
+            | ErrorKind::ClockSkew
+            | ErrorKind::FileUnreadable
+            | ErrorKind::Blocked => self.end_resumable(Err(error)),
             ErrorKind::ChecksumMismatch | ErrorKind::FileChanged | ErrorKind::Permanent => self.abort(error),
         }
     }
@@ -151,7 +168,7 @@ impl Machine {
     fn schedule_retry(&mut self, task: Task, at_ms: u64) {
         match (task, &mut self.phase) {
             (Task::Put(part), Phase::Uploading { parts, .. }) => parts.back_off(part, at_ms),
-            (Task::Open, Phase::Opening { request })
+            (Task::Open, Phase::Opening { request, .. })
             | (Task::Sign, Phase::Uploading { sign: request, .. })
             | (Task::List, Phase::Resuming { request, .. } | Phase::CheckingStatus { request, .. })
             | (Task::Complete, Phase::Completing { request, .. })
@@ -174,18 +191,20 @@ impl Machine {
             deadline_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms).then_some(task)
         };
         match &self.phase {
-            Phase::Opening { request } | Phase::CancelingOpen { request } => overdue(request, Task::Open),
+            Phase::Opening { request, .. } | Phase::CancelingOpen { request, .. } => {
+                overdue(request, Task::Open)
+            }
             Phase::Resuming { request, .. } | Phase::CheckingStatus { request, .. } => {
                 overdue(request, Task::List)
             }
             Phase::Completing { request, .. } => overdue(request, Task::Complete),
             Phase::Aborting { request, .. } => overdue(request, Task::Abort),
-            Phase::Uploading { parts, sign, .. } => {
+            Phase::Uploading { parts, sign } => {
                 let stall_timeout_ms = self.concurrency.stall_timeout_ms();
                 let stalled = parts.stalled(stall_timeout_ms, self.suspect_since_ms, now_ms);
                 stalled.map(Task::Put).or_else(|| overdue(sign, Task::Sign))
             }
-            Phase::Ended => None,
+            Phase::Verifying { .. } | Phase::Ended => None,
         }
     }
 
@@ -214,15 +233,16 @@ impl Machine {
         self.suspect_since_ms = Some(clocks.now_ms);
         let soon_ms = clocks.now_ms + (MAX_ONLINE_DELAY_MS * clocks.random.clamp(0.0, 1.0)) as u64;
         match &mut self.phase {
-            Phase::Uploading { parts, sign, .. } => {
+            Phase::Uploading { parts, sign } => {
                 parts.shorten_wait(soon_ms);
                 sign.shorten_wait(soon_ms);
             }
-            Phase::Opening { request }
+            Phase::Opening { request, .. }
             | Phase::Resuming { request, .. }
             | Phase::CheckingStatus { request, .. }
             | Phase::Completing { request, .. } => request.shorten_wait(soon_ms),
-            Phase::CancelingOpen { .. } | Phase::Aborting { .. } | Phase::Ended => {}
+            Phase::CancelingOpen { .. } | Phase::Verifying { .. } | Phase::Aborting { .. } | Phase::Ended => {
+            }
         }
     }
 }

@@ -1,20 +1,16 @@
-//! One part: its state, its presigned URL, and what the storage has of it.
+//! One part: its state, its checksum, its presigned URL.
 
-use crate::crc64;
-use crate::types::{Clocks, PartReceipt, PresignedPart, SavedPart};
-use wire::StoredPart;
+use crate::types::{Clocks, PresignedPart};
 
 /// A URL that expires within this, in milliseconds, isn't used any more; at most a quarter of its lifetime.
 const EXPIRY_MARGIN_MS: u64 = 15_000;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub enum PartState {
     #[default]
     Pending,
     /// Failed, and to be tried again.
-    Backoff {
-        until_ms: u64,
-    },
+    Backoff { until_ms: u64 },
     InFlight {
         started_ms: u64,
         /// When it last showed progress; `None` while it waits in the browser's queue.
@@ -23,11 +19,11 @@ pub enum PartState {
         /// Time between its first and its last progress, in milliseconds.
         transfer_ms: u64,
     },
-    /// The storage has it; its checksum in the file isn't known yet.
-    Uploaded(PartReceipt),
-    /// An earlier page load has stored it; it isn't compared with the file yet.
-    Unverified(PartReceipt),
-    Stored(PartReceipt),
+    /// The storage has it from an earlier page load; its bytes aren't compared with the file yet. Contains the CRC64NVME
+    /// of the stored bytes; `None` if only the completion can compare them.
+    Unverified(Option<u64>),
+    /// The storage has it, with the checksum of the file's bytes.
+    Stored,
 }
 
 #[derive(Debug, Default)]
@@ -37,7 +33,7 @@ pub struct Part {
     pub crc64: Option<u64>,
     /// How many times it has failed.
     pub attempts: u32,
-    /// How many times it has stalled after its first progress.
+    /// How many times it has stalled.
     pub stalls: u32,
     /// With the time when it was requested, which is no later than its signing.
     pub presigned: Option<(PresignedPart, Clocks)>,
@@ -63,33 +59,15 @@ impl Part {
     }
 }
 
-/// The result of uploading or hashing a part.
+/// The result of hashing a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PartOutcome {
-    /// Undecided, or stale.
-    Pending,
-    /// Stored, and the same as in the file as far as that can be known.
-    Stored,
-    /// The storage has other bytes.
-    ChecksumMismatch,
+pub enum HashOutcome {
+    /// The checksum is known now.
+    Known,
+    /// The storage has these bytes from an earlier page load.
+    Verified,
+    /// An earlier page load has stored other bytes: the saved upload is another file's.
+    OtherFile,
     /// The file has other bytes than before.
     FileChanged,
-}
-
-/// Whether a stored part's checksum is that of the file's part. An unknown one matches.
-pub fn checksum_matches(crc64: Option<u64>, stored: &Option<String>) -> bool {
-    match (crc64, stored) {
-        (Some(crc64), Some(stored)) => *stored == crc64::to_base64(crc64),
-        (None, _) | (_, None) => true,
-    }
-}
-
-/// The receipt to compare with the file, of a part that an earlier page load has stored; `None` if it can't be compared.
-///
-/// Without a checksum in the listing, an equal ETag shows that it is the part whose CRC was persisted.
-pub fn resumable(listed: StoredPart, saved: Option<&SavedPart>, hashing: bool) -> Option<PartReceipt> {
-    let saved = saved.filter(|saved| saved.etag.as_ref() == Some(&listed.etag));
-    let checksum = listed.checksum.or_else(|| saved?.crc64.map(crc64::to_base64));
-    let can_compare = if hashing { checksum.is_some() } else { saved.is_some() };
-    can_compare.then_some(PartReceipt { etag: Some(listed.etag), checksum })
 }

@@ -1,119 +1,99 @@
-//! Resuming from what the storage lists, and what completion and later page loads need of the parts.
+//! Parts of uploads that an earlier page load has begun, and comparison with what the storage lists.
 
-use super::part_state::{self, Part, PartState};
+use super::part_state::PartState;
 use super::{Parts, index};
 use crate::crc64;
-use crate::types::{Listing, PartReceipt, SavedPart};
-use wire::{CompletedPart, MultipartState, PartPlan, StoredPart};
+use crate::types::{Listing, PartChecksum};
+use wire::{MultipartState, PartPlan};
 
 impl Parts {
-    /// The parts of an upload that an earlier page load has begun: `listing` is what the storage has of it,
-    /// `saved` what was persisted.
+    /// The parts of an upload that an earlier page load has begun: `listing` is what the storage has of it, `saved` what
+    /// that page load has sent.
     ///
-    /// With `hashing`, a stored part counts once its CRC in the file is found to be the same; a part that can't
-    /// be compared is uploaded again.
-    pub fn resume(plan: PartPlan, hashing: bool, listing: Listing, saved: Vec<SavedPart>) -> Self {
-        let mut parts = Self::new(plan, hashing);
-        let mut saved_parts: Vec<Option<SavedPart>> = vec![None; parts.parts.len()];
+    /// A stored part counts once its bytes in the file are found to be the same; one whose checksum nobody knows is sent
+    /// again.
+    pub fn resume(plan: PartPlan, listing: &Listing, saved: &[PartChecksum]) -> Self {
+        let mut parts = Self::new(plan);
+        let mut sent: Vec<Option<u64>> = vec![None; parts.parts.len()];
         for part in saved {
-            if let Some(saved) = index(part.part).and_then(|index| saved_parts.get_mut(index)) {
-                *saved = Some(part);
+            if let Some(sent) = index(part.part).and_then(|index| sent.get_mut(index)) {
+                *sent = Some(part.crc64);
             }
         }
-        let mut receipts: Vec<Option<PartReceipt>> = vec![None; parts.parts.len()];
-        for listed in listing.parts {
-            let Some(index) = index(listed.part_number) else { continue };
-            let (Some(receipt), Some(saved)) = (receipts.get_mut(index), saved_parts.get(index)) else {
-                continue;
-            };
-            if listed.size == plan.len(listed.part_number) {
-                *receipt = part_state::resumable(listed, saved.as_ref(), hashing);
-            }
-        }
+        let sent = |number| index(number).and_then(|index| sent.get(index).copied().flatten());
         if listing.state == MultipartState::Completed {
-            // An object has no parts to list; completing again compares the whole file.
-            receipts.fill(Some(PartReceipt { etag: Some(String::new()), checksum: None }));
-        }
-        for ((number, part), receipt) in (1..).zip(&mut parts.parts).zip(receipts) {
-            let Some(receipt) = receipt else { continue };
-            if hashing {
-                part.state = PartState::Unverified(receipt);
-                parts.unverified.push(number);
-            } else {
-                part.state = PartState::Stored(receipt);
-                parts.stored += 1;
+            // An object has no parts to list. The completion compares the file's checksum with the object's.
+            for number in 1..=plan.part_count() {
+                parts.mark_unverified(number, sent(number));
             }
         }
-        let mut queue = std::mem::take(&mut parts.queue);
-        queue.retain(|part| parts.part(*part).is_some_and(|part| matches!(part.state, PartState::Pending)));
-        parts.queue = queue;
+        for listed in &listing.parts {
+            let number = listed.part_number;
+            let checksum = listed.checksum.as_deref().and_then(crc64::from_base64).or_else(|| sent(number));
+            if listed.size == plan.len(number) && checksum.is_some() {
+                parts.mark_unverified(number, checksum);
+            }
+        }
+        parts.requeue_pending();
         parts
     }
 
-    /// Whether the storage must be asked for receipts that CORS hid: ETags, and with `checksums` those too.
-    pub fn receipts_missing(&self, checksums: bool) -> bool {
-        let is_missing = |part: &Part| match &part.state {
-            PartState::Stored(receipt) => receipt.etag.is_none() || (checksums && receipt.checksum.is_none()),
-            _ => false,
-        };
-        self.parts.iter().any(is_missing)
+    /// The parts of a completed upload; `None` unless the checksum of each is known.
+    pub fn completed(plan: PartPlan, saved: &[PartChecksum]) -> Option<Self> {
+        let listing = Listing { state: MultipartState::Completed, parts: Vec::new() };
+        let parts = Self::resume(plan, &listing, saved);
+        parts.parts.iter().all(|part| matches!(part.state, PartState::Unverified(Some(_)))).then_some(parts)
     }
 
-    /// Fills in receipts from the storage's listing. A part that is missing there or differs is hashed and
-    /// uploaded again; returns the numbers of those.
-    pub fn apply_listing(&mut self, listing: Vec<StoredPart>) -> Vec<u32> {
-        let plan = self.plan;
-        let mut listed_parts: Vec<Option<StoredPart>> = vec![None; self.parts.len()];
-        for part in listing {
-            if let Some(listed) = index(part.part_number).and_then(|index| listed_parts.get_mut(index)) {
-                *listed = Some(part);
-            }
-        }
-        let mut mismatched = Vec::new();
-        for ((number, part), listed) in (1..).zip(&mut self.parts).zip(listed_parts) {
-            let PartState::Stored(receipt) = &mut part.state else { continue };
-            let matches = |listed: &StoredPart| {
-                listed.size == plan.len(number) && part_state::checksum_matches(part.crc64, &listed.checksum)
-            };
-            match listed.filter(matches) {
-                Some(listed) => {
-                    receipt.etag = Some(listed.etag);
-                    receipt.checksum = receipt.checksum.take().or(listed.checksum);
+    /// Another call has completed this upload: each part is stored once its checksum is known.
+    pub fn mark_completed(&mut self) {
+        for number in 1..=self.plan.part_count() {
+            match self.part(number) {
+                Some(part) if part.state == PartState::Stored => {}
+                Some(part) if part.crc64.is_some() => {
+                    part.state = PartState::Stored;
+                    self.stored += 1;
                 }
-                None => mismatched.push(number),
+                Some(_) => self.mark_unverified(number, None),
+                None => {}
             }
         }
-        for part in &mismatched {
-            self.failed(*part, false);
-            self.rehash(*part);
-            self.queue.push(*part);
+        self.requeue_pending();
+    }
+
+    fn mark_unverified(&mut self, number: u32, crc64: Option<u64>) {
+        if let Some(part) = self.part(number) {
+            part.state = PartState::Unverified(crc64);
+            self.unverified.push(number);
         }
-        mismatched
     }
 
-    /// The parts in the form that completion takes.
-    pub fn completed_parts(&self) -> Vec<CompletedPart> {
-        let completed = |(part_number, part): (u32, &Part)| {
-            let PartState::Stored(receipt) = &part.state else { return None };
-            Some(CompletedPart {
-                part_number,
-                etag: receipt.etag.clone()?,
-                checksum: receipt.checksum.clone(),
-            })
+    /// The stored parts that the storage doesn't list, or lists with other bytes.
+    pub fn missing_in(&self, listing: &Listing) -> Vec<u32> {
+        let mut listed_parts = vec![None; self.parts.len()];
+        for listed in &listing.parts {
+            if let Some(slot) = index(listed.part_number).and_then(|index| listed_parts.get_mut(index)) {
+                *slot = Some(listed);
+            }
+        }
+        let is_missing = |(number, (part, listed)): &(u32, (&super::Part, Option<&wire::StoredPart>))| {
+            let is_same = |listed: &wire::StoredPart| {
+                let checksum = listed.checksum.as_deref().map(crc64::from_base64);
+                listed.size == self.plan.len(*number)
+                    && checksum.is_none_or(|checksum| checksum == part.crc64)
+            };
+            part.state == PartState::Stored && !listed.is_some_and(is_same)
         };
-        (1..).zip(&self.parts).filter_map(completed).collect()
+        (1..).zip(self.parts.iter().zip(listed_parts)).filter(is_missing).map(|(number, _)| number).collect()
     }
 
-    /// The data to persist of a stored part; `None` if it isn't stored.
-    pub fn saved_part(&self, number: u32) -> Option<SavedPart> {
-        let part = self.parts.get(index(number)?)?;
-        let PartState::Stored(receipt) = &part.state else { return None };
-        Some(SavedPart { part: number, etag: receipt.etag.clone(), crc64: part.crc64 })
-    }
-
-    /// [`Parts::saved_part`] of every stored part.
-    pub fn saved_parts(&self) -> Vec<SavedPart> {
-        (1..=self.plan.part_count()).filter_map(|part| self.saved_part(part)).collect()
+    /// [`PartChecksum`] of each stored part.
+    pub fn stored_parts(&self) -> Vec<PartChecksum> {
+        let stored = |(part, state): (u32, &super::Part)| {
+            let crc64 = state.crc64.filter(|_| state.state == PartState::Stored)?;
+            Some(PartChecksum { part, crc64 })
+        };
+        (1..).zip(&self.parts).filter_map(stored).collect()
     }
 
     /// The file's CRC64NVME; `None` until every part is hashed.

@@ -16,7 +16,12 @@ extern "C" {
 
 /// Both clocks, and a random number.
 pub fn clocks() -> Clocks {
-    Clocks { now_ms: now_ms(), wall_ms: Date::now() as u64, random: Math::random() }
+    Clocks { now_ms: now_ms(), wall_ms: wall_ms(), random: Math::random() }
+}
+
+/// Milliseconds since 1970 by the wall clock.
+pub fn wall_ms() -> u64 {
+    Date::now() as u64
 }
 
 /// Milliseconds of the monotonic clock.

@@ -5,7 +5,7 @@ use crate::clock;
 use crate::events::UploadEvent;
 use crate::file::SourceFile;
 use crate::host::UploadHost;
-use crate::records::{PreviousUpload, RecordChange};
+use crate::records::RecordChange;
 use crate::task_set::TaskSet;
 use crate::{video_poller, xhr};
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -18,11 +18,10 @@ use std::ops::Range;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use uploader_core::concurrency::{self, Concurrency};
+use uploader_core::crc64;
 use uploader_core::error::{ErrorKind, UploadError, codes};
 use uploader_core::machine::Machine;
-use uploader_core::types::{
-    Command, Event, PartReceipt, PresignedPart, SavedUpload, StoredFile, Task, UploadState,
-};
+use uploader_core::types::{Command, Event, PresignedPart, SavedUpload, StoredFile, Task, UploadState};
 use wire::OpenUpload;
 
 /// The longest timer, in milliseconds: browsers suspend long ones, and waking early does no harm.
@@ -39,21 +38,29 @@ pub struct UploadOptions {
     pub part_size: Option<u64>,
     /// Parts in flight at once; `None` adapts it.
     pub concurrency: Option<u32>,
-    pub checksum: ChecksumOption,
     pub allow_any_file: bool,
-}
-
-/// Whether checksums are computed, and compared where the storage has them.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ChecksumOption {
-    Auto,
-    Off,
 }
 
 thread_local! {
     /// Throughput of the last upload: the next one asks for a part size that suits it.
     static LAST_BYTES_PER_MS: Cell<f64> = const { Cell::new(0.0) };
+}
+
+/// What the page last reported about pausing and the network; each machine of an upload starts with it.
+#[derive(Clone, Copy, Default)]
+struct PageState {
+    paused: bool,
+    offline: bool,
+}
+
+impl PageState {
+    fn record(&mut self, event: &Event) {
+        match event {
+            Event::Paused(paused) => self.paused = *paused,
+            Event::Online(online) => self.offline = !online,
+            _ => {}
+        }
+    }
 }
 
 /// One upload from the container probe to the converted video.
@@ -64,6 +71,7 @@ pub struct Driver {
     host: UploadHost,
     sender: UnboundedSender<Event>,
     events: UnboundedReceiver<Event>,
+    page: PageState,
     /// The type that the container probe found.
     media_type: Option<&'static str>,
     /// The upload's token; empty until it is open.
@@ -90,6 +98,7 @@ impl Driver {
             host,
             sender,
             events,
+            page: PageState::default(),
             media_type: None,
             upload: String::new(),
             tasks: TaskSet::default(),
@@ -107,30 +116,31 @@ impl Driver {
     }
 
     async fn run_to_end(&mut self) -> Result<(), UploadError> {
-        let mut early = Vec::new();
-        let stored = match self.prepare(&mut early).await? {
-            Some(PreviousUpload::Stored(stored)) => stored,
-            Some(PreviousUpload::Open { upload, saved }) => {
-                self.upload = upload;
-                self.send(Some(saved), early).await?
+        let fingerprint = self.probe().await?;
+        let mut slot = 0;
+        let stored = loop {
+            let saved = self.claim(&fingerprint, slot).await?;
+            if let Some(stored) = self.send(saved).await? {
+                break stored;
             }
-            None => self.send(None, early).await?,
+            // What that slot has saved is another file's.
+            slot += 1;
         };
         self.host.persist(&RecordChange::from(&stored));
         self.host.emit(&UploadEvent::from(&stored));
         self.emit_state(if stored.verified { "uploaded" } else { "unverified" });
         let polling = video_poller::poll_until_ready(self.api.clone(), self.host.clone(), stored.video_id);
-        let video = until_canceled(&mut self.events, polling, &mut Vec::new()).await;
+        let video = until_canceled(&mut self.events, &mut self.page, polling).await;
         // The outcome is reported now, so no later page load needs the record.
         self.host.persist(&RecordChange::Remove);
         self.host.emit(&UploadEvent::ready(video?));
         Ok(())
     }
 
-    /// Probes the file and claims it for this upload. Events that arrive meanwhile are kept in `early`.
-    async fn prepare(&mut self, early: &mut Vec<Event>) -> Result<Option<PreviousUpload>, UploadError> {
-        let Self { file, host, options, media_type, events, .. } = self;
-        let preparing = async {
+    /// Probes the file and returns its fingerprint.
+    async fn probe(&mut self) -> Result<String, UploadError> {
+        let Self { file, host, options, media_type, events, page, .. } = self;
+        let probing = async {
             if file.size() > 0 {
                 match file.probe().await? {
                     Some(media) => {
@@ -141,31 +151,46 @@ impl Driver {
                     None => return Err(UploadError::not_a_video()),
                 }
             }
-            host.claim(&file.fingerprint().await?).await
+            file.fingerprint().await
         };
-        until_canceled(events, preparing, early).await
+        until_canceled(events, page, probing).await
     }
 
-    async fn send(
-        &mut self,
-        saved: Option<SavedUpload>,
-        early: Vec<Event>,
-    ) -> Result<StoredFile, UploadError> {
+    /// Claims a record slot, and returns what an earlier page load has saved in it.
+    async fn claim(&mut self, fingerprint: &str, slot: u32) -> Result<Option<SavedUpload>, UploadError> {
+        let Self { host, events, page, .. } = self;
+        let previous = until_canceled(events, page, host.claim(fingerprint, slot)).await?;
+        let (upload, saved) = previous.map(|previous| (previous.upload, previous.saved)).unzip();
+        self.upload = upload.unwrap_or_default();
+        Ok(saved)
+    }
+
+    /// Sends the file; `None` if what was saved is another file's.
+    async fn send(&mut self, saved: Option<SavedUpload>) -> Result<Option<StoredFile>, UploadError> {
         let concurrency = Concurrency::new(self.options.concurrency);
-        let hashing = self.options.checksum == ChecksumOption::Auto;
-        let mut machine = Machine::new(self.file.size(), hashing, concurrency, saved);
-        let mut state = machine.state();
-        for event in early {
-            machine.handle(event, clock::clocks());
+        let size = self.file.size();
+        let part_size =
+            self.options.part_size.unwrap_or_else(|| concurrency::part_size(size, LAST_BYTES_PER_MS.get()));
+        let mut machine = Machine::new(size, part_size, concurrency, saved);
+        let mut state = UploadState::Starting;
+        machine.handle(Event::Paused(self.page.paused), clock::clocks());
+        if self.page.offline {
+            machine.handle(Event::Online(false), clock::clocks());
         }
         loop {
             while let Some(command) = machine.poll(clock::clocks()) {
-                if let Command::Finish(outcome) = command {
-                    self.tasks.clear();
-                    LAST_BYTES_PER_MS.set(machine.concurrency().bytes_per_ms());
-                    return outcome;
+                match command {
+                    Command::Finish(outcome) => {
+                        self.tasks.clear();
+                        LAST_BYTES_PER_MS.set(machine.concurrency().bytes_per_ms());
+                        return outcome.map(Some);
+                    }
+                    Command::RejectSaved => {
+                        self.tasks.clear();
+                        return Ok(None);
+                    }
+                    command => self.execute(command, &machine),
                 }
-                self.execute(command, &machine);
             }
             if std::mem::replace(&mut state, machine.state()) != state {
                 self.emit_upload_state(state);
@@ -186,6 +211,7 @@ impl Driver {
     /// The next event; `None` when the timer has fired.
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         if let Poll::Ready(Some(event)) = Pin::new(&mut self.events).poll_next(context) {
+            self.page.record(&event);
             return Poll::Ready(Some(event));
         }
         if let Poll::Ready(event) = self.tasks.poll_next(context) {
@@ -213,19 +239,19 @@ impl Driver {
         let (api, upload) = (self.api.clone(), self.upload.clone());
         let range = |part| machine.plan().map(|plan| plan.range(part)).unwrap_or_default();
         match command {
-            Command::Open => {
-                let request = self.open_request();
+            Command::Open { part_size, checksums } => {
+                let request = self.open_request(part_size, checksums);
                 self.spawn(Task::Open, async move { api.open(&request).await.map(Event::Opened) });
             }
             Command::Sign(parts) => {
-                self.spawn(Task::Sign, async move { api.sign(&upload, parts).await.map(Event::Signed) });
+                self.spawn(Task::Sign, async move { api.sign(&upload, &parts).await.map(Event::Signed) });
             }
             Command::List => {
                 self.spawn(Task::List, async move { api.list(&upload).await.map(Event::Listed) })
             }
-            Command::Complete(request) => self.spawn(Task::Complete, async move {
-                api.complete(&upload, &request).await.map(Event::Completed)
-            }),
+            Command::Complete { crc64 } => {
+                self.spawn(Task::Complete, async move { api.complete(&upload, crc64).await });
+            }
             Command::Abort => {
                 self.tasks.clear();
                 self.spawn(Task::Abort, async move { api.abort(&upload).await.map(|()| Event::Aborted) });
@@ -246,8 +272,8 @@ impl Driver {
             Command::NotifyRetry { task, attempt, delay_ms, error } => {
                 self.host.emit(&UploadEvent::retry(task, attempt, delay_ms, &error));
             }
-            // Ends the loop of `send`.
-            Command::Finish(_) => {}
+            // They end the loop of `send`.
+            Command::RejectSaved | Command::Finish(_) => {}
         }
     }
 
@@ -272,18 +298,15 @@ impl Driver {
         });
     }
 
-    fn open_request(&self) -> OpenUpload {
-        let size = self.file.size();
+    fn open_request(&self, part_size: u64, checksums: Vec<u64>) -> OpenUpload {
         OpenUpload {
             file_name: self.file.name(),
-            size,
+            size: self.file.size(),
             content_type: self.media_type.map_or_else(|| self.file.content_type(), String::from),
             last_modified: self.file.last_modified(),
             video_id: self.options.video_id.clone(),
-            part_size: self
-                .options
-                .part_size
-                .or_else(|| Some(concurrency::part_size(size, LAST_BYTES_PER_MS.get()))),
+            part_size: Some(part_size),
+            checksums: checksums.into_iter().map(crc64::to_base64).collect(),
         }
     }
 }
@@ -296,6 +319,8 @@ async fn put_part(
     sender: UnboundedSender<Event>,
 ) -> Result<Event, UploadError> {
     let PresignedPart { part, url, headers, .. } = presigned;
+    // A drive that doesn't answer would stall the request without end.
+    file.check_readable(range.start).await?;
     let body = file.slice(range.clone())?;
     let on_progress = move |bytes| drop(sender.unbounded_send(Event::Progress { part, bytes }));
     let response = match xhr::put(&url, &headers, &body, on_progress).await {
@@ -309,16 +334,14 @@ async fn put_part(
     if !response.is_success() {
         return Err(api::storage_error(response.status, &response.body, response.header("retry-after")));
     }
-    let header = |name| response.header(name).map(str::to_owned);
-    let receipt = PartReceipt { etag: header("etag"), checksum: header("x-amz-checksum-crc64nvme") };
-    Ok(Event::Uploaded { part, receipt, multiplexed: response.multiplexed })
+    Ok(Event::Uploaded { part, multiplexed: response.multiplexed })
 }
 
-/// Runs `work` until [`Event::Canceled`] arrives; other events that arrive meanwhile are kept in `early`.
+/// Runs `work` until [`Event::Canceled`] arrives; `page` records what else the page reports meanwhile.
 async fn until_canceled<T>(
     events: &mut UnboundedReceiver<Event>,
+    page: &mut PageState,
     work: impl Future<Output = Result<T, UploadError>>,
-    early: &mut Vec<Event>,
 ) -> Result<T, UploadError> {
     let mut work = pin!(work);
     poll_fn(|context| {
@@ -326,7 +349,7 @@ async fn until_canceled<T>(
             if matches!(event, Event::Canceled) {
                 return Poll::Ready(Err(UploadError::canceled()));
             }
-            early.push(event);
+            page.record(&event);
         }
         work.as_mut().poll(context)
     })

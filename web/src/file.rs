@@ -1,9 +1,12 @@
 //! The file to send: name, size, slices and their checksums. Holds one buffer of 1 MiB, whatever a part's size.
 
 use crate::clock;
+use futures_util::future::{Either, select};
+use gloo_timers::future::TimeoutFuture;
 use js_sys::{ArrayBuffer, Object, Reflect, Uint8Array};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
+use std::pin::pin;
 use std::rc::Rc;
 use uploader_core::container::{Media, Probe};
 use uploader_core::crc64::{self, Crc64};
@@ -21,6 +24,8 @@ const READ_SIZE: u64 = 1 << 20;
 const CHUNK_SIZE: u32 = 1 << 18;
 /// Hashing yields to other tasks after this time, in milliseconds: well below the 50 of a long task.
 const YIELD_INTERVAL_MS: u64 = 20;
+/// A read must end within this, in milliseconds: one from a network drive that is gone may never do.
+const READ_TIMEOUT_MS: u32 = 60_000;
 /// Bytes of one sample of the fingerprint.
 const SAMPLE_SIZE: u64 = 1 << 16;
 /// Samples of the fingerprint besides the one at the start.
@@ -50,6 +55,8 @@ pub struct SourceFile {
     blob: Blob,
     /// Parts are mostly hashed in order, and one stream for all costs the browser less memory than one for each.
     stream: Rc<RefCell<Option<FileStream>>>,
+    /// A stream of this file has failed. Some browsers can stream no large file, and read slices of it well.
+    slices_only: Rc<Cell<bool>>,
 }
 
 /// A stream of the file from some position to its end.
@@ -61,7 +68,7 @@ struct FileStream {
 
 impl SourceFile {
     pub fn new(blob: Blob) -> Self {
-        Self { blob, stream: Rc::default() }
+        Self { blob, stream: Rc::default(), slices_only: Rc::default() }
     }
 
     /// In bytes.
@@ -114,8 +121,9 @@ impl SourceFile {
         Ok(probe.media())
     }
 
-    /// Tells this file from others without reading all of it: size, time of the last change, and the checksum of
-    /// samples from its start to its end.
+    /// Finds uploads that may be of this file, without reading all of it: its size, and the checksum of samples from its start
+    /// to its end. Equal files have equal ones; different files may, too. The time of the last change isn't in it, as
+    /// phones copy a file anew each time it is picked.
     pub async fn fingerprint(&self) -> Result<String, UploadError> {
         let size = self.size();
         let step = size.saturating_sub(SAMPLE_SIZE) / SAMPLE_COUNT;
@@ -125,17 +133,14 @@ impl SourceFile {
         for read in (0..=SAMPLE_COUNT).map(sample).collect::<Vec<_>>() {
             hasher.update(&read.await?);
         }
-        let numbers = [size, self.last_modified().unwrap_or(0), hasher.crc.value()];
+        let numbers = [size, hasher.crc.value()];
         Ok(numbers.map(crc64::to_base64).concat())
     }
 
     /// Starts to read a range.
     fn read(&self, range: Range<u64>) -> impl Future<Output = Result<Uint8Array, UploadError>> + use<> {
         let reading = self.slice(range).map(|slice| JsFuture::from(slice.array_buffer()));
-        async {
-            let buffer = reading?.await.map_err(|_| UploadError::file_unreadable())?;
-            Ok(Uint8Array::new(&buffer))
-        }
+        async { Ok(Uint8Array::new(&within_timeout(reading?).await?)) }
     }
 
     /// CRC64NVME of a range.
@@ -143,21 +148,23 @@ impl SourceFile {
     /// # Errors
     /// `file_unreadable`, also if the file has become shorter.
     pub async fn crc64(&self, range: Range<u64>) -> Result<u64, UploadError> {
-        let mut hasher = Hasher::default();
         let kept = self.stream.take().filter(|stream| stream.position == range.start);
-        match kept.or_else(|| self.open_stream(range.start)) {
-            Some(mut stream) => {
-                stream.hash_until(range.end, &mut hasher).await?;
+        if let Some(mut stream) = kept.or_else(|| self.open_stream(range.start)) {
+            let mut hasher = Hasher::default();
+            if stream.hash_until(range.end, &mut hasher).await.is_ok()
+                && hasher.bytes == range.end - range.start
+            {
                 // Not kept when the future is dropped in between: then the position isn't known.
                 if range.end < self.size() {
                     self.stream.replace(Some(stream));
                 }
+                return Ok(hasher.crc.value());
             }
-            None => {
-                for start in (range.start..range.end).step_by(READ_SIZE as usize) {
-                    hasher.update(&self.read(start..(start + READ_SIZE).min(range.end)).await?);
-                }
-            }
+            self.slices_only.set(true);
+        }
+        let mut hasher = Hasher::default();
+        for start in (range.start..range.end).step_by(READ_SIZE as usize) {
+            hasher.update(&self.read(start..(start + READ_SIZE).min(range.end)).await?);
         }
         // A file that was cut short yields fewer bytes without an error.
         if hasher.bytes == range.end - range.start {
@@ -169,11 +176,27 @@ impl SourceFile {
 
     /// `None` where the browser can't read files into given buffers.
     fn open_stream(&self, position: u64) -> Option<FileStream> {
+        if self.slices_only.get() {
+            return None;
+        }
         let stream = self.slice(position..self.size()).ok()?.stream();
         let options = ReadableStreamGetReaderOptions::new();
         options.set_mode(ReadableStreamReaderMode::Byob);
         let reader = stream.unchecked_into::<ByteStream>().get_reader(&options).ok()?;
         Some(FileStream { reader, buffer: ArrayBuffer::new(READ_SIZE as u32), position })
+    }
+}
+
+/// The result of a read.
+///
+/// # Errors
+/// `file_unreadable` if it fails or doesn't end within [`READ_TIMEOUT_MS`].
+async fn within_timeout(
+    read: impl Future<Output = Result<JsValue, JsValue>>,
+) -> Result<JsValue, UploadError> {
+    match select(pin!(read), TimeoutFuture::new(READ_TIMEOUT_MS)).await {
+        Either::Left((result, _)) => result.map_err(|_| UploadError::file_unreadable()),
+        Either::Right(_) => Err(UploadError::file_unreadable()),
     }
 }
 
@@ -186,8 +209,7 @@ impl FileStream {
             let view = Uint8Array::new_with_byte_offset_and_length(&self.buffer, 0, wanted);
             let options = Object::new();
             let _ = Reflect::set(&options, &"min".into(), &wanted.into());
-            let result =
-                self.reader.read(view, &options).await.map_err(|_| UploadError::file_unreadable())?;
+            let result = within_timeout(self.reader.read(view, &options)).await?;
             let value = Reflect::get(&result, &"value".into()).unwrap_or_default();
             let Ok(bytes) = value.dyn_into::<Uint8Array>() else { return Ok(()) };
             if bytes.length() == 0 {

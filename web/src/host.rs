@@ -24,7 +24,7 @@ extern "C" {
     async fn token_value(this: &UploadHost) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(method, catch, js_name = claim)]
-    async fn claim_value(this: &UploadHost, fingerprint: &str) -> Result<JsValue, JsValue>;
+    async fn claim_value(this: &UploadHost, fingerprint: &str, slot: u32) -> Result<JsValue, JsValue>;
 }
 
 impl UploadHost {
@@ -54,13 +54,14 @@ impl UploadHost {
         token.as_string().map(Some).ok_or_else(UploadError::token_unavailable)
     }
 
-    /// Waits until no other tab sends the file of this fingerprint and keeps it from other tabs until the upload
-    /// ends. Returns what an earlier page load stored of it.
+    /// Waits until no other run sends a file of this fingerprint in this slot, keeps the slot from others until the upload
+    /// ends, and returns what an earlier page load has saved in it. Files can share a fingerprint; each has a slot of its
+    /// own. A slot claimed before is released as it is.
     ///
     /// # Errors
-    /// `canceled` if another tab has canceled the same upload meanwhile.
-    pub async fn claim(&self, fingerprint: &str) -> Result<Option<PreviousUpload>, UploadError> {
-        let record = self.claim_value(fingerprint).await.map_err(|_| UploadError::canceled())?;
+    /// `canceled` if this run was canceled meanwhile.
+    pub async fn claim(&self, fingerprint: &str, slot: u32) -> Result<Option<PreviousUpload>, UploadError> {
+        let record = self.claim_value(fingerprint, slot).await.map_err(|_| UploadError::canceled())?;
         // A record that can't be read is treated as none: the file is sent from its start.
         Ok(serde_wasm_bindgen::from_value(record).ok().and_then(PreviousUpload::from_record))
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use uploader_core::crc64;
-use uploader_core::types::{PersistOp, SavedPart, SavedUpload, StoredFile};
+use uploader_core::types::{PartChecksum, PersistOp, SavedState, SavedUpload, StoredFile};
 
 /// A change of the records of one upload; `web/js/store.js` makes it.
 #[derive(Serialize)]
@@ -21,7 +21,7 @@ pub enum RecordChange {
     Part(PartRecord),
     /// Marks the upload to be aborted, also by a later page load.
     Cancel,
-    /// Replaces the upload by its outcome, until the video is ready.
+    /// Adds the upload's outcome, until the video is ready.
     Stored { stored: StoredFile },
     /// Removes all records of the upload.
     Remove,
@@ -31,11 +31,8 @@ pub enum RecordChange {
 #[derive(Serialize, Deserialize)]
 pub struct PartRecord {
     part: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    etag: Option<String>,
     /// CRC64NVME of the bytes sent, in base64.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    crc: Option<String>,
+    crc: String,
 }
 
 /// A record as `web/js/store.js` reads it, with its parts.
@@ -57,26 +54,23 @@ pub struct UploadRecord {
 }
 
 /// An upload of an earlier page load.
-pub enum PreviousUpload {
-    /// It is open.
-    Open { upload: String, saved: SavedUpload },
-    /// The file is stored; the video may still be converted.
-    Stored(StoredFile),
+pub struct PreviousUpload {
+    /// The upload token.
+    pub upload: String,
+    pub saved: SavedUpload,
 }
 
 impl PreviousUpload {
     /// `None` if the record names no upload.
     pub fn from_record(record: UploadRecord) -> Option<Self> {
-        if let Some(stored) = record.stored {
-            return Some(Self::Stored(stored));
-        }
-        let saved = SavedUpload {
-            part_size: record.part_size,
-            checksum: record.checksum,
-            parts: record.parts.into_iter().map(SavedPart::from).collect(),
-            canceled: record.canceled,
+        let state = match record.stored {
+            Some(stored) => SavedState::Stored(stored),
+            None if record.canceled => SavedState::Canceled,
+            None => SavedState::Open,
         };
-        Some(Self::Open { upload: record.upload?, saved })
+        let parts = record.parts.into_iter().filter_map(PartRecord::checksum).collect();
+        let saved = SavedUpload { part_size: record.part_size, checksum: record.checksum, parts, state };
+        Some(Self { upload: record.upload?, saved })
     }
 }
 
@@ -99,15 +93,14 @@ impl From<&StoredFile> for RecordChange {
     }
 }
 
-impl From<SavedPart> for PartRecord {
-    fn from(saved: SavedPart) -> Self {
-        Self { part: saved.part, etag: saved.etag, crc: saved.crc64.map(crc64::to_base64) }
+impl From<PartChecksum> for PartRecord {
+    fn from(part: PartChecksum) -> Self {
+        Self { part: part.part, crc: crc64::to_base64(part.crc64) }
     }
 }
 
-impl From<PartRecord> for SavedPart {
-    fn from(record: PartRecord) -> Self {
-        let crc64 = record.crc.as_deref().and_then(crc64::from_base64);
-        Self { part: record.part, etag: record.etag, crc64 }
+impl PartRecord {
+    fn checksum(self) -> Option<PartChecksum> {
+        crc64::from_base64(&self.crc).map(|crc64| PartChecksum { part: self.part, crc64 })
     }
 }

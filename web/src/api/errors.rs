@@ -1,8 +1,11 @@
 //! Maps statuses and bodies of the storage's and the edge's answers to errors.
 
+use js_sys::Date;
 use serde::Deserialize;
 use std::borrow::Cow;
 use uploader_core::error::{ErrorKind, UploadError, codes};
+
+const UNAVAILABLE: &str = "The server has a passing failure.";
 
 /// A problem+json body as far as it is read. `code` is text, as a code that this version doesn't know must not make the
 /// body unreadable.
@@ -14,12 +17,21 @@ pub struct ProblemBody {
     pub detail: String,
     #[serde(default)]
     pub retryable: bool,
+    /// With `parts_missing`.
+    #[serde(default, rename = "partNumbers")]
+    pub part_numbers: Vec<u32>,
 }
 
-/// `Retry-After` in milliseconds; 0 for none. Dates are ignored.
-pub fn retry_after_ms(header: Option<&str>) -> u32 {
-    let seconds = header.and_then(|value| value.trim().parse::<u32>().ok());
-    seconds.unwrap_or(0).saturating_mul(1_000)
+/// `Retry-After` in milliseconds: seconds, or an HTTP date. 0 for none, for a date in the past, and for anything else.
+pub fn retry_after_ms(header: Option<&str>, wall_ms: u64) -> u32 {
+    let Some(value) = header.map(str::trim) else { return 0 };
+    if let Ok(seconds) = value.parse::<u32>() {
+        return seconds.saturating_mul(1_000);
+    }
+    // An HTTP date always names its time zone.
+    let date_ms = if value.ends_with("GMT") { Date::parse(value) } else { f64::NAN };
+    // A cast from float to integer saturates, and makes NaN 0.
+    u32::try_from((date_ms as u64).saturating_sub(wall_ms)).unwrap_or(u32::MAX)
 }
 
 /// The storage's answer to a part.
@@ -47,28 +59,37 @@ pub fn from_storage(status: u16, body: &str) -> UploadError {
             UploadError::new(ErrorKind::Throttled, codes::THROTTLED, "The storage asks for fewer requests.")
         }
         408 | 500.. => UploadError::storage_unavailable(),
+        // S3 gives each refusal a code.
+        _ if !body.contains("<Code>") => UploadError::blocked(status),
         _ => UploadError::permanent(codes::STORAGE_REFUSED, refused),
     }
 }
 
-/// The edge's answer; `problem` is empty where the body is none of its own.
-pub fn from_edge(status: u16, problem: ProblemBody) -> UploadError {
+/// The edge's answer; `problem` is `None` where the body is none of its own.
+pub fn from_edge(status: u16, problem: Option<ProblemBody>) -> UploadError {
+    let Some(problem) = problem else {
+        return match status {
+            0 => UploadError::network(),
+            408 | 425 | 500.. => UploadError::new(ErrorKind::Server, codes::UNAVAILABLE, UNAVAILABLE),
+            429 => UploadError::new(ErrorKind::Throttled, codes::UNAVAILABLE, UNAVAILABLE),
+            _ => UploadError::blocked(status),
+        };
+    };
     let kind = match status {
-        0 => return UploadError::network(),
         401 => ErrorKind::Expired,
         429 => ErrorKind::Throttled,
         _ if is_gone(&problem.code) => ErrorKind::UploadGone,
-        // The completion named parts that aren't stored as it says.
-        _ if problem.code == codes::PARTS_MISMATCH => ErrorKind::ChecksumMismatch,
+        // The storage's parts aren't those that this page sent.
+        _ if problem.code == codes::CHECKSUM_MISMATCH => ErrorKind::ChecksumMismatch,
         408 | 500.. => ErrorKind::Server,
         _ if problem.retryable => ErrorKind::Server,
         _ => ErrorKind::Permanent,
     };
-    let (code, message) = match kind {
-        ErrorKind::Permanent | ErrorKind::Expired => (codes::REFUSED, "The server refuses the request."),
-        _ => (codes::UNAVAILABLE, "The server has a passing failure."),
+    let message = match kind {
+        ErrorKind::Permanent | ErrorKind::Expired => "The server refuses the request.",
+        _ => UNAVAILABLE,
     };
-    UploadError::new(kind, or_default(problem.code, code), or_default(problem.detail, message))
+    UploadError::new(kind, problem.code, or_default(problem.detail, message))
 }
 
 fn or_default(text: String, default: &'static str) -> Cow<'static, str> {

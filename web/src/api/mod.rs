@@ -5,19 +5,21 @@ mod replies;
 
 pub use replies::VideoProgress;
 
+use crate::clock;
 use crate::host::UploadHost;
 use gloo_net::http::{Headers, Method, RequestBuilder, Response};
 use js_sys::{JSON, Promise};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_wasm_bindgen::Serializer;
-use uploader_core::error::UploadError;
-use uploader_core::types::{Listing, OpenedUpload, PresignedPart, StoredFile};
+use uploader_core::crc64;
+use uploader_core::error::{UploadError, codes};
+use uploader_core::types::{Event, Listing, OpenedUpload, PartChecksum, PresignedPart};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::AbortController;
-use wire::{CompleteUpload, OpenUpload, SignParts, SignedParts, UploadOpened, UploadStatus};
+use wire::{CompleteUpload, OpenUpload, PartToSign, SignParts, SignedParts, UploadOpened, UploadStatus};
 
 #[wasm_bindgen]
 extern "C" {
@@ -46,10 +48,11 @@ pub enum PollResult {
     },
 }
 
-/// A reply whose status is a success or 304.
+/// A reply of any status.
 struct Reply {
     status: u16,
     etag: Option<String>,
+    retry_after: Option<String>,
     body: String,
 }
 
@@ -77,9 +80,13 @@ impl ApiClient {
     pub async fn sign(
         &self,
         upload: &str,
-        part_numbers: Vec<u32>,
+        parts: &[PartChecksum],
     ) -> Result<Vec<PresignedPart>, UploadError> {
-        let body = to_json(&SignParts { part_numbers })?;
+        let part = |part: &PartChecksum| PartToSign {
+            part_number: part.part,
+            checksum: Some(crc64::to_base64(part.crc64)),
+        };
+        let body = to_json(&SignParts { parts: parts.iter().map(part).collect() })?;
         let reply = self.send(Method::POST, &format!("/uploads/{upload}/parts"), Some(body), None).await?;
         let signed = reply.json::<SignedParts>()?;
         Ok(signed.parts.into_iter().map(replies::presigned_part).collect())
@@ -93,10 +100,16 @@ impl ApiClient {
     }
 
     /// `POST /uploads/{upload}/complete`. The reply's video isn't read: it comes by polling.
-    pub async fn complete(&self, upload: &str, request: &CompleteUpload) -> Result<StoredFile, UploadError> {
+    pub async fn complete(&self, upload: &str, crc64: u64) -> Result<Event, UploadError> {
+        let request = CompleteUpload { checksum: Some(crc64::to_base64(crc64)) };
         let path = format!("/uploads/{upload}/complete");
-        let reply = self.send(Method::POST, &path, Some(to_json(request)?), None).await?;
-        reply.json()
+        let reply = self.exchange(Method::POST, &path, Some(to_json(&request)?), None).await?;
+        match reply.problem() {
+            Some(problem) if problem.code == codes::PARTS_MISSING => {
+                Ok(Event::PartsMissing(problem.part_numbers))
+            }
+            _ => reply.into_success()?.json().map(Event::Completed),
+        }
     }
 
     /// `DELETE /uploads/{upload}`.
@@ -116,8 +129,19 @@ impl ApiClient {
         Ok(PollResult::Video { progress, video, etag: reply.etag })
     }
 
-    /// Makes one call. Dropping the future aborts it.
+    /// Makes one call. A status other than a success or 304 is an error. Dropping the future aborts it.
     async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        etag: Option<&str>,
+    ) -> Result<Reply, UploadError> {
+        self.exchange(method, path, body, etag).await?.into_success()
+    }
+
+    /// Makes one call and takes a reply of any status.
+    async fn exchange(
         &self,
         method: Method,
         path: &str,
@@ -156,17 +180,36 @@ impl ApiClient {
         let text = response.text().map_err(network)?;
         let response = Response::from(response);
         let body = JsFuture::from(text).await.map_err(network)?.as_string().unwrap_or_default();
-        let status = response.status();
-        if response.ok() || status == 304 {
-            return Ok(Reply { status, etag: response.headers().get("etag"), body });
-        }
-        let problem = parse(&body).ok().and_then(|json| serde_wasm_bindgen::from_value(json).ok());
-        let retry_after_ms = errors::retry_after_ms(response.headers().get("retry-after").as_deref());
-        Err(errors::from_edge(status, problem.unwrap_or_default()).with_retry_after(retry_after_ms))
+        let header = |name| response.headers().get(name);
+        Ok(Reply {
+            status: response.status(),
+            etag: header("etag"),
+            retry_after: header("retry-after"),
+            body,
+        })
     }
 }
 
 impl Reply {
+    fn is_success(&self) -> bool {
+        matches!(self.status, 200..300 | 304)
+    }
+
+    /// The body of an error that is the edge's own.
+    fn problem(&self) -> Option<errors::ProblemBody> {
+        let json = parse(&self.body).ok().filter(|_| !self.is_success())?;
+        let problem: errors::ProblemBody = serde_wasm_bindgen::from_value(json).ok()?;
+        (!problem.code.is_empty()).then_some(problem)
+    }
+
+    fn into_success(self) -> Result<Self, UploadError> {
+        if self.is_success() {
+            return Ok(self);
+        }
+        let retry_after_ms = errors::retry_after_ms(self.retry_after.as_deref(), clock::wall_ms());
+        Err(errors::from_edge(self.status, self.problem()).with_retry_after(retry_after_ms))
+    }
+
     fn json<T: DeserializeOwned>(&self) -> Result<T, UploadError> {
         serde_wasm_bindgen::from_value(parse(&self.body)?).map_err(|_| UploadError::bad_answer())
     }
@@ -174,7 +217,8 @@ impl Reply {
 
 /// The storage's answer to a part as an error, see [`errors`].
 pub fn storage_error(status: u16, body: &str, retry_after: Option<&str>) -> UploadError {
-    errors::from_storage(status, body).with_retry_after(errors::retry_after_ms(retry_after))
+    let retry_after_ms = errors::retry_after_ms(retry_after, clock::wall_ms());
+    errors::from_storage(status, body).with_retry_after(retry_after_ms)
 }
 
 fn parse(body: &str) -> Result<JsValue, UploadError> {

@@ -11,6 +11,7 @@ fn storage_status_maps_to_kind_and_code() {
         (403, "", ErrorKind::Expired, "storage_refused"),
         (403, "<Error><Code>RequestTimeTooSkewed</Code></Error>", ErrorKind::ClockSkew, "clocks_differ"),
         (404, "<Error><Code>NoSuchUpload</Code></Error>", ErrorKind::UploadGone, "upload_gone"),
+        (413, "<html></html>", ErrorKind::Blocked, "blocked"),
         (408, "", ErrorKind::Server, "storage_unavailable"),
         (429, "", ErrorKind::Throttled, "throttled"),
         (500, "", ErrorKind::Server, "storage_unavailable"),
@@ -24,25 +25,49 @@ fn storage_status_maps_to_kind_and_code() {
 
 #[test]
 fn edge_problem_maps_to_kind_code_and_message() {
-    let problem =
-        |code: &str, retryable| ProblemBody { code: code.into(), detail: "A sentence.".into(), retryable };
-    let (passing, refused) = ("The server has a passing failure.", "The server refuses the request.");
-    for (status, problem, kind, code, message) in [
-        (401, problem("unauthorized", false), ErrorKind::Expired, "unauthorized", "A sentence."),
-        (404, problem("upload_gone", false), ErrorKind::UploadGone, "upload_gone", "A sentence."),
-        (401, problem("upload_expired", false), ErrorKind::Expired, "upload_expired", "A sentence."),
-        (410, problem("upload_expired", false), ErrorKind::UploadGone, "upload_expired", "A sentence."),
-        (409, problem("parts_mismatch", false), ErrorKind::ChecksumMismatch, "parts_mismatch", "A sentence."),
-        (403, problem("forbidden", false), ErrorKind::Permanent, "forbidden", "A sentence."),
-        (409, problem("throttled", true), ErrorKind::Server, "throttled", "A sentence."),
-        (429, ProblemBody::default(), ErrorKind::Throttled, "unavailable", passing),
-        (502, ProblemBody::default(), ErrorKind::Server, "unavailable", passing),
-        (418, ProblemBody::default(), ErrorKind::Permanent, "refused", refused),
+    let problem = |code: &str, retryable| ProblemBody {
+        code: code.into(),
+        detail: "A sentence.".into(),
+        retryable,
+        part_numbers: Vec::new(),
+    };
+    for (status, problem, kind) in [
+        (401, problem("unauthorized", false), ErrorKind::Expired),
+        (404, problem("upload_gone", false), ErrorKind::UploadGone),
+        (401, problem("upload_expired", false), ErrorKind::Expired),
+        (410, problem("upload_expired", false), ErrorKind::UploadGone),
+        (409, problem("checksum_mismatch", false), ErrorKind::ChecksumMismatch),
+        (403, problem("forbidden", false), ErrorKind::Permanent),
+        (409, problem("throttled", true), ErrorKind::Server),
+        (418, problem("refused", false), ErrorKind::Permanent),
     ] {
-        let error = from_edge(status, problem);
-        assert_eq!((error.kind, &*error.code, &*error.message), (kind, code, message), "{status}");
+        let error = from_edge(status, Some(problem.clone()));
+        assert_eq!(
+            (error.kind, &*error.code, &*error.message),
+            (kind, &*problem.code, "A sentence."),
+            "{status}"
+        );
     }
-    assert_eq!(from_edge(0, ProblemBody::default()).code, "network");
+    let silent = ProblemBody { detail: String::new(), ..problem("forbidden", false) };
+    assert_eq!(from_edge(403, Some(silent)).message, "The server refuses the request.");
+}
+
+#[test]
+fn reply_that_is_not_the_edges_maps_by_status() {
+    for (status, kind, code) in [
+        (0, ErrorKind::Network, "network"),
+        (401, ErrorKind::Blocked, "blocked"),
+        (403, ErrorKind::Blocked, "blocked"),
+        (404, ErrorKind::Blocked, "blocked"),
+        (408, ErrorKind::Server, "unavailable"),
+        (413, ErrorKind::Blocked, "blocked"),
+        (429, ErrorKind::Throttled, "unavailable"),
+        (502, ErrorKind::Server, "unavailable"),
+    ] {
+        let error = from_edge(status, None);
+        assert_eq!((error.kind, &*error.code), (kind, code), "{status}");
+    }
+    assert!(from_edge(403, None).message.contains("403"));
 }
 
 #[test]
@@ -50,7 +75,7 @@ fn retry_after_seconds_become_milliseconds() {
     for (header, ms) in
         [(None, 0), (Some("3"), 3_000), (Some(" 3 "), 3_000), (Some("soon"), 0), (Some("-1"), 0)]
     {
-        assert_eq!(retry_after_ms(header), ms, "{header:?}");
+        assert_eq!(retry_after_ms(header, 0), ms, "{header:?}");
     }
-    assert_eq!(retry_after_ms(Some("4294967295")), u32::MAX);
+    assert_eq!(retry_after_ms(Some("4294967295"), 0), u32::MAX);
 }

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import re
 import urllib.error
 import urllib.request
 
@@ -129,6 +130,61 @@ def send(url):
         assert answer.status == 200
 
 
+def signed_parts():
+    """Parts of an upload that declared CRC64NVME, by URLs that sign a part's checksum and length."""
+    body, checksum, header = b"123456789", "rosUhgp5mIg=", "x-amz-checksum-crc64nvme"
+    # boto3 computes no CRC64NVME by itself; by default it adds a CRC32.
+    signer = client(signature_version="s3v4", request_checksum_calculation="when_required")
+    target = {"Bucket": "uploads", "Key": "clips/signed.mp4"}
+    declared = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
+    upload = {**target, "UploadId": signer.create_multipart_upload(**target, **declared)["UploadId"]}
+    part = {**upload, "PartNumber": 1}
+    assert_refused("InvalidRequest", 400, signer.upload_part, **part, Body=body)
+    assert_refused("InvalidRequest", 400, s3.upload_part, **part, Body=body)
+    assert_refused("BadDigest", 400, signer.upload_part, **part, Body=b"12345678", ChecksumCRC64NVME=checksum)
+    bare = signer.generate_presigned_url("upload_part", part, 60)
+    assert put_part(bare, body, {}) == (400, "InvalidRequest")
+    assert put_part(bare, body, {header: checksum}) == (403, "AccessDenied")
+    url = signer.generate_presigned_url(
+        "upload_part", {**part, "ChecksumCRC64NVME": checksum, "ContentLength": len(body)}, 60
+    )
+    assert f"X-Amz-SignedHeaders=content-length%3Bhost%3B{header}&" in url, url
+    assert put_part(url, b"12345678", {header: checksum}) == (403, "SignatureDoesNotMatch")
+    assert put_part(url, body + b"0", {header: checksum}) == (403, "SignatureDoesNotMatch")
+    assert put_part(url, body, {header: "AAAAAAAAAAA="}) == (403, "SignatureDoesNotMatch")
+    assert put_part(url, body, {})[0] == 403
+    assert put_part(url, b"987654321", {header: checksum}) == (400, "BadDigest")
+    assert "Parts" not in s3.list_parts(**upload)
+    assert put_part(url, body, {header: checksum}) == (200, "")
+
+    listed = s3.list_parts(**upload)
+    assert (listed["ChecksumAlgorithm"], listed["ChecksumType"]) == ("CRC64NVME", "FULL_OBJECT")
+    assert [(entry["ChecksumCRC64NVME"], entry["Size"]) for entry in listed["Parts"]] == [(checksum, len(body))]
+    stored = {"PartNumber": 1, "ETag": listed["Parts"][0]["ETag"], "ChecksumCRC64NVME": checksum}
+
+    def complete(**settings):
+        parts = [{**stored, **settings.pop("part", {})}]
+        wanted = {"ChecksumCRC64NVME": checksum, "ChecksumType": "FULL_OBJECT", "MpuObjectSize": len(body)}
+        return {**upload, "MultipartUpload": {"Parts": parts}, **wanted, **settings}
+
+    wrong = "AAAAAAAAAAA="
+    call = s3.complete_multipart_upload
+    assert_refused("InvalidPart", 400, call, **complete(part={"ChecksumCRC64NVME": wrong}))
+    assert_refused("BadDigest", 400, call, **complete(ChecksumCRC64NVME=wrong))
+    assert_refused("InvalidRequest", 400, call, **complete(MpuObjectSize=len(body) + 1))
+    assert call(**complete())["ChecksumCRC64NVME"] == checksum
+    assert s3.head_object(**target, ChecksumMode="ENABLED")["ChecksumCRC64NVME"] == checksum
+
+
+def put_part(url, body, headers):
+    """Status and S3 error code of a part's `PUT`."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers, method="PUT")) as answer:
+            return answer.status, ""
+    except urllib.error.HTTPError as error:
+        return error.code, re.search("<Code>(.*)</Code>", error.read().decode())[1]
+
+
 def cors():
     rule = {"AllowedOrigins": ["https://*.example.com"], "AllowedMethods": ["GET"], "ExposeHeaders": ["ETag"]}
     s3.put_bucket_cors(Bucket="media", CORSConfiguration={"CORSRules": [rule]})
@@ -159,6 +215,7 @@ with tempfile.TemporaryDirectory() as folder:
     objects()
     multipart(folder)
     presigned()
+    signed_parts()
     cors()
     cli(folder)
 print("passed")

@@ -180,6 +180,19 @@ impl ExpectedChecksums {
         Ok(())
     }
 
+    /// Checks that the request gives, or announces, the checksum of the algorithm that the upload was created with.
+    /// Fails with `InvalidRequest`.
+    pub fn require(&self, algorithm: &str) -> Result<(), OperationError> {
+        let name = format!("x-amz-checksum-{}", algorithm.to_ascii_lowercase());
+        if self.headers.contains_key(&name) || self.has_announced_trailer(&name) {
+            return Ok(());
+        }
+        Err(s3_error!(
+            InvalidRequest,
+            "The upload was created with {algorithm} checksums, so each part must bring {name}."
+        ))?
+    }
+
     /// Whether `x-amz-trailer` announces a trailer of this name.
     fn has_announced_trailer(&self, name: &str) -> bool {
         let Some(value) = self.headers.get("x-amz-trailer").and_then(|value| value.to_str().ok()) else {
@@ -251,6 +264,17 @@ mod tests {
         assert_eq!(code(undecodable.verify(&compute(&undecodable, b"123456789"))), "InvalidDigest");
         let announced = expected("x-amz-trailer", "X-Amz-Checksum-Crc32");
         assert_eq!(code(announced.verify(&compute(&announced, b"123456789"))), "InvalidRequest");
+    }
+
+    #[test]
+    fn declared_algorithm_is_required_as_header_or_trailer() {
+        for (name, value) in
+            [("x-amz-checksum-crc64nvme", "rosUhgp5mIg="), ("x-amz-trailer", "x-amz-checksum-crc64nvme")]
+        {
+            assert_eq!(code(expected(name, value).require("CRC64NVME")), "ok", "{name}");
+            assert_eq!(code(expected(name, value).require("CRC32")), "InvalidRequest", "{name}");
+        }
+        assert_eq!(code(ExpectedChecksums::default().require("CRC64NVME")), "InvalidRequest");
     }
 
     proptest! {

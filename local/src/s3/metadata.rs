@@ -45,6 +45,9 @@ pub struct ObjectHeaders {
     pub content_language: Option<String>,
     pub expires: Option<Timestamp>,
     pub metadata: Option<Metadata>,
+    /// Omits the checksum: as in S3, an object from a multipart upload that declared none has none.
+    #[serde(default)]
+    pub no_checksum: bool,
 }
 
 /// An object's row.

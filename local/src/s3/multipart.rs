@@ -4,7 +4,7 @@ use super::backend::{Backend, NewObject, RequestId};
 use super::checksums::{Crc64AndSize, ExpectedChecksums};
 use super::conditions::WriteConditions;
 use super::error::OperationError;
-use super::metadata::{self, Part, Upload};
+use super::metadata::{self, ObjectHeaders, Part, Upload};
 use super::notification::form_encode;
 use super::params::{KeyEncoding, body_size, empty_body, object_headers, page_size};
 use crate::random::random_hex;
@@ -80,7 +80,10 @@ pub async fn upload_part(
     let find = move |tx: &Transaction<'_>| metadata::require_upload(tx, &bucket, &key, &id);
     // Checked before the body is read, so that a part without an upload is refused at once.
     let find_before = find.clone();
-    b.db.call(move |tx| find_before(tx)).await?;
+    let upload = b.db.call(move |tx| find_before(tx)).await?;
+    if let Some(algorithm) = &upload.checksum_algorithm {
+        expected.require(algorithm)?;
+    }
     let (blob, computed) = b.blobs.store(input.body.unwrap_or_else(empty_body), size, expected).await?;
 
     let content = computed.content;
@@ -124,6 +127,7 @@ pub async fn list_parts(
         .await?;
     let truncated = parts.len() > max as usize;
     parts.truncate(max as usize);
+    let has_crc64nvme = upload.has_crc64nvme();
     Ok(ListPartsOutput {
         bucket: Some(input.bucket),
         key: Some(input.key),
@@ -136,17 +140,17 @@ pub async fn list_parts(
         checksum_algorithm: upload.checksum_algorithm.map(ChecksumAlgorithm::from),
         owner: Some(Owner { id: Some(b.owner.clone()), display_name: None }),
         storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
-        parts: Some(parts.into_iter().map(listed_part).collect()),
+        parts: Some(parts.into_iter().map(|part| listed_part(part, has_crc64nvme)).collect()),
         ..Default::default()
     })
 }
 
-fn listed_part(part: Part) -> s3s::dto::Part {
+fn listed_part(part: Part, has_crc64nvme: bool) -> s3s::dto::Part {
     s3s::dto::Part {
         part_number: Some(part.number.cast_signed()),
         size: Some(part.content.size.cast_signed()),
         e_tag: Some(ETag::Strong(part.content.etag())),
-        checksum_crc64nvme: Some(part.content.checksum_header()),
+        checksum_crc64nvme: has_crc64nvme.then(|| part.content.checksum_header()),
         last_modified: Some(part.modified),
         ..Default::default()
     }
@@ -285,8 +289,7 @@ impl Completion {
             ))?;
         }
         // As on AWS, the checksum is ignored if the upload was created without this algorithm.
-        let has_crc64nvme = upload.checksum_algorithm.as_deref() == Some(ChecksumAlgorithm::CRC64NVME);
-        if has_crc64nvme
+        if upload.has_crc64nvme()
             && self.checksum.as_ref().is_some_and(|checksum| *checksum != content.checksum_header())
         {
             Err(s3_error!(BadDigest, "The CRC64NVME you specified did not match the calculated checksum."))?;
@@ -315,7 +318,7 @@ impl Completion {
             key: self.key.clone(),
             content,
             etag: content.multipart_etag(files.len()),
-            headers: upload.headers,
+            headers: ObjectHeaders { no_checksum: !upload.has_crc64nvme(), ..upload.headers },
             files,
             conditions: self.conditions.clone(),
             event_name: "CompleteMultipartUpload",
@@ -324,6 +327,12 @@ impl Completion {
         let (object, replaced) = backend.store_object(tx, new)?;
         removed.extend(replaced);
         Ok(Some((object, removed)))
+    }
+}
+
+impl Upload {
+    fn has_crc64nvme(&self) -> bool {
+        self.checksum_algorithm.as_deref() == Some(ChecksumAlgorithm::CRC64NVME)
     }
 }
 

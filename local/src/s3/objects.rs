@@ -5,7 +5,7 @@ use super::blobs::BlobRange;
 use super::checksums::ExpectedChecksums;
 use super::conditions::{ReadConditions, WriteConditions};
 use super::error::OperationError;
-use super::metadata;
+use super::metadata::{self, ObjectHeaders};
 use super::params::{body_size, empty_body, object_headers};
 use rusqlite::Transaction;
 use s3s::dto::*;
@@ -64,8 +64,9 @@ macro_rules! object_output {
     ($output:ident, $found:expr, $input:expr) => {{
         let (object, complete) = ($found.object, $found.content_range.is_none());
         // S3 returns the checksum only if the request asks for it and the response is the complete object.
-        let with_checksum =
-            complete && $input.checksum_mode.as_ref().is_some_and(|m| m.as_str() == ChecksumMode::ENABLED);
+        let with_checksum = complete
+            && !object.headers.no_checksum
+            && $input.checksum_mode.as_ref().is_some_and(|m| m.as_str() == ChecksumMode::ENABLED);
         $output {
             accept_ranges: Some("bytes".into()),
             content_length: Some($found.size.cast_signed()),
@@ -212,7 +213,7 @@ pub async fn copy(
             let new = NewObject {
                 content: source.content,
                 etag: source.content.etag(),
-                headers: headers.unwrap_or(source.headers),
+                headers: headers.unwrap_or(ObjectHeaders { no_checksum: false, ..source.headers }),
                 files: links
                     .iter()
                     .zip(&ranges)

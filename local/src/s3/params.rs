@@ -71,6 +71,7 @@ macro_rules! object_headers {
             content_language: $input.content_language.take(),
             expires: $input.expires.take(),
             metadata: $input.metadata.take(),
+            no_checksum: false,
         }
     };
 }

@@ -4,7 +4,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::complete_multipart_upload::builders::CompleteMultipartUploadFluentBuilder;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use local::db::Db;
 use local::outbox::{Handler, Outbox};
 use local::s3::{self, BucketConfig, CorsRule, S3Config};
@@ -56,8 +56,17 @@ impl Fixture {
         created.upload_id.unwrap()
     }
 
+    /// Opens an upload that declares CRC64NVME.
+    pub async fn open_verified_upload(&self, key: &str) -> String {
+        let create = self.s3.create_multipart_upload().bucket("uploads").key(key);
+        let create = create.checksum_algorithm(ChecksumAlgorithm::Crc64Nvme);
+        create.checksum_type(ChecksumType::FullObject).send().await.unwrap().upload_id.unwrap()
+    }
+
+    /// Stores a part, with its CRC64NVME.
     pub async fn put_part(&self, upload: &str, number: i32, bytes: Vec<u8>) -> CompletedPart {
         let put = self.s3.upload_part().bucket("uploads").key(KEY).upload_id(upload).part_number(number);
+        let put = put.checksum_crc64_nvme(tests::crc64(&bytes));
         let stored = put.body(bytes.into()).send().await.unwrap();
         CompletedPart::builder().part_number(number).e_tag(stored.e_tag.unwrap()).build()
     }
@@ -150,8 +159,8 @@ pub async fn config(data: &Path) -> (S3Config, Outbox) {
     let rule = CorsRule {
         allowed_origins: vec![PAGE.into()],
         allowed_methods: vec!["PUT".into()],
-        allowed_headers: vec!["*".into()],
-        expose_headers: vec!["ETag".into(), "x-amz-checksum-crc64nvme".into()],
+        allowed_headers: vec!["content-type".into(), "x-amz-checksum-crc64nvme".into()],
+        expose_headers: vec!["Date".into(), "Retry-After".into()],
         max_age_seconds: Some(3600),
     };
     let uploads =

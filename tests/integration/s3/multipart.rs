@@ -1,11 +1,13 @@
 //! Multipart uploads: parts, listings, completion, checksums, events.
 
 use super::fixture::{Fixture, KEY, MIB, error_of, random_bytes};
-use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedPart};
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedPart};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use serde_json::json;
 use std::collections::HashSet;
+use std::time::Duration;
 use tests::crc64;
 
 #[tokio::test]
@@ -85,7 +87,7 @@ async fn events_are_sent_for_the_notification_prefix_in_sequence() {
 #[tokio::test]
 async fn parts_are_listed_over_several_pages() {
     let fixture = Fixture::new().await;
-    let upload = fixture.open_upload(KEY).await;
+    let upload = fixture.open_verified_upload(KEY).await;
     let put = |number: i32| fixture.put_part(&upload, number, number.to_be_bytes().to_vec());
     let mut puts = stream::iter((1..=1_003).map(put)).buffer_unordered(8);
     while puts.next().await.is_some() {}
@@ -116,20 +118,20 @@ async fn parts_are_listed_over_several_pages() {
 #[tokio::test]
 async fn invalid_completion_makes_no_object() {
     let mut fixture = Fixture::new().await;
-    let create = fixture.s3.create_multipart_upload().bucket("uploads").key(KEY);
-    let create =
-        create.checksum_algorithm(ChecksumAlgorithm::Crc64Nvme).checksum_type(ChecksumType::FullObject);
-    let upload = create.send().await.unwrap().upload_id.unwrap();
+    let upload = fixture.open_verified_upload(KEY).await;
     let bytes = random_bytes(6 * MIB, 5);
     let one = fixture.put_part(&upload, 1, bytes[..5 * MIB].to_vec()).await;
     let small = fixture.put_part(&upload, 2, bytes[5 * MIB..].to_vec()).await;
     let three = fixture.put_part(&upload, 3, b"end".to_vec()).await;
     let other = CompletedPart::builder().part_number(1).e_tag(small.e_tag().unwrap()).build();
     let missing = CompletedPart::builder().part_number(4).e_tag(one.e_tag().unwrap()).build();
-    let lists: [(&[_], _); 6] = [
+    let wrong_checksum =
+        CompletedPart::builder().part_number(1).e_tag(one.e_tag().unwrap()).checksum_crc64_nvme(crc64(b""));
+    let lists: [(&[_], _); 7] = [
         (&[], "MalformedXML"),
         (&[other, small.clone()], "InvalidPart"),
         (&[one.clone(), missing], "InvalidPart"),
+        (&[wrong_checksum.build(), small.clone()], "InvalidPart"),
         (&[small.clone(), one.clone()], "InvalidPartOrder"),
         (&[one.clone(), one.clone()], "InvalidPartOrder"),
         (&[one.clone(), small.clone(), three], "EntityTooSmall"),
@@ -161,6 +163,42 @@ async fn undeclared_checksum_is_computed_and_not_compared() {
     let part = fixture.put_part(&upload, 1, b"film".to_vec()).await;
     let done = fixture.complete(&upload, &[part]).checksum_crc64_nvme(crc64(b"")).send().await.unwrap();
     assert_eq!(done.checksum_crc64_nvme(), Some(crc64(b"film").as_str()));
+    let head = fixture.s3.head_object().bucket("uploads").key(KEY).checksum_mode(ChecksumMode::Enabled);
+    assert_eq!(head.send().await.unwrap().checksum_crc64_nvme(), None);
+}
+
+#[tokio::test]
+async fn undeclared_checksum_is_not_listed() {
+    let fixture = Fixture::new().await;
+    let upload = fixture.open_upload(KEY).await;
+    fixture.put_part(&upload, 1, b"film".to_vec()).await;
+    let listed = fixture.s3.list_parts().bucket("uploads").key(KEY).upload_id(&upload).send().await.unwrap();
+    assert_eq!((listed.checksum_algorithm(), listed.checksum_type()), (None, None));
+    assert_eq!(listed.parts()[0].checksum_crc64_nvme(), None);
+}
+
+#[tokio::test]
+async fn part_without_the_declared_checksum_is_refused() {
+    let fixture = Fixture::new().await;
+    let upload = fixture.open_verified_upload(KEY).await;
+    let put = || {
+        let put = fixture.s3.upload_part().bucket("uploads").key(KEY).upload_id(&upload).part_number(1);
+        put.body(b"123456789".to_vec().into())
+    };
+    let refused = (400, "InvalidRequest".to_owned());
+    let put_bare = put().presigned(PresigningConfig::expires_in(Duration::from_secs(60)).unwrap());
+    let bare = reqwest::Client::new().put(put_bare.await.unwrap().uri()).body("123456789").send();
+    let bare = bare.await.unwrap();
+    assert_eq!(bare.status(), 400);
+    assert!(bare.text().await.unwrap().contains("<Code>InvalidRequest</Code>"));
+    assert_eq!(error_of(put().checksum_algorithm(ChecksumAlgorithm::Crc32).send().await), refused);
+    assert_eq!(fixture.file_counts(), [0, 0]);
+    // As a trailer, and as a header.
+    put().checksum_algorithm(ChecksumAlgorithm::Crc64Nvme).send().await.unwrap();
+    put().checksum_crc64_nvme(crc64(b"123456789")).send().await.unwrap();
+    let listed = fixture.s3.list_parts().bucket("uploads").key(KEY).upload_id(&upload).send().await.unwrap();
+    assert_eq!(listed.checksum_algorithm(), Some(&ChecksumAlgorithm::Crc64Nvme));
+    assert_eq!(listed.checksum_type(), Some(&ChecksumType::FullObject));
 }
 
 #[tokio::test]

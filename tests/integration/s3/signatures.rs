@@ -14,6 +14,17 @@ async fn presigned(fixture: &Fixture, upload: &str, ago: Duration) -> String {
     put.presigned(timing.build().unwrap()).await.unwrap().uri().to_owned()
 }
 
+/// A presigned URL of part 1 that signs the body's checksum and length.
+async fn presigned_for_bytes(fixture: &Fixture, upload: &str, bytes: &[u8]) -> String {
+    let put = fixture.s3.upload_part().bucket("uploads").key(KEY).upload_id(upload).part_number(1);
+    let put = put.checksum_crc64_nvme(tests::crc64(bytes)).customize();
+    let length = bytes.len().to_string();
+    let put = put
+        .mutate_request(move |request| drop(request.headers_mut().insert("content-length", length.clone())));
+    let timing = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
+    put.presigned(timing).await.unwrap().uri().to_owned()
+}
+
 /// Status and S3 error code of a response.
 async fn error_response(response: Response) -> (StatusCode, String) {
     let status = response.status();
@@ -52,6 +63,36 @@ async fn presigned_url_is_valid_for_its_part_only() {
     let unsigned = put(&url).header("x-amz-checksum-crc64nvme", tests::crc64(b"film")).send().await.unwrap();
     assert_eq!(error_response(unsigned).await, (StatusCode::FORBIDDEN, "AccessDenied".into()));
     assert_eq!(fixture.file_counts(), [0, 1]);
+}
+
+#[tokio::test]
+async fn url_with_signed_checksum_and_length_is_valid_for_its_bytes_only() {
+    let fixture = Fixture::new().await;
+    let upload = fixture.open_verified_upload(KEY).await;
+    let url = presigned_for_bytes(&fixture, &upload, b"film").await;
+    assert!(url.contains("content-length%3Bhost%3Bx-amz-checksum-crc64nvme"), "{url}");
+    let (right, other) = (tests::crc64(b"film"), tests::crc64(b"life"));
+    let cases = [
+        ("film", None, 403, ""),
+        ("film", Some(&other), 403, "SignatureDoesNotMatch"),
+        ("life", Some(&other), 403, "SignatureDoesNotMatch"),
+        ("films", Some(&right), 403, "SignatureDoesNotMatch"),
+        ("fil", Some(&right), 403, "SignatureDoesNotMatch"),
+        ("", Some(&right), 403, "SignatureDoesNotMatch"),
+        ("life", Some(&right), 400, "BadDigest"),
+    ];
+    for (body, checksum, status, code) in cases {
+        let mut put = reqwest::Client::new().put(&url).body(body);
+        if let Some(checksum) = checksum {
+            put = put.header("x-amz-checksum-crc64nvme", checksum);
+        }
+        let response = error_response(put.send().await.unwrap()).await;
+        assert_eq!(response.0.as_u16(), status, "{body} {checksum:?}: {response:?}");
+        assert!(response.1.contains(code), "{body} {checksum:?}: {response:?}");
+    }
+    assert_eq!(fixture.file_counts(), [0, 0]);
+    let put = reqwest::Client::new().put(&url).header("x-amz-checksum-crc64nvme", right).body("film");
+    assert_eq!(put.send().await.unwrap().status(), 200);
 }
 
 #[tokio::test]

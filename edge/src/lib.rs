@@ -39,7 +39,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tower_http::cors::CorsLayer;
 
-/// In bytes. The largest call lists 10,000 parts with their ETags and checksums.
+/// In bytes. Events are the largest: a call signs at most 100 parts, with a body of some 6 kB.
 const MAX_BODY_SIZE: usize = 4 * 1024 * 1024;
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7200);
 

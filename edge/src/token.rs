@@ -6,11 +6,12 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use wire::ChecksumKind;
 
 /// In bytes.
 const NONCE_SIZE: usize = 24;
 /// Associated data of every token. A change of [`Session`]'s format gets a new version, and old tokens become invalid.
-const VERSION: &[u8] = b"greloupis upload token 1";
+const VERSION: &[u8] = b"greloupis upload token 2";
 /// Longer tokens are refused; S3's upload ids have no documented limit.
 const MAX_TOKEN_LENGTH: usize = 4096;
 
@@ -29,6 +30,9 @@ pub struct Session {
     /// In bytes.
     #[serde(rename = "p")]
     pub part_size: u64,
+    /// The checksum that parts must bring.
+    #[serde(rename = "c")]
+    pub checksum: ChecksumKind,
     #[serde(rename = "o")]
     pub owner: String,
     /// In seconds since 1970.
@@ -36,14 +40,17 @@ pub struct Session {
     pub expires: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TokenError {
-    /// Sealed with another key, or changed.
-    #[error("the upload token is invalid")]
-    Invalid,
-    #[error("the upload token has expired")]
-    Expired,
+impl Session {
+    /// Whether the upload has expired at `now`, in seconds since 1970.
+    pub fn is_expired(&self, now: u64) -> bool {
+        now >= self.expires
+    }
 }
+
+/// The token was sealed with another key or by another version, or it was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the upload token is invalid")]
+pub struct InvalidToken;
 
 /// Seals and opens tokens with one key, by XChaCha20-Poly1305: clients can neither read nor change them.
 #[derive(Clone)]
@@ -64,18 +71,17 @@ impl Tokens {
         Some(BASE64URL.encode(sealed))
     }
 
-    /// The content of `token`, if it is genuine and `now` (seconds since 1970) is before its expiry.
-    pub fn open(&self, token: &str, now: u64) -> Result<Session, TokenError> {
+    /// The content of `token` if it is genuine, also after its expiry.
+    pub fn open(&self, token: &str) -> Result<Session, InvalidToken> {
         if token.len() > MAX_TOKEN_LENGTH {
-            return Err(TokenError::Invalid);
+            return Err(InvalidToken);
         }
-        let sealed = BASE64URL.decode(token).map_err(|_| TokenError::Invalid)?;
-        let (nonce, sealed) = sealed.split_at_checked(NONCE_SIZE).ok_or(TokenError::Invalid)?;
-        let nonce = XNonce::try_from(nonce).map_err(|_| TokenError::Invalid)?;
+        let sealed = BASE64URL.decode(token).map_err(|_| InvalidToken)?;
+        let (nonce, sealed) = sealed.split_at_checked(NONCE_SIZE).ok_or(InvalidToken)?;
+        let nonce = XNonce::try_from(nonce).map_err(|_| InvalidToken)?;
         let payload = Payload { msg: sealed, aad: VERSION };
-        let plain = self.0.decrypt(&nonce, payload).map_err(|_| TokenError::Invalid)?;
-        let session: Session = serde_json::from_slice(&plain).map_err(|_| TokenError::Invalid)?;
-        if now >= session.expires { Err(TokenError::Expired) } else { Ok(session) }
+        let plain = self.0.decrypt(&nonce, payload).map_err(|_| InvalidToken)?;
+        serde_json::from_slice(&plain).map_err(|_| InvalidToken)
     }
 }
 
@@ -91,17 +97,22 @@ mod tests {
             s3_upload: "2~abc".into(),
             size: 100,
             part_size: 8 << 20,
+            checksum: ChecksumKind::Crc64Nvme,
             owner: "anna".into(),
             expires: 1_000,
         }
     }
 
     #[test]
-    fn sealed_token_opens_until_its_expiry() {
+    fn sealed_token_opens_and_tells_its_expiry() {
         let tokens = Tokens::new(b"secret");
-        let token = tokens.seal(&session()).unwrap();
-        assert_eq!(tokens.open(&token, 999), Ok(session()));
-        assert_eq!(tokens.open(&token, 1_000), Err(TokenError::Expired));
+        let sessions = [session(), Session { checksum: ChecksumKind::None, ..session() }];
+        let [token, _] = sessions.map(|session| {
+            let token = tokens.seal(&session).unwrap();
+            assert_eq!(tokens.open(&token), Ok(session));
+            token
+        });
+        assert!(!session().is_expired(999) && session().is_expired(1_000));
         assert!(
             !token.contains("anna") && token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
         );
@@ -110,7 +121,20 @@ mod tests {
     #[test]
     fn token_of_another_key_is_invalid() {
         let token = Tokens::new(b"one").seal(&session()).unwrap();
-        assert_eq!(Tokens::new(b"two").open(&token, 0), Err(TokenError::Invalid));
+        assert_eq!(Tokens::new(b"two").open(&token), Err(InvalidToken));
+    }
+
+    #[test]
+    fn token_of_another_version_is_invalid() {
+        let tokens = Tokens::new(b"secret");
+        let nonce = [7; NONCE_SIZE];
+        let msg = serde_json::to_vec(&session()).unwrap();
+        for (version, opened) in [(VERSION, Ok(session())), (b"greloupis upload token 1", Err(InvalidToken))]
+        {
+            let payload = Payload { msg: &msg, aad: version };
+            let sealed = tokens.0.encrypt(&XNonce::from(nonce), payload).unwrap();
+            assert_eq!(tokens.open(&BASE64URL.encode([&nonce[..], &sealed].concat())), opened);
+        }
     }
 
     proptest! {
@@ -120,12 +144,12 @@ mod tests {
             let mut sealed = BASE64URL.decode(tokens.seal(&session()).unwrap()).unwrap();
             let at = at % sealed.len();
             sealed[at] ^= 1 << bit;
-            prop_assert_eq!(tokens.open(&BASE64URL.encode(sealed), 0), Err(TokenError::Invalid));
+            prop_assert_eq!(tokens.open(&BASE64URL.encode(sealed)), Err(InvalidToken));
         }
 
         #[test]
         fn arbitrary_text_is_invalid(text in "\\PC{0,300}") {
-            prop_assert_eq!(Tokens::new(b"secret").open(&text, 0), Err(TokenError::Invalid));
+            prop_assert_eq!(Tokens::new(b"secret").open(&text), Err(InvalidToken));
         }
     }
 }

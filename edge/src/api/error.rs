@@ -50,9 +50,14 @@ pub enum ApiError {
     #[error("{0}")]
     BadPartNumbers(String),
     #[error("{0}")]
-    PartsMismatch(String),
-    #[error("The stored parts don't add up to the declared size.")]
+    BadChecksum(String),
+    /// Contains the parts' numbers.
+    #[error("The storage lacks {} parts of the file, or has them in another size; send them again.", .0.len())]
+    PartsMissing(Vec<u32>),
+    #[error("The storage refuses the parts because of their sizes.")]
     SizeMismatch,
+    #[error("The storage keeps no CRC64NVME of the parts: a storage without it needs UPLOAD_CHECKSUM=none.")]
+    NoChecksums,
     #[error("The checksum of the stored bytes differs from that of the sent ones.")]
     ChecksumMismatch,
     #[error("There is no such video, or it isn't yours.")]
@@ -99,9 +104,10 @@ impl ApiError {
             Self::UploadExpired => (StatusCode::GONE, Code::UploadExpired),
             Self::UploadGone => (StatusCode::GONE, Code::UploadGone),
             Self::BadPartNumbers(_) => (StatusCode::BAD_REQUEST, Code::BadPartNumbers),
-            Self::PartsMismatch(_) => (StatusCode::CONFLICT, Code::PartsMismatch),
+            Self::BadChecksum(_) => (StatusCode::BAD_REQUEST, Code::BadChecksum),
+            Self::PartsMissing(_) => (StatusCode::CONFLICT, Code::PartsMissing),
             Self::SizeMismatch => (StatusCode::CONFLICT, Code::SizeMismatch),
-            Self::ChecksumMismatch => (StatusCode::CONFLICT, Code::ChecksumMismatch),
+            Self::ChecksumMismatch | Self::NoChecksums => (StatusCode::CONFLICT, Code::ChecksumMismatch),
             Self::VideoNotFound => (StatusCode::NOT_FOUND, Code::VideoNotFound),
             Self::NotFound => (StatusCode::NOT_FOUND, Code::NotFound),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed),
@@ -140,9 +146,7 @@ impl From<StoreError> for ApiError {
             StoreError::NoSuchUpload => Self::UploadGone,
             StoreError::ObjectExists => Self::VideoExists,
             StoreError::Conflict => Self::Throttled("a concurrent completion of this upload"),
-            StoreError::PartsMismatch(code) => {
-                Self::PartsMismatch(format!("S3 refuses the list of parts: {code}."))
-            }
+            StoreError::PartsChanged => Self::Throttled("parts that change during the completion"),
             StoreError::SizeMismatch => Self::SizeMismatch,
             StoreError::ChecksumMismatch => Self::ChecksumMismatch,
             StoreError::Throttled => Self::Throttled("S3"),
@@ -188,7 +192,10 @@ impl IntoResponse for ApiError {
         if status.is_server_error() {
             tracing::error!(status = status.as_u16(), code = code.as_str(), cause = self.cause(), "failed");
         }
-        let problem = Problem::new(code, status.as_u16(), self.to_string());
+        let mut problem = Problem::new(code, status.as_u16(), self.to_string());
+        if let Self::PartsMissing(numbers) = self {
+            problem.part_numbers = numbers;
+        }
         let mut response = (status, Json(problem)).into_response();
         // For the request's log line.
         response.extensions_mut().insert(code);

@@ -17,12 +17,30 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        // Fails only by the router's body limit or a closed connection.
-        let bytes = Bytes::from_request(request, state).await.map_err(|_| ApiError::BodyTooLarge)?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
-            ApiError::BadJson(format!("The body isn't the JSON that this call takes: {error}."))
-        })
+        parse(&read_body(request, state).await?).map(Self)
     }
+}
+
+/// Like [`JsonBody`], but an empty body is the default value.
+pub struct OptionalJsonBody<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let bytes = read_body(request, state).await?;
+        if bytes.is_empty() { Ok(Self(T::default())) } else { parse(&bytes).map(Self) }
+    }
+}
+
+/// Fails only by the router's body limit or a closed connection.
+async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    Bytes::from_request(request, state).await.map_err(|_| ApiError::BodyTooLarge)
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| ApiError::BadJson(format!("The body isn't the JSON that this call takes: {error}.")))
 }
 
 impl FromRequestParts<ApiState> for Caller {

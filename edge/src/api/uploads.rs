@@ -1,27 +1,33 @@
 //! `/uploads`: opens, signs, lists, completes and aborts uploads.
 
+mod complete;
+
+pub use complete::complete;
+
 use crate::api::auth::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::JsonBody;
-use crate::api::videos::to_video;
 use crate::clock;
 use crate::key::{IncomingKey, VideoId};
-use crate::services::catalog::{AddOutcome, UPLOAD_LIFETIME_SECS, VideoTransition};
+use crate::services::catalog::{AddOutcome, UPLOAD_LIFETIME_SECS};
 use crate::services::metrics::Metric;
-use crate::services::store::{ObjectInfo, StoreError};
+use crate::services::store::StoreError;
 use crate::state::AppState;
-use crate::token::{Session, TokenError};
+use crate::token::{InvalidToken, Session};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
+use complete::completed_object;
 use std::collections::BTreeSet;
 use wire::{
-    ChecksumKind, CompleteUpload, CompletedPart, MAX_PARTS_PER_CALL, MultipartState, OpenUpload, PartPlan,
-    SignParts, SignedParts, UploadCompleted, UploadOpened, UploadStatus,
+    ChecksumKind, DEFAULT_PART_SIZE, MAX_PARTS_PER_CALL, MultipartState, OpenUpload, PartPlan, PartToSign,
+    SignParts, SignedParts, UploadOpened, UploadStatus,
 };
 
-/// Parts that are signed with the opening; clients request further ones when they need them.
-const FIRST_PARTS: u32 = 16;
+/// Size of a CRC64NVME, in bytes.
+const CRC64_SIZE: usize = 8;
 /// In bytes. File systems allow at most 255.
 const MAX_NAME_SIZE: usize = 4096;
 /// In bytes.
@@ -38,6 +44,8 @@ pub async fn open(
         return Err(ApiError::FileTooLarge { size: request.size, limit });
     }
     let plan = PartPlan::new(request.size, request.part_size)?;
+    let checksum = app.config.upload_checksum;
+    let first_parts = first_parts(&request, &plan, checksum)?;
     if request.file_name.len() > MAX_NAME_SIZE {
         return Err(ApiError::BadRequest("The file's name is longer than 4,096 bytes.".into()));
     }
@@ -53,7 +61,7 @@ pub async fn open(
     let record = app.new_record(&key, &caller.id, request.size);
     let added = app.catalog.add(record, app.config.max_open_uploads);
     let (added, mut s3_upload) =
-        tokio::join!(added, app.store.create_multipart_upload(key.as_str(), content_type));
+        tokio::join!(added, app.store.create_multipart_upload(key.as_str(), content_type, checksum));
     let is_new = matches!(added, Ok(AddOutcome::Added));
     let refusal = match added {
         Ok(AddOutcome::Added) => None,
@@ -65,7 +73,7 @@ pub async fn open(
                 if let Ok(s3_upload) = &s3_upload {
                     let _ = app.store.abort_multipart_upload(key.as_str(), s3_upload).await;
                 }
-                s3_upload = app.store.create_multipart_upload(first.as_str(), content_type).await;
+                s3_upload = app.store.create_multipart_upload(first.as_str(), content_type, checksum).await;
                 key = first;
             }
             None
@@ -91,23 +99,60 @@ pub async fn open(
         s3_upload,
         size: plan.size(),
         part_size: plan.part_size(),
+        checksum,
         owner: caller.id,
         expires: app.now_ms() / 1000 + UPLOAD_LIFETIME_SECS,
     };
     let upload = app.tokens.seal(&session).ok_or(ApiError::Internal("a token can't be sealed"))?;
-    let first: Vec<u32> = (1..=plan.part_count().min(FIRST_PARTS)).collect();
     let opened = UploadOpened {
         upload,
         video_id: key.video_id().to_string(),
         key: session.key.clone(),
         part_size: plan.part_size(),
         part_count: plan.part_count(),
-        checksum: ChecksumKind::Crc64Nvme,
+        checksum,
         expires_at: clock::rfc3339(session.expires * 1000),
-        parts: app.store.presign(&session, &first).await?,
+        parts: app.store.presign(&session, &plan, &first_parts).await?,
     };
     app.metrics.record(&[Metric::UploadsOpened]);
     Ok((StatusCode::CREATED, Json(opened)))
+}
+
+/// The parts to sign with the opening: those whose checksums the request brings, unless the plan cuts the file otherwise.
+fn first_parts(
+    request: &OpenUpload,
+    plan: &PartPlan,
+    kind: ChecksumKind,
+) -> Result<Vec<PartToSign>, ApiError> {
+    let checksums = &request.checksums;
+    let max = (plan.part_count() as usize).min(MAX_PARTS_PER_CALL);
+    if checksums.len() > max {
+        let given = checksums.len();
+        return Err(ApiError::BadChecksum(format!(
+            "Checksums of {given} parts are too many: at most {max}."
+        )));
+    }
+    let parts = (1..).zip(checksums);
+    let parts = parts.map(|(part_number, sum)| PartToSign { part_number, checksum: Some(sum.clone()) });
+    let parts: Vec<PartToSign> = parts.collect();
+    check_checksums(&parts, kind)?;
+    let is_cut_alike = plan.part_size() == request.part_size.unwrap_or(DEFAULT_PART_SIZE);
+    Ok(if is_cut_alike { parts } else { Vec::new() })
+}
+
+/// Checks that each part brings a CRC64NVME, unless the upload has no checksums.
+fn check_checksums(parts: &[PartToSign], kind: ChecksumKind) -> Result<(), ApiError> {
+    let is_valid = |part: &&PartToSign| part.checksum.as_deref().is_some_and(is_crc64);
+    match parts.iter().find(|part| kind == ChecksumKind::Crc64Nvme && !is_valid(part)) {
+        None => Ok(()),
+        Some(PartToSign { part_number, .. }) => Err(ApiError::BadChecksum(format!(
+            "Part {part_number} must bring its CRC64NVME, base64 of eight bytes."
+        ))),
+    }
+}
+
+fn is_crc64(checksum: &str) -> bool {
+    BASE64.decode(checksum).is_ok_and(|bytes| bytes.len() == CRC64_SIZE)
 }
 
 /// Deletes what a refused opening created. Best effort: S3 and the catalog also delete it after its expiry.
@@ -135,123 +180,43 @@ pub async fn sign(
     JsonBody(request): JsonBody<SignParts>,
 ) -> Result<Json<SignedParts>, ApiError> {
     let (session, plan) = open_session(&app, &caller, &token)?;
-    let numbers = &request.part_numbers;
-    if numbers.is_empty() || numbers.len() > MAX_PARTS_PER_CALL {
-        return Err(ApiError::BadPartNumbers("Ask for 1 to 1,000 part numbers at a time.".into()));
+    let parts = &request.parts;
+    if parts.is_empty() || parts.len() > MAX_PARTS_PER_CALL {
+        let max = MAX_PARTS_PER_CALL;
+        return Err(ApiError::BadPartNumbers(format!("Ask for 1 to {max} parts at a time.")));
     }
-    if let Some(bad) = numbers.iter().find(|number| !plan.contains(**number)) {
+    let numbers = parts.iter().map(|part| part.part_number);
+    if let Some(bad) = numbers.clone().find(|number| !plan.contains(*number)) {
         let count = plan.part_count();
         return Err(ApiError::BadPartNumbers(format!("There is no part {bad}: they go from 1 to {count}.")));
     }
-    if numbers.iter().collect::<BTreeSet<_>>().len() < numbers.len() {
-        return Err(ApiError::BadPartNumbers("A part number is requested twice.".into()));
+    if numbers.collect::<BTreeSet<_>>().len() < parts.len() {
+        return Err(ApiError::BadPartNumbers("A part is requested twice.".into()));
     }
-    Ok(Json(SignedParts { parts: app.store.presign(&session, numbers).await? }))
+    check_checksums(parts, session.checksum)?;
+    Ok(Json(SignedParts { parts: app.store.presign(&session, &plan, parts).await? }))
 }
 
-/// `GET /uploads/{upload}`: lists the stored parts.
+/// `GET /uploads/{upload}`: lists the stored parts. An upload that was completed in time is found after its expiry, too.
 pub async fn status(
     State(app): State<AppState>,
     caller: Caller,
     Path(token): Path<String>,
 ) -> Result<Json<UploadStatus>, ApiError> {
-    let (session, plan) = open_session(&app, &caller, &token)?;
-    let (state, parts) = match app.store.list_parts(&session).await {
+    let (session, plan) = owned_session(&app, &caller, &token)?;
+    let is_expired = session.is_expired(app.now_ms() / 1000);
+    let listed =
+        if is_expired { Err(StoreError::NoSuchUpload) } else { app.store.list_parts(&session).await };
+    let (state, parts) = match listed {
         Ok(parts) => (MultipartState::Open, parts),
         Err(StoreError::NoSuchUpload) => match completed_object(&app, &session, None).await? {
             Some(_) => (MultipartState::Completed, Vec::new()),
+            None if is_expired => return Err(ApiError::UploadExpired),
             None => (MultipartState::Aborted, Vec::new()),
         },
         Err(error) => return Err(error.into()),
     };
     Ok(Json(UploadStatus { state, part_size: plan.part_size(), part_count: plan.part_count(), parts }))
-}
-
-/// `POST /uploads/{upload}/complete`: creates the object from exactly the declared bytes. Repeatable.
-pub async fn complete(
-    State(app): State<AppState>,
-    caller: Caller,
-    Path(token): Path<String>,
-    JsonBody(request): JsonBody<CompleteUpload>,
-) -> Result<Json<UploadCompleted>, ApiError> {
-    let (session, plan) = open_session(&app, &caller, &token)?;
-    check_parts(&plan, &request.parts)?;
-    let checksum = request.checksum.as_deref();
-    let object = match app.store.complete_multipart_upload(&session, &request.parts, checksum).await {
-        Ok(object) => {
-            app.metrics.record(&[Metric::UploadsCompleted, Metric::UploadedBytes(object.size)]);
-            object
-        }
-        // An earlier attempt, whose response was lost or is still to come, may have completed the upload.
-        Err(error @ (StoreError::NoSuchUpload | StoreError::ObjectExists | StoreError::Conflict)) => {
-            // Unless the upload is gone, the object may be another upload's: only equal checksums show that it isn't.
-            let needs_checksum = !matches!(error, StoreError::NoSuchUpload);
-            let is_proven =
-                |object: &ObjectInfo| !needs_checksum || (checksum.is_some() && object.checksum.is_some());
-            completed_object(&app, &session, checksum).await?.filter(is_proven).ok_or(error)?
-        }
-        Err(error) => return Err(error.into()),
-    };
-    if differ(checksum, object.checksum.as_deref()) {
-        app.store.delete_object(&session.key).await?;
-        return Err(ApiError::ChecksumMismatch);
-    }
-    let key = IncomingKey::parse(&session.key).ok_or(ApiError::Internal("a sealed key doesn't parse"))?;
-    let video_id = key.video_id().to_string();
-    let now = app.now_ms();
-    let uploaded = VideoTransition::Uploaded { size: session.size };
-    let video = match app.catalog.apply(&video_id, uploaded.clone(), now).await? {
-        Some(video) => video,
-        None => {
-            // A concurrent abort deleted the record. The object is stored, so the video exists.
-            let mut record = app.new_record(&key, &session.owner, session.size);
-            record.apply(uploaded, now);
-            match app.catalog.add(record.clone(), u32::MAX).await? {
-                AddOutcome::Exists(record) => *record,
-                AddOutcome::Added | AddOutcome::TooManyOpen => record,
-            }
-        }
-    };
-    Ok(Json(UploadCompleted {
-        video_id,
-        key: session.key,
-        size: object.size,
-        checksum: object.checksum,
-        video: to_video(&app.config, video),
-    }))
-}
-
-/// The stored object, if its size and checksum are those of this upload.
-async fn completed_object(
-    app: &AppState,
-    session: &Session,
-    checksum: Option<&str>,
-) -> Result<Option<ObjectInfo>, ApiError> {
-    let object = app.store.head_object(&session.key).await?;
-    Ok(object.filter(|object| object.size == session.size && !differ(checksum, object.checksum.as_deref())))
-}
-
-/// Whether both are known and different.
-fn differ(one: Option<&str>, other: Option<&str>) -> bool {
-    matches!((one, other), (Some(one), Some(other)) if one != other)
-}
-
-/// Checks that all parts of the plan are listed, once and in order.
-fn check_parts(plan: &PartPlan, parts: &[CompletedPart]) -> Result<(), ApiError> {
-    let expected = 1..=plan.part_count();
-    for (number, part) in expected.zip(parts) {
-        if part.part_number != number {
-            let found = part.part_number;
-            return Err(ApiError::PartsMismatch(format!(
-                "Part {found} is listed in place of part {number}."
-            )));
-        }
-    }
-    let (count, given) = (plan.part_count(), parts.len());
-    if given != count as usize {
-        return Err(ApiError::PartsMismatch(format!("The upload has {count} parts; {given} are listed.")));
-    }
-    Ok(())
 }
 
 /// `DELETE /uploads/{upload}`: deletes the stored parts. A completed upload stays.
@@ -273,12 +238,15 @@ pub async fn abort(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Opens the token, and checks that the caller owns the upload.
+/// Opens the token, and checks that the caller owns the upload and that it hasn't expired.
 fn open_session(app: &AppState, caller: &Caller, token: &str) -> Result<(Session, PartPlan), ApiError> {
-    let session = app.tokens.open(token, app.now_ms() / 1000).map_err(|error| match error {
-        TokenError::Invalid => ApiError::BadUpload,
-        TokenError::Expired => ApiError::UploadExpired,
-    })?;
+    let (session, plan) = owned_session(app, caller, token)?;
+    if session.is_expired(app.now_ms() / 1000) { Err(ApiError::UploadExpired) } else { Ok((session, plan)) }
+}
+
+/// Opens the token, and checks that the caller owns the upload, which may have expired.
+fn owned_session(app: &AppState, caller: &Caller, token: &str) -> Result<(Session, PartPlan), ApiError> {
+    let session = app.tokens.open(token).map_err(|InvalidToken| ApiError::BadUpload)?;
     if session.owner != caller.id {
         return Err(ApiError::Forbidden);
     }

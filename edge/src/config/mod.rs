@@ -10,6 +10,7 @@ pub use lambda::LambdaSettings;
 use std::fmt;
 use std::path::PathBuf;
 use variables::Variables;
+use wire::ChecksumKind;
 
 /// Where the edge runs; decides which settings are required.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub struct Config {
     /// An origin in front of the upload bucket, without a slash at its end.
     pub upload_base_url: Option<String>,
     pub upload_token_secret: Secret,
+    /// The checksum that the store verifies of new uploads.
+    pub upload_checksum: ChecksumKind,
     pub auth: AuthConfig,
     pub catalog: CatalogConfig,
     pub max_upload_bytes: u64,

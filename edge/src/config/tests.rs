@@ -28,6 +28,12 @@ fn valid_environment_is_read() {
     assert_eq!(config.conversion.application, "VOD");
     assert_eq!(config.max_upload_bytes, wire::MAX_OBJECT_SIZE);
     assert!(!format!("{config:?}").contains(SECRET));
+    assert_eq!(config.upload_checksum, wire::ChecksumKind::Crc64Nvme);
+    let mut env = good();
+    for (value, kind) in [("crc64nvme", wire::ChecksumKind::Crc64Nvme), ("none", wire::ChecksumKind::None)] {
+        env.insert("UPLOAD_CHECKSUM", value);
+        assert_eq!(read(Environment::Lambda, &env).unwrap().upload_checksum, kind);
+    }
 }
 
 #[test]
@@ -77,6 +83,8 @@ fn wrong_value_is_reported_with_its_variable() {
         ("MAX_OPEN_UPLOADS", "0"),
         ("MAX_OPEN_UPLOADS", "1001"),
         ("ORIGIN_SECRET", "short"),
+        ("UPLOAD_CHECKSUM", "sha256"),
+        ("UPLOAD_CHECKSUM", "CRC64NVME"),
         ("ALLOWED_ORIGINS", "*"),
         ("ALLOWED_ORIGINS", "https://a.example/path"),
     ] {

@@ -7,6 +7,7 @@ use super::{
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use wire::ChecksumKind;
 
 /// In bytes.
 const MIN_SECRET_SIZE: usize = 32;
@@ -62,6 +63,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
                 .ok_or_else(|| missing("CDN_BASE_URL", "the origin that delivers the videos"))?,
             upload_base_url: self.base_url("UPLOAD_BASE_URL")?,
             upload_token_secret: self.secret("UPLOAD_TOKEN_SECRET")?,
+            upload_checksum: self.upload_checksum()?,
             auth: self.auth(environment)?,
             catalog: self.catalog()?,
             max_upload_bytes: self.number(
@@ -181,6 +183,14 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
             Ok(key) if key.len() >= MIN_WEBHOOK_KEY_SIZE => Ok(Secret(key)),
             _ if !prefixed && value.len() >= MIN_SECRET_SIZE => Ok(Secret(value.into_bytes())),
             _ => Err(wrong(name, "whsec_ and the base64 of at least 24 bytes, or at least 32 bytes of text")),
+        }
+    }
+
+    fn upload_checksum(&self) -> Result<ChecksumKind, ConfigError> {
+        match self.any("UPLOAD_CHECKSUM", None).as_deref() {
+            None | Some("crc64nvme") => Ok(ChecksumKind::Crc64Nvme),
+            Some("none") => Ok(ChecksumKind::None),
+            Some(_) => Err(wrong("UPLOAD_CHECKSUM", "crc64nvme or none")),
         }
     }
 

@@ -20,6 +20,8 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 const TRACE: &str = "1-6745a3b1-0123456789abcdef01234567";
+/// CRC64NVME of `123456789`.
+const CHECKSUM: &str = "rosUhgp5mIg=";
 const JWT_SECRET: &str = "jwt-secret-0123456789abcdef-0123";
 const TOKEN_SECRET: &str = "token-secret-0123456789abcdef-01";
 const AWS_SECRET: &str = "aws-secret-key";
@@ -102,14 +104,14 @@ async fn call(edge: &Edge, method: &str, path: &str, body: &Value) -> (StatusCod
 async fn trace_id_is_logged_but_no_token_url_or_secret() {
     let (folder, log) = (tempfile::tempdir().unwrap(), Captured::start());
     let edge = edge(folder.path()).await;
-    let (status, opened) =
-        call(&edge, "POST", "/uploads", &json!({ "fileName": "My film.mp4", "size": 5 })).await;
+    let open = json!({ "fileName": "My film.mp4", "size": 5, "checksums": [CHECKSUM] });
+    let (status, opened) = call(&edge, "POST", "/uploads", &open).await;
     assert_eq!(status, StatusCode::CREATED, "{opened}");
     let token = opened["upload"].as_str().unwrap();
-    let part = json!({ "partNumber": 1, "etag": "e" });
+    let part = json!({ "partNumber": 1, "checksum": CHECKSUM });
     for (method, path, body, status) in [
-        ("POST", format!("/api/uploads/{token}/parts"), json!({ "partNumbers": [1] }), 200),
-        ("POST", format!("/uploads/{token}/complete"), json!({ "parts": [part] }), 502),
+        ("POST", format!("/api/uploads/{token}/parts"), json!({ "parts": [part] }), 200),
+        ("POST", format!("/uploads/{token}/complete"), json!({ "checksum": CHECKSUM }), 502),
         ("GET", format!("/uploads/{token}"), json!({}), 502),
         ("GET", format!("/uploads/{token}x"), json!({}), 404),
         ("GET", format!("/videos?cursor={token}"), json!({}), 400),

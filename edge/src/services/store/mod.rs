@@ -8,14 +8,16 @@ use crate::token::Session;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::types::{ChecksumMode, CompletedMultipartUpload, CompletedPart as S3Part};
+use aws_sdk_s3::types::{
+    ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart,
+};
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use presign::Presigner;
 use std::error::Error;
 use std::time::Duration;
-use wire::{CompletedPart, SignedPart, StoredPart};
+use wire::{ChecksumKind, PartPlan, PartToSign, SignedPart, StoredPart};
 
 pub struct Store {
     client: Client,
@@ -58,11 +60,11 @@ pub enum StoreError {
     /// Another call is creating an object with this key, perhaps an earlier attempt of this one.
     #[error("a concurrent call creates the object")]
     Conflict,
-    /// The listed parts aren't those that are stored. Contains S3's error code.
-    #[error("the list of parts is wrong: {0}")]
-    PartsMismatch(String),
-    /// The parts' sizes don't add up to `x-amz-mp-object-size`.
-    #[error("the size differs from the declared one")]
+    /// A part was replaced or removed after it had been listed.
+    #[error("the parts have changed since they were listed")]
+    PartsChanged,
+    /// The parts' sizes don't add up to `x-amz-mp-object-size`, or the store doesn't take parts of their size.
+    #[error("the store refuses the parts' sizes")]
     SizeMismatch,
     #[error("the checksum differs from the declared one")]
     ChecksumMismatch,
@@ -81,10 +83,10 @@ where
         Some("NoSuchUpload") => StoreError::NoSuchUpload,
         Some("PreconditionFailed") => StoreError::ObjectExists,
         Some("ConditionalRequestConflict") => StoreError::Conflict,
-        Some(code @ ("InvalidPart" | "InvalidPartOrder" | "EntityTooSmall")) => {
-            StoreError::PartsMismatch(code.into())
+        Some("InvalidPart") => StoreError::PartsChanged,
+        Some("InvalidRequest" | "EntityTooSmall" | "EntityTooLarge") if operation == COMPLETE => {
+            StoreError::SizeMismatch
         }
-        Some("InvalidRequest") if operation == COMPLETE => StoreError::SizeMismatch,
         Some("BadDigest") => StoreError::ChecksumMismatch,
         Some("SlowDown" | "ThrottlingException" | "RequestLimitExceeded") => StoreError::Throttled,
         Some(code) => StoreError::Unavailable(ServiceError::new(operation, code)),
@@ -111,8 +113,7 @@ impl Store {
         Self { client, bucket: bucket.into(), presigner, base_url: base_url.map(str::to_owned) }
     }
 
-    /// The client's settings. The SDK adds no checksum to signed URLs: parts are sent without one, and S3 computes
-    /// CRC64NVME itself.
+    /// The client's settings. The SDK adds no checksum of its own to requests.
     fn client_config(sdk: &SdkConfig, path_style: bool) -> aws_sdk_s3::Config {
         Builder::from(sdk)
             .force_path_style(path_style)
@@ -129,21 +130,36 @@ impl Store {
         &self.bucket
     }
 
-    /// Creates a multipart upload and returns S3's upload id.
-    pub async fn create_multipart_upload(&self, key: &str, content_type: &str) -> Result<String, StoreError> {
+    /// Creates a multipart upload and returns S3's upload id. With CRC64NVME, S3 then refuses parts without theirs.
+    pub async fn create_multipart_upload(
+        &self,
+        key: &str,
+        content_type: &str,
+        checksum: ChecksumKind,
+    ) -> Result<String, StoreError> {
         const OPERATION: &str = "CreateMultipartUpload";
         let content_type =
             Some(content_type).filter(|kind| !kind.is_empty()).unwrap_or("application/octet-stream");
-        let request =
+        let mut request =
             self.client.create_multipart_upload().bucket(&self.bucket).key(key).content_type(content_type);
+        if checksum == ChecksumKind::Crc64Nvme {
+            request = request
+                .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
+                .checksum_type(ChecksumType::FullObject);
+        }
         let response = request.send().await.map_err(classify(OPERATION))?;
         response.upload_id.ok_or_else(|| incomplete_response(OPERATION))
     }
 
     /// Presigns a `PUT` for each of these parts. Makes no call to AWS, except for credentials.
-    pub async fn presign(&self, session: &Session, numbers: &[u32]) -> Result<Vec<SignedPart>, StoreError> {
+    pub async fn presign(
+        &self,
+        session: &Session,
+        plan: &PartPlan,
+        parts: &[PartToSign],
+    ) -> Result<Vec<SignedPart>, StoreError> {
         let now = crate::clock::now_ms() / 1000;
-        self.presigner.presign(session, numbers, self.base_url.as_deref(), now).await
+        self.presigner.presign(session, plan, parts, self.base_url.as_deref(), now).await
     }
 
     /// All stored parts, from all pages.
@@ -171,16 +187,21 @@ impl Store {
         Ok(parts)
     }
 
-    /// Creates the object from its parts, only if they add up to the declared size and no object has its key.
+    /// Creates the object from these parts, only if they add up to the declared size, no object has its key, and the
+    /// object's CRC64NVME is `checksum` (if given).
     pub async fn complete_multipart_upload(
         &self,
         session: &Session,
-        parts: &[CompletedPart],
+        parts: Vec<StoredPart>,
         checksum: Option<&str>,
     ) -> Result<ObjectInfo, StoreError> {
-        let parts = parts.iter().map(|part| {
-            let number = i32::try_from(part.part_number).unwrap_or(i32::MAX);
-            S3Part::builder().part_number(number).e_tag(&part.etag).build()
+        let verifies = session.checksum == ChecksumKind::Crc64Nvme;
+        let parts = parts.into_iter().map(|part| {
+            CompletedPart::builder()
+                .part_number(i32::try_from(part.part_number).unwrap_or(i32::MAX))
+                .e_tag(part.etag)
+                .set_checksum_crc64_nvme(part.checksum.filter(|_| verifies))
+                .build()
         });
         let response = self
             .client
@@ -191,6 +212,7 @@ impl Store {
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build())
             .mpu_object_size(i64::try_from(session.size).unwrap_or(i64::MAX))
             .if_none_match("*")
+            .set_checksum_type(verifies.then_some(ChecksumType::FullObject))
             .set_checksum_crc64_nvme(checksum.map(str::to_owned))
             .customize()
             .config_override(Builder::new().timeout_config(attempt_timeout(COMPLETE_TIMEOUT)))

@@ -203,6 +203,8 @@ mod tests {
         let (new, open) = (RetryBudget::default, RetryBudget::for_open_upload);
         assert_eq!(end(ErrorKind::Permanent, open()), Some((0, GiveUp)));
         assert_eq!(end(ErrorKind::FileChanged, open()), Some((0, GiveUp)));
+        assert_eq!(end(ErrorKind::FileUnreadable, open()), Some((0, GiveUp)));
+        assert_eq!(end(ErrorKind::Blocked, open()), Some((2, GiveUp)));
         assert_eq!(end(ErrorKind::ChecksumMismatch, open()), Some((18, GiveUp)));
         assert_eq!(end(ErrorKind::Server, open()), Some((601, GiveUp)));
         assert_eq!(end(ErrorKind::Server, new()), Some((121, GiveUp)));

@@ -136,11 +136,8 @@ fn part_size_depends_on_the_file_size() {
 }
 
 #[test]
-fn presigned_parts_exceed_the_limit() {
-    for fixed in [None, Some(0), Some(1), Some(6), Some(64)] {
-        let concurrency = Concurrency::new(fixed);
-        assert!(concurrency.limit() >= 1);
-        assert!(concurrency.presign_threshold() > concurrency.limit());
-        assert!(concurrency.presign_target() > concurrency.presign_threshold());
+fn fixed_limit_is_from_one_to_a_hundred() {
+    for (fixed, limit) in [(0, 1), (1, 1), (6, 6), (100, 100), (u32::MAX, 100)] {
+        assert_eq!(Concurrency::new(Some(fixed)).limit(), limit);
     }
 }

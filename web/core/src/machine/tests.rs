@@ -12,7 +12,7 @@ use super::*;
 use crate::crc64::{crc64, to_base64};
 use crate::error::{ErrorKind, codes};
 use crate::timeout::COMPLETE_TIMEOUT_MS;
-use crate::types::{Listing, OpenedUpload, PartReceipt, PersistOp, PresignedPart, SavedPart, StoredFile};
+use crate::types::{Listing, OpenedUpload, PartChecksum, PersistOp, PresignedPart, StoredFile};
 use std::collections::BTreeMap;
 use wire::{MIB, StoredPart};
 
@@ -23,10 +23,6 @@ const PART: u64 = 8 * MIB;
 /// The CRC of a part of the made-up file.
 fn crc_of(part: u32) -> u64 {
     crc64(&part.to_le_bytes())
-}
-
-fn receipt(part: u32) -> PartReceipt {
-    PartReceipt { etag: Some(format!("\"{part}\"")), checksum: Some(to_base64(crc_of(part))) }
 }
 
 fn presigned(part: u32) -> PresignedPart {
@@ -52,17 +48,24 @@ fn listing(parts: impl IntoIterator<Item = StoredPart>) -> Event {
     Event::Listed(Listing { state: wire::MultipartState::Open, parts: parts.into_iter().collect() })
 }
 
-fn saved(part: u32) -> SavedPart {
-    SavedPart { part, etag: receipt(part).etag, crc64: Some(crc_of(part)) }
+fn saved(part: u32) -> PartChecksum {
+    PartChecksum { part, crc64: crc_of(part) }
+}
+
+/// An open upload as an earlier page load has persisted it.
+fn saved_upload(parts: impl IntoIterator<Item = u32>) -> SavedUpload {
+    let parts = parts.into_iter().map(saved).collect();
+    SavedUpload { part_size: PART, checksum: true, parts, state: SavedState::Open }
 }
 
 fn error(kind: ErrorKind) -> UploadError {
     UploadError::of_kind(kind)
 }
 
-/// Drives a machine. Time stands still unless advanced.
+/// Drives a machine. Time stands still unless advanced. The file is hashed at once, unless `hashes` is `false`.
 struct TestDriver {
     machine: Machine,
+    hashes: bool,
     now: u64,
     wall: u64,
     parts: u32,
@@ -75,14 +78,14 @@ impl TestDriver {
     }
 
     fn with_concurrency(parts: u32, saved: Option<SavedUpload>, fixed: Option<u32>) -> Self {
-        let machine = Machine::new(u64::from(parts) * PART, true, Concurrency::new(fixed), saved);
-        Self { machine, now: 1_000_000, wall: 1_700_000_000_000, parts }
+        let machine = Machine::new(u64::from(parts) * PART, PART, Concurrency::new(fixed), saved);
+        Self { machine, hashes: true, now: 1_000_000, wall: 1_700_000_000_000, parts }
     }
 
-    /// An open upload; its first 16 parts are presigned.
+    /// An open upload; its first six parts are presigned.
     fn open(parts: u32) -> Self {
         let mut driver = Self::new(parts, None);
-        assert_eq!(driver.commands(), [Command::Open]);
+        assert!(matches!(driver.commands()[..], [Command::Open { .. }]));
         driver.send(Event::Opened(driver.opened()));
         assert!(matches!(driver.machine.commands.remove(0), Command::Persist(PersistOp::Opened { .. })));
         driver
@@ -90,9 +93,7 @@ impl TestDriver {
 
     /// An upload that an earlier page load has begun; `saved_parts` are persisted.
     fn resumed(parts: u32, saved_parts: impl IntoIterator<Item = u32>) -> Self {
-        let saved_parts = saved_parts.into_iter().map(saved).collect();
-        let saved = SavedUpload { part_size: PART, checksum: true, parts: saved_parts, canceled: false };
-        let mut driver = Self::new(parts, Some(saved));
+        let mut driver = Self::new(parts, Some(saved_upload(saved_parts)));
         assert_eq!(driver.commands(), [Command::List]);
         driver
     }
@@ -105,7 +106,7 @@ impl TestDriver {
             part_count: self.parts,
             checksum: true,
             expires_at_ms: None,
-            parts: (1..=self.parts.min(16)).map(presigned).collect(),
+            parts: (1..=self.parts.min(6)).map(presigned).collect(),
         }
     }
 
@@ -119,7 +120,16 @@ impl TestDriver {
 
     fn commands(&mut self) -> Vec<Command> {
         let at = self.at();
-        std::iter::from_fn(|| self.machine.poll(at)).collect()
+        let mut commands = Vec::new();
+        while let Some(command) = self.machine.poll(at) {
+            match command {
+                Command::Hash(part) if self.hashes => {
+                    self.machine.handle(Event::Hashed { part, crc64: crc_of(part) }, at);
+                }
+                command => commands.push(command),
+            }
+        }
+        commands
     }
 
     /// The commands without those that persist and announce.
@@ -139,8 +149,29 @@ impl TestDriver {
     }
 
     fn store_part(&mut self, part: u32) {
-        self.send(Event::Hashed { part, crc64: crc_of(part) });
-        self.send(Event::Uploaded { part, receipt: receipt(part), multiplexed: false });
+        self.send(Event::Uploaded { part, multiplexed: false });
+    }
+
+    /// Answers a signing request.
+    fn sign(&mut self, parts: &[PartChecksum]) {
+        self.send(Event::Signed(parts.iter().map(|part| presigned(part.part)).collect()));
+    }
+
+    /// The commands, signing requests answered.
+    fn signed_commands(&mut self) -> Vec<Command> {
+        let mut commands = Vec::new();
+        loop {
+            let next = self.commands();
+            let requested: Vec<PartChecksum> = next
+                .iter()
+                .flat_map(|c| if let Command::Sign(parts) = c { parts.clone() } else { Vec::new() })
+                .collect();
+            commands.extend(next.into_iter().filter(|command| !matches!(command, Command::Sign(_))));
+            if requested.is_empty() {
+                return commands;
+            }
+            self.sign(&requested);
+        }
     }
 
     /// Advances to the wakeup; returns the milliseconds until then.
@@ -161,26 +192,23 @@ impl TestDriver {
             }
             for command in commands {
                 match command {
-                    Command::Open => self.send(Event::Opened(self.opened())),
-                    Command::Sign(parts) => {
-                        self.send(Event::Signed(parts.into_iter().map(presigned).collect()));
-                    }
+                    Command::Open { .. } => self.send(Event::Opened(self.opened())),
+                    Command::Sign(parts) => self.sign(&parts),
                     Command::Hash(part) => self.send(Event::Hashed { part, crc64: crc_of(part) }),
                     Command::Put(presigned) => {
                         sent.push(presigned.part);
-                        self.send(Event::Uploaded {
-                            part: presigned.part,
-                            receipt: receipt(presigned.part),
-                            multiplexed: false,
-                        });
+                        self.store_part(presigned.part);
                     }
                     Command::List => self.send(listing((1..=self.parts).map(listed))),
-                    Command::Complete(body) => self.send(Event::Completed(self.stored(body.checksum))),
+                    Command::Complete { crc64 } => {
+                        self.send(Event::Completed(self.stored(Some(to_base64(crc64)))));
+                    }
                     Command::Abort => self.send(Event::Aborted),
                     Command::Finish(outcome) => {
                         assert_eq!(self.commands(), []);
                         return (outcome, sent);
                     }
+                    Command::RejectSaved => panic!("the saved upload is this file's"),
                     Command::Drop(_)
                     | Command::DropAll
                     | Command::Persist(_)
@@ -212,8 +240,8 @@ fn puts(commands: &[Command]) -> Vec<u32> {
 
 fn signed(commands: &[Command]) -> Vec<u32> {
     let mut requested =
-        commands.iter().filter_map(|c| if let Command::Sign(p) = c { Some(p.clone()) } else { None });
-    let first = requested.next().unwrap_or_default();
+        commands.iter().filter_map(|c| if let Command::Sign(parts) = c { Some(parts) } else { None });
+    let first = requested.next().into_iter().flatten().map(|part| part.part).collect();
     assert!(requested.next().is_none(), "one request at a time");
     first
 }

@@ -3,27 +3,32 @@
 use super::*;
 
 #[test]
-fn mismatched_part_is_rehashed_and_resent_a_limited_number_of_times() {
+fn refused_bytes_are_rehashed_and_resent_a_limited_number_of_times() {
     let mut driver = TestDriver::open(1);
-    driver.commands();
-    driver.send(Event::Hashed { part: 1, crc64: crc_of(1) });
-    let mut sent = 1;
+    driver.hashes = false;
+    let mut sent = 0;
     let outcome = loop {
-        driver.send(Event::Uploaded { part: 1, receipt: receipt(2), multiplexed: false });
-        let actions = driver.actions();
-        if let Some(Command::Abort) = actions.first() {
-            driver.send(Event::Aborted);
-            break driver.run().0;
+        match &driver.actions()[..] {
+            [] => drop(driver.advance_to_wakeup()),
+            [Command::Abort] => {
+                driver.send(Event::Aborted);
+                break driver.run().0;
+            }
+            actions => {
+                for action in actions {
+                    match action {
+                        Command::Put(_) => {
+                            sent += 1;
+                            driver.fail(Task::Put(1), ErrorKind::ChecksumMismatch);
+                        }
+                        Command::Hash(1) => driver.send(Event::Hashed { part: 1, crc64: crc_of(1) }),
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
         }
-        assert_eq!(actions.first(), Some(&Command::Hash(1)));
-        driver.send(Event::Hashed { part: 1, crc64: crc_of(1) });
-        if actions.len() == 1 {
-            driver.advance_to_wakeup();
-            assert_eq!(puts(&driver.commands()), [1]);
-        }
-        sent += 1;
     };
-    assert_eq!(outcome.unwrap_err().code, codes::CHECKSUM_MISMATCH);
+    assert!(outcome.is_err());
     assert_eq!(sent, 19);
 }
 
@@ -31,20 +36,61 @@ fn mismatched_part_is_rehashed_and_resent_a_limited_number_of_times() {
 fn different_rehash_fails_with_file_changed() {
     let mut driver = TestDriver::open(1);
     driver.commands();
-    driver.send(Event::Hashed { part: 1, crc64: crc_of(1) });
-    driver.send(Event::Uploaded { part: 1, receipt: receipt(2), multiplexed: false });
-    driver.commands();
+    driver.hashes = false;
+    driver.fail(Task::Put(1), ErrorKind::ChecksumMismatch);
+    assert!(driver.commands().contains(&Command::Hash(1)));
     driver.send(Event::Hashed { part: 1, crc64: crc_of(2) });
     assert_eq!(driver.run().0.unwrap_err().code, codes::FILE_CHANGED);
 }
 
 #[test]
-fn expired_url_and_those_of_its_age_are_resigned_fixed() {
+fn blocked_request_is_given_up_resumable_after_three_attempts() {
+    for task in [Task::Put(1), Task::Complete] {
+        let mut driver = TestDriver::open(1);
+        driver.commands();
+        if task == Task::Complete {
+            driver.store_part(1);
+            driver.commands();
+        }
+        let mut attempts = 0;
+        let outcome = loop {
+            attempts += 1;
+            driver.send(Event::Failed { task, error: UploadError::blocked(413) });
+            let commands = driver.commands();
+            assert!(!commands.contains(&Command::Persist(PersistOp::Canceled)), "{commands:?}");
+            if let Some(Command::Finish(outcome)) = commands.last() {
+                break outcome.clone();
+            }
+            while driver.actions().is_empty() {
+                driver.advance_to_wakeup();
+            }
+        };
+        let error = outcome.unwrap_err();
+        assert_eq!((&*error.code, error.message.contains("413"), attempts), (codes::BLOCKED, true, 3));
+    }
+}
+
+#[test]
+fn canceled_upload_behind_a_firewall_ends_canceled() {
+    let mut driver = TestDriver::open(1);
+    driver.commands();
+    driver.send(Event::Canceled);
+    for _ in 0..4 {
+        while driver.actions().is_empty() {
+            driver.advance_to_wakeup();
+        }
+        driver.send(Event::Failed { task: Task::Abort, error: UploadError::blocked(403) });
+    }
+    assert_eq!(driver.commands(), [Command::Finish(Err(UploadError::canceled()))], "it stays persisted");
+}
+
+#[test]
+fn expired_url_and_those_of_its_age_are_resigned() {
     let mut driver = TestDriver::open(9);
     driver.commands();
     driver.fail(Task::Put(1), ErrorKind::Expired);
     let actions = driver.actions();
-    assert_eq!(signed(&actions), [1, 4, 5, 6, 7, 8, 9], "those in flight may still succeed");
+    assert_eq!(signed(&actions), [1, 4, 5], "those in flight may still succeed");
     driver.send(Event::Signed([1, 4].map(presigned).into()));
     assert_eq!(puts(&driver.commands()), [1]);
 }
@@ -57,11 +103,11 @@ fn urls_about_to_expire_are_not_used() {
     for part in 1..=3 {
         driver.store_part(part);
     }
-    assert_eq!(signed(&driver.actions()), [4, 5, 6, 7, 8, 9]);
+    assert_eq!(signed(&driver.actions()), [4, 5, 6]);
     // A URL's age counts from the request, not from the response.
     driver.advance(50 * SECOND);
     let short = |part| PresignedPart { ttl_ms: Some(60 * SECOND), ..presigned(part) };
-    driver.send(Event::Signed((4..=9).map(short).collect()));
+    driver.send(Event::Signed((4..=6).map(short).collect()));
     assert_eq!(puts(&driver.commands()), [0u32; 0], "expires too soon, which counts as a failure");
     assert!(driver.machine.wakeup_ms().is_some());
 }
@@ -118,14 +164,14 @@ fn failed_part_does_not_affect_others() {
     driver.fail(Task::Put(2), ErrorKind::Server);
     driver.store_part(1);
     driver.store_part(3);
-    assert_eq!(puts(&driver.actions()), [4, 5, 6]);
+    assert_eq!(puts(&driver.signed_commands()), [4, 5, 6]);
     driver.advance_to_wakeup();
     driver.store_part(4);
-    assert_eq!(puts(&driver.actions()), [2]);
+    assert_eq!(puts(&driver.signed_commands()), [2]);
     for part in [5, 6, 2] {
         driver.store_part(part);
     }
-    assert_eq!(puts(&driver.actions()), [7, 8, 9]);
+    assert_eq!(puts(&driver.signed_commands()), [7, 8, 9]);
 }
 
 #[test]
@@ -133,23 +179,23 @@ fn stale_events_are_ignored() {
     let mut driver = TestDriver::open(9);
     driver.commands();
     driver.fail(Task::Put(2), ErrorKind::Server);
-    driver.commands();
+    driver.signed_commands();
     // The same once more, a part that never was in flight, and requests that were never made.
     for task in
         [Task::Put(2), Task::Put(7), Task::Put(99), Task::Sign, Task::List, Task::Complete, Task::Abort]
     {
         driver.fail(task, ErrorKind::Permanent);
     }
-    driver.send(Event::Uploaded { part: 8, receipt: receipt(8), multiplexed: false });
+    driver.send(Event::Uploaded { part: 8, multiplexed: false });
     driver.send(Event::Aborted);
     driver.send(Event::Completed(driver.stored(None)));
     driver.store_part(1);
-    assert_eq!(puts(&driver.actions()), [5]);
+    assert_eq!(puts(&driver.signed_commands()), [5]);
     driver.advance_to_wakeup();
     driver.store_part(4);
-    assert_eq!(puts(&driver.actions()), [2]);
+    assert_eq!(puts(&driver.signed_commands()), [2]);
     driver.store_part(5);
-    assert_eq!(puts(&driver.actions()), [6], "2 only once, although it failed twice");
+    assert_eq!(puts(&driver.signed_commands()), [6], "2 only once, although it failed twice");
 }
 
 #[test]
@@ -189,7 +235,7 @@ fn unreachable_storage_is_given_up_after_five_status_checks() {
                     driver.send(listing([]));
                 }
                 Command::Sign(parts) => {
-                    driver.send(Event::Signed(parts.into_iter().map(presigned).collect()))
+                    driver.sign(&parts);
                 }
                 Command::Finish(outcome) => break 'run outcome,
                 Command::Persist(op) => assert!(!matches!(op, PersistOp::Clear)),
@@ -215,13 +261,24 @@ fn permanent_error_aborts_and_clears() {
 }
 
 #[test]
-fn unreadable_file_fails() {
+fn unreadable_file_ends_resumable() {
     for task in [Task::Hash(1), Task::Put(1)] {
         let mut driver = TestDriver::open(1);
         driver.commands();
         driver.send(Event::Failed { task, error: UploadError::file_unreadable() });
-        assert_eq!(driver.run().0.unwrap_err().code, codes::FILE_UNREADABLE);
+        assert_eq!(driver.actions(), [Command::Finish(Err(UploadError::file_unreadable()))]);
     }
+    // Before the upload is open; while it is being opened, the response names what to abort.
+    let mut driver = TestDriver::new(1, None);
+    driver.send(Event::Failed { task: Task::Hash(1), error: UploadError::file_unreadable() });
+    assert_eq!(driver.actions(), [Command::Finish(Err(UploadError::file_unreadable()))]);
+    let mut driver = TestDriver::new(9, None);
+    driver.commands();
+    driver.send(Event::Failed { task: Task::Hash(7), error: UploadError::file_unreadable() });
+    driver.send(Event::Opened(driver.opened()));
+    assert_eq!(driver.actions(), [Command::Abort]);
+    driver.send(Event::Aborted);
+    assert_eq!(driver.run().0, Err(UploadError::file_unreadable()));
 }
 
 #[test]
@@ -248,7 +305,10 @@ fn gone_by_storage_is_checked_with_the_edge() {
     driver.commands();
     gone(&mut driver);
     driver.send(Event::Listed(Listing { state: wire::MultipartState::Aborted, parts: Vec::new() }));
-    assert_eq!(driver.commands(), [Command::DropAll, Command::Persist(PersistOp::Clear), Command::Open]);
+    assert!(matches!(
+        driver.commands()[..],
+        [Command::DropAll, Command::Persist(PersistOp::Clear), Command::Open { .. }]
+    ));
     let (outcome, sent) = {
         driver.send(Event::Opened(driver.opened()));
         driver.run()
@@ -265,10 +325,10 @@ fn upload_gone_repeatedly_is_given_up_after_three_restarts() {
         driver.commands();
         driver.store_part(1);
         driver.store_part(2);
-        assert!(driver.actions().iter().any(|command| matches!(command, Command::Complete(_))));
+        assert!(driver.actions().iter().any(|command| matches!(command, Command::Complete { .. })));
         driver.send(Event::Failed { task: Task::Complete, error: UploadError::upload_gone() });
         match driver.actions().last() {
-            Some(Command::Open) => {
+            Some(Command::Open { .. }) => {
                 opened += 1;
                 driver.send(Event::Opened(driver.opened()));
             }
@@ -290,7 +350,7 @@ fn mismatch_at_completion_is_checked_a_limited_number_of_times() {
     let mut completions = 0;
     loop {
         match driver.actions().last() {
-            Some(Command::Complete(_)) => {
+            Some(Command::Complete { .. }) => {
                 completions += 1;
                 driver.fail(Task::Complete, ErrorKind::ChecksumMismatch);
             }

@@ -15,6 +15,8 @@ fn kinds() -> impl Strategy<Value = ErrorKind> {
         ChecksumMismatch,
         StorageFull,
         FileChanged,
+        FileUnreadable,
+        Blocked,
         UploadGone,
         Permanent,
     ];
@@ -31,13 +33,6 @@ fn tasks() -> impl Strategy<Value = Task> {
         Just(Task::Complete),
         Just(Task::Abort),
     ]
-}
-
-fn receipts() -> impl Strategy<Value = PartReceipt> {
-    (0..7u32, any::<bool>(), any::<bool>()).prop_map(|(part, etag, checksum)| PartReceipt {
-        etag: receipt(part).etag.filter(|_| etag),
-        checksum: receipt(part).checksum.filter(|_| checksum),
-    })
 }
 
 fn presigned_parts() -> impl Strategy<Value = Vec<PresignedPart>> {
@@ -66,11 +61,8 @@ fn events() -> impl Strategy<Value = Event> {
         (0..9u32, 0..9u32)
             .prop_map(|(part, of)| Event::Hashed { part, crc64: crc_of(if of < 7 { part } else { of }) }),
         (0..9u32, any::<u64>()).prop_map(|(part, bytes)| Event::Progress { part, bytes }),
-        (0..9u32, receipts(), any::<bool>()).prop_map(|(part, receipt, multiplexed)| Event::Uploaded {
-            part,
-            receipt,
-            multiplexed
-        }),
+        (0..9u32, any::<bool>()).prop_map(|(part, multiplexed)| Event::Uploaded { part, multiplexed }),
+        proptest::collection::vec(0..9u32, 0..4).prop_map(Event::PartsMissing),
         listings().prop_map(Event::Listed),
         (0..2u64).prop_map(move |size| {
             let driver = TestDriver::new(6, None);
@@ -88,28 +80,35 @@ fn events() -> impl Strategy<Value = Event> {
     ]
 }
 
+fn saved_states() -> impl Strategy<Value = SavedState> {
+    let stored = TestDriver::new(6, None).stored(None);
+    proptest::sample::select(vec![
+        SavedState::Open,
+        SavedState::Open,
+        SavedState::Open,
+        SavedState::Stored(stored),
+        SavedState::Canceled,
+    ])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
     #[test]
     fn random_events_never_panic_nor_spin(
-        saved_parts in proptest::option::of(proptest::collection::vec(0..9u32, 0..6)),
+        saved_parts in proptest::option::of((proptest::collection::vec(0..9u32, 0..9), saved_states())),
         fixed in proptest::option::of(any::<u32>()),
         steps in proptest::collection::vec((events(), 0..40_000u64, 0..40_000u64, any::<bool>()), 1..80),
     ) {
-        let saved = saved_parts.map(|parts| SavedUpload {
-            part_size: PART,
-            checksum: true,
-            parts: parts.into_iter().map(saved).collect(),
-            canceled: false,
-        });
+        let saved = saved_parts.map(|(parts, state)| SavedUpload { state, ..saved_upload(parts) });
         let mut driver = TestDriver::with_concurrency(6, saved, fixed);
+        driver.hashes = false;
         let (mut reported, mut ended) = (0, false);
         // Mostly responses to its commands: otherwise little would happen.
         let mut commands = Vec::new();
         for (event, now, wall, responds) in steps {
             for command in driver.commands() {
                 prop_assert!(!ended, "{command:?} after the end");
-                ended |= matches!(command, Command::Finish(_));
+                ended |= matches!(command, Command::Finish(_) | Command::RejectSaved);
                 commands.push(command);
                 prop_assert!(commands.len() < 5_000);
             }
@@ -120,11 +119,13 @@ proptest! {
             }
             (driver.now, driver.wall) = (driver.now + now, (driver.wall + wall).saturating_sub(20_000));
             let response = match commands.pop() {
-                Some(Command::Open) if responds => Some(Event::Opened(driver.opened())),
-                Some(Command::Sign(parts)) if responds => Some(Event::Signed(parts.into_iter().map(presigned).collect())),
+                Some(Command::Open { .. }) if responds => Some(Event::Opened(driver.opened())),
+                Some(Command::Sign(parts)) if responds => {
+                    Some(Event::Signed(parts.iter().map(|part| presigned(part.part)).collect()))
+                }
                 Some(Command::Hash(part)) => Some(Event::Hashed { part, crc64: crc_of(part) }),
                 Some(Command::Put(PresignedPart { part, .. })) if responds => {
-                    Some(Event::Uploaded { part, receipt: receipt(part), multiplexed: false })
+                    Some(Event::Uploaded { part, multiplexed: false })
                 }
                 _ => None,
             };

@@ -9,7 +9,7 @@ fn failing_open_is_retried_for_two_minutes() {
         let started = driver.now;
         let outcome = loop {
             match driver.actions().last() {
-                Some(Command::Open) => driver.fail(Task::Open, kind),
+                Some(Command::Open { .. }) => driver.fail(Task::Open, kind),
                 Some(Command::Finish(outcome)) => break outcome.clone(),
                 None => drop(driver.advance_to_wakeup()),
                 other => panic!("{other:?}"),
@@ -39,11 +39,11 @@ fn failed_or_unanswered_completion_is_retried() {
     driver.fail(Task::Complete, ErrorKind::Server);
     driver.commands();
     driver.advance_to_wakeup();
-    assert!(matches!(driver.actions()[..], [Command::Complete(_)]));
+    assert!(matches!(driver.actions()[..], [Command::Complete { .. }]));
     assert_eq!(driver.advance_to_wakeup(), COMPLETE_TIMEOUT_MS);
     assert_eq!(driver.actions(), [Command::Drop(Task::Complete)].to_vec());
     driver.advance_to_wakeup();
-    assert!(matches!(driver.actions()[..], [Command::Complete(_)]));
+    assert!(matches!(driver.actions()[..], [Command::Complete { .. }]));
     driver.send(Event::Completed(driver.stored(Some(driver.file_checksum()))));
     assert!(driver.run().0.unwrap().verified);
 }
@@ -95,7 +95,7 @@ fn failing_abort_is_left_to_a_later_page_load() {
     let mut driver = TestDriver::open(9);
     driver.commands();
     driver.send(Event::Canceled);
-    driver.send(Event::Uploaded { part: 1, receipt: receipt(1), multiplexed: false });
+    driver.send(Event::Uploaded { part: 1, multiplexed: false });
     assert_eq!(driver.commands(), [Command::Persist(PersistOp::Canceled), Command::Abort]);
     for _ in 0..3 {
         driver.fail(Task::Abort, ErrorKind::Network);
@@ -106,7 +106,7 @@ fn failing_abort_is_left_to_a_later_page_load() {
     driver.fail(Task::Abort, ErrorKind::Network);
     assert_eq!(driver.commands(), [Command::Finish(Err(UploadError::canceled()))], "it stays persisted");
 
-    let saved = SavedUpload { part_size: PART, canceled: true, ..SavedUpload::default() };
+    let saved = SavedUpload { state: SavedState::Canceled, ..saved_upload([]) };
     let mut driver = TestDriver::new(9, Some(saved));
     assert_eq!(driver.commands(), [Command::Abort]);
     driver.send(Event::Aborted);

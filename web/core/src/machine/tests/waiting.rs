@@ -25,7 +25,7 @@ fn pause_starts_nothing_and_loses_nothing() {
     driver.store_part(4);
     assert_eq!(driver.actions(), [], "not even the completion");
     driver.send(Event::Paused(false));
-    assert!(matches!(driver.actions()[..], [Command::Complete(_)]));
+    assert!(matches!(driver.actions()[..], [Command::Complete { .. }]));
 }
 
 #[test]
@@ -95,6 +95,41 @@ fn stall_timeout_doubles_with_each_stall() {
         }
     }
     assert_eq!(stalls, [60, 120, 240, 300]);
+}
+
+#[test]
+fn timeout_adapts_without_progress_events() {
+    // 4 Mbit/s for all: six parts of 8 MiB take 100 s.
+    let mut driver = TestDriver::with_concurrency(6, None, Some(6));
+    driver.commands();
+    driver.send(Event::Opened(driver.opened()));
+    let (mut started, mut dropped) = (vec![(0, 0); 7], vec![0; 7]);
+    for second in 0..2_000 {
+        for command in driver.signed_commands() {
+            match command {
+                Command::Put(presigned) => started[presigned.part as usize] = (second, 1),
+                Command::Drop(Task::Put(part)) => {
+                    dropped[part as usize] += 1;
+                    started[part as usize].1 = 0;
+                }
+                Command::Complete { .. } => {
+                    assert!(dropped.iter().all(|dropped| *dropped <= 1), "{dropped:?}");
+                    return;
+                }
+                _ => {}
+            }
+        }
+        driver.advance(SECOND);
+        let active = started.iter().filter(|(_, is_active)| *is_active == 1).count() as u64;
+        for part in 1..=6 {
+            let (since, is_active) = started[part as usize];
+            if is_active == 1 && second - since >= active * PART / 500_000 {
+                started[part as usize].1 = 0;
+                driver.store_part(part);
+            }
+        }
+    }
+    panic!("no end: {dropped:?}");
 }
 
 #[test]
@@ -210,11 +245,11 @@ fn request_killed_by_a_network_change_is_retried_soon() {
     let mut driver = TestDriver::open(1);
     driver.commands();
     driver.store_part(1);
-    assert!(driver.actions().iter().any(|command| matches!(command, Command::Complete(_))));
+    assert!(driver.actions().iter().any(|command| matches!(command, Command::Complete { .. })));
     driver.advance(SECOND);
     driver.send(Event::Online(true));
     assert_eq!(driver.advance_to_wakeup(), 10 * SECOND);
-    assert!(matches!(driver.actions()[..], [Command::Drop(Task::Complete), Command::Complete(_)]));
+    assert!(matches!(driver.actions()[..], [Command::Drop(Task::Complete), Command::Complete { .. }]));
 }
 
 #[test]

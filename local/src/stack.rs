@@ -212,8 +212,8 @@ fn buckets(page: &str) -> Vec<BucketConfig> {
         allowed_origins: vec![page.into()],
         allowed_methods: vec!["PUT".into()],
         allowed_headers: vec!["x-amz-checksum-crc64nvme".into()],
-        // The uploader waits as long as S3 asks it to; the date is the clock of S3.
-        expose_headers: vec!["Date".into(), "Retry-After".into()],
+        // The uploader waits as long as S3 asks it to.
+        expose_headers: vec!["Retry-After".into()],
         max_age_seconds: Some(3600),
     };
     vec![

@@ -5,10 +5,14 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
+import { createCRC64 } from "hash-wasm";
 
 const MIB = 2 ** 20;
 const CONNECTIONS = 6;
 const ROUNDS = 5;
+/** CRC64NVME's polynomial. */
+const POLYNOMIAL = "9a6c9329ac4bc9b5";
+const PARTS_PER_CALL = 100;
 const [fakeServer, local, pid, resultPath] = process.argv.slice(2);
 const targets = { "fake server": `${fakeServer}/plain`, "local S3": local };
 const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
@@ -48,24 +52,23 @@ console.log(
 );
 agent.destroy();
 
-/** Sends `size` bytes, then aborts the upload; returns MB/s, opening and signing excluded. */
+/** Sends `size` bytes in equal parts, then aborts the upload; returns MB/s, opening and signing excluded. */
 async function send(base, partSize, size) {
-  const opened = await call(base, "POST", "/uploads", { fileName: "bench.mp4", size, partSize });
-  const signedUrls = new Map(opened.parts.map((part) => [part.partNumber, part.url]));
-  const missing = Array.from({ length: opened.partCount }, (_, index) => index + 1).filter(
-    (number) => !signedUrls.has(number),
-  );
-  for (let offset = 0; offset < missing.length; offset += 1000) {
-    const partNumbers = missing.slice(offset, offset + 1000);
-    const { parts } = await call(base, "POST", `/uploads/${opened.upload}/parts`, { partNumbers });
-    for (const part of parts) signedUrls.set(part.partNumber, part.url);
-  }
   const body = Buffer.alloc(partSize, "greloupis");
-  const urls = [...signedUrls.values()];
+  const hash = await createCRC64(POLYNOMIAL);
+  const checksum = Buffer.from(hash.init().update(body).digest("hex"), "hex").toString("base64");
+  const opened = await call(base, "POST", "/uploads", { fileName: "bench.mp4", size, partSize });
+  const signed = [];
+  for (let first = 1; first <= opened.partCount; first += PARTS_PER_CALL) {
+    const count = Math.min(PARTS_PER_CALL, opened.partCount + 1 - first);
+    const wanted = Array.from({ length: count }, (_, index) => ({ partNumber: first + index, checksum }));
+    const { parts } = await call(base, "POST", `/uploads/${opened.upload}/parts`, { parts: wanted });
+    signed.push(...parts);
+  }
   const start = performance.now();
   await Promise.all(
     Array.from({ length: CONNECTIONS }, async () => {
-      for (let url = urls.pop(); url; url = urls.pop()) await put(url, body);
+      for (let part = signed.pop(); part; part = signed.pop()) await put(part, body);
     }),
   );
   const seconds = (performance.now() - start) / 1000;
@@ -73,9 +76,10 @@ async function send(base, partSize, size) {
   return size / 1e6 / seconds;
 }
 
-function put(url, body) {
+function put(part, body) {
   return new Promise((resolve, reject) => {
-    const sent = request(url, { method: "PUT", agent, headers: { "content-length": body.length } }, (response) => {
+    const headers = { ...part.headers, "content-length": body.length };
+    const sent = request(part.url, { method: "PUT", agent, headers }, (response) => {
       response
         .resume()
         .on("end", () => (response.statusCode === 200 ? resolve() : reject(new Error(`${response.statusCode}`))));

@@ -39,6 +39,7 @@ fn upload() -> Result<()> {
 /// The local S3 endpoint, as `up` builds it, and a server that discards what it receives, built with the same profile.
 fn s3() -> Result<()> {
     let local = up::build_server()?;
+    install::npm_ci_in(&root().join("tests/bench"))?;
     run(cargo().args(["build", "--quiet", "--package=tests", "--bin=fake_server"]))?;
     let fake_server =
         Server::start(&mut Command::new(root().join("target/debug/fake_server")), "fake_server")?;

@@ -3,28 +3,28 @@ import { call, inParallel } from "./edge_api.js";
 
 export default (file, base) => sendInSlices(file, base, 32 * 2 ** 20);
 
-/** Sends a file in requests of `slice` bytes, six at once. */
-export async function sendInSlices(file, base, slice) {
+/** Sends a file in requests of `slice` bytes, six at once, without checksums: the server is told to ask for none. */
+export async function sendInSlices(file, server, slice) {
+  const base = server.endsWith("/plain") ? server.replace(/plain$/, "no-checksum") : `${server},no-checksum`;
   const { upload, partCount } = await call(base, "POST", "/uploads", {
     fileName: file.name,
     size: file.size,
     contentType: file.type,
     partSize: slice,
   });
-  const partNumbers = Array.from({ length: partCount }, (_, index) => index + 1);
-  const { parts } = await call(base, "POST", `/uploads/${upload}/parts`, { partNumbers });
-  const stored = await inParallel(6, parts, async ({ partNumber, url }) => {
-    const bytes = file.slice((partNumber - 1) * slice, partNumber * slice);
-    return { partNumber, etag: await put(url, bytes) };
-  });
-  await call(base, "POST", `/uploads/${upload}/complete`, { parts: stored });
+  const wanted = Array.from({ length: partCount }, (_, index) => ({ partNumber: index + 1 }));
+  const { parts } = await call(base, "POST", `/uploads/${upload}/parts`, { parts: wanted });
+  await inParallel(6, parts, ({ partNumber, url }) =>
+    put(url, file.slice((partNumber - 1) * slice, partNumber * slice)),
+  );
+  await call(base, "POST", `/uploads/${upload}/complete`, {});
 }
 
 function put(url, body) {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
     xhr.open("PUT", url);
-    xhr.onload = () => (xhr.status === 200 ? resolve(xhr.getResponseHeader("etag")) : reject(new Error(xhr.status)));
+    xhr.onload = () => (xhr.status === 200 ? resolve() : reject(new Error(xhr.status)));
     xhr.onerror = () => reject(new Error("network"));
     xhr.send(body);
   });

@@ -160,7 +160,7 @@ pub async fn config(data: &Path) -> (S3Config, Outbox) {
         allowed_origins: vec![PAGE.into()],
         allowed_methods: vec!["PUT".into()],
         allowed_headers: vec!["content-type".into(), "x-amz-checksum-crc64nvme".into()],
-        expose_headers: vec!["Date".into(), "Retry-After".into()],
+        expose_headers: vec!["Retry-After".into()],
         max_age_seconds: Some(3600),
     };
     let uploads =

@@ -1,22 +1,24 @@
 //! The edge's HTTP API.
 
+use crate::CHECKSUM_HEADER;
 use crate::CloseConnection;
 use crate::faults::{Fault, Faults};
 use crate::state::{Uploads, to_base64};
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::middleware::{self, Next};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use std::collections::BTreeMap;
 use wire::{
-    ChecksumKind, CompleteUpload, ErrorCode, MultipartState, OpenUpload, PROBLEM_JSON, PartPlan, Problem,
-    SignParts, SignedPart, SignedParts, StoredPart, UploadCompleted, UploadOpened, UploadStatus, Video,
-    VideoError, VideoStatus, VideoUrls,
+    ChecksumKind, CompleteUpload, ErrorCode, MAX_PARTS_PER_CALL, MultipartState, OpenUpload, PROBLEM_JSON,
+    PartPlan, PartToSign, Problem, SignParts, SignedPart, SignedParts, StoredPart, UploadCompleted,
+    UploadOpened, UploadStatus, Video, VideoError, VideoStatus, VideoUrls,
 };
 
-/// Number of parts signed when an upload is opened.
-const FIRST_WINDOW: u32 = 8;
+/// The largest body that [`Fault::Firewall`] lets pass, in bytes; AWS WAF's common rule set has this limit.
+const FIREWALL_LIMIT: u64 = 8192;
 /// Number of sign requests that fail when the signer is down.
 const SIGNER_DOWN_REQUESTS: u32 = 3;
 const EXPIRES_AT: &str = "2099-01-01T00:00:00Z";
@@ -28,8 +30,26 @@ pub fn routes() -> Router<Uploads> {
         .route("/{faults}/api/uploads/{upload}/parts", post(sign))
         .route("/{faults}/api/uploads/{upload}/complete", post(complete))
         .route("/{faults}/api/videos/{video}", get(video))
+        .layer(middleware::from_fn(refuse))
         .route("/inspect", get(totals))
         .route("/inspect/{video}", get(inspect))
+}
+
+/// Answers with the page of a proxy or a firewall where the path's faults say so.
+async fn refuse(request: Request, next: Next) -> Response {
+    let mut segments = request.uri().path().split('/').skip(1);
+    let faults = segments.next().and_then(Faults::parse).unwrap_or_default();
+    let names_upload = segments.nth(1) == Some("uploads") && segments.next().is_some();
+    let length =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if faults.has(Fault::Blocked) && names_upload {
+        return (StatusCode::FORBIDDEN, Html("<html>Blocked by your organization</html>")).into_response();
+    }
+    if faults.has(Fault::Firewall) && length.unwrap_or(0) > FIREWALL_LIMIT {
+        return (StatusCode::PAYLOAD_TOO_LARGE, Html("<html>Request entity too large</html>"))
+            .into_response();
+    }
+    next.run(request).await
 }
 
 async fn open(
@@ -46,14 +66,17 @@ async fn open(
         Err(wire::PlanError::Empty) => return problem(ErrorCode::FileEmpty, 400, "The file is empty."),
         Err(error) => return problem(ErrorCode::BadRequest, 400, &error.to_string()),
     };
-    let checksum = match faults.has(Fault::NoChecksum) {
-        true => ChecksumKind::None,
-        false => ChecksumKind::Crc64Nvme,
-    };
     let id = request.video_id.unwrap_or_else(|| uploads.new_id());
+    let checksum = faults.checksum();
     uploads.open(id.clone(), faults, Some(plan));
-    let window =
-        (1..=plan.part_count().min(FIRST_WINDOW)).map(|part| sign_part(&fault_names, &headers, &id, part));
+    let has_same_parts = request.part_size == Some(plan.part_size());
+    let first = request.checksums.into_iter().map(Some).take_while(|_| has_same_parts);
+    let first = (1..=plan.part_count()).zip(first);
+    let first = first.map(|(part_number, checksum)| PartToSign { part_number, checksum });
+    let parts = match sign_parts(&fault_names, &headers, &id, checksum, first) {
+        Ok(parts) => parts,
+        Err((code, detail)) => return problem(code, 400, detail),
+    };
     let opened = UploadOpened {
         upload: id.clone(),
         key: format!("inputs/{id}.mp4"),
@@ -62,7 +85,7 @@ async fn open(
         part_count: plan.part_count(),
         checksum,
         expires_at: EXPIRES_AT.into(),
-        parts: window.collect(),
+        parts,
     };
     (StatusCode::CREATED, Json(opened)).into_response()
 }
@@ -74,14 +97,17 @@ async fn sign(
     Json(request): Json<SignParts>,
 ) -> Response {
     let down = uploads.with(&id, |upload| {
-        upload.count("sign") <= SIGNER_DOWN_REQUESTS && upload.faults.has(Fault::SignerDown)
+        let down = upload.count("sign") <= SIGNER_DOWN_REQUESTS && upload.faults.has(Fault::SignerDown);
+        (down, upload.checksum())
     });
     match down {
         None => upload_gone(),
-        Some(true) => (StatusCode::BAD_GATEWAY, "<html>Bad gateway</html>").into_response(),
-        Some(false) => {
-            let parts = request.part_numbers.iter().map(|part| sign_part(&fault_names, &headers, &id, *part));
-            Json(SignedParts { parts: parts.collect() }).into_response()
+        Some((true, _)) => (StatusCode::BAD_GATEWAY, Html("<html>Bad gateway</html>")).into_response(),
+        Some((false, checksum)) => {
+            match sign_parts(&fault_names, &headers, &id, checksum, request.parts.into_iter()) {
+                Ok(parts) => Json(SignedParts { parts }).into_response(),
+                Err((code, detail)) => problem(code, 400, detail),
+            }
         }
     }
 }
@@ -90,7 +116,7 @@ async fn status(State(uploads): State<Uploads>, Path((_, id)): Path<(String, Str
     let status = uploads.with(&id, |upload| {
         upload.count("list");
         let plan = upload.plan?;
-        let checksums = !upload.faults.has(Fault::NoChecksum);
+        let checksums = upload.checksum() == ChecksumKind::Crc64Nvme;
         let parts = upload.parts.iter().map(|(part_number, stored)| StoredPart {
             part_number: *part_number,
             size: stored.size,
@@ -121,15 +147,13 @@ async fn complete(
         if upload.state == MultipartState::Aborted {
             return upload_gone();
         }
-        let requested: Vec<_> = request.parts.iter().map(|p| (p.part_number, p.etag.clone())).collect();
-        let stored: Vec<_> = upload.parts.iter().map(|(n, stored)| (*n, stored.etag())).collect();
-        if requested != stored {
-            return problem(ErrorCode::PartsMismatch, 409, "The parts aren't those that are stored.");
+        let is_missing =
+            |part: &u32| upload.parts.get(part).is_none_or(|stored| stored.size != plan.len(*part));
+        let missing: Vec<_> = (1..=plan.part_count()).filter(is_missing).collect();
+        if !missing.is_empty() {
+            return parts_missing(missing);
         }
-        if upload.size() != plan.size() {
-            return problem(ErrorCode::SizeMismatch, 409, "The size isn't the declared one.");
-        }
-        let checksum = (!upload.faults.has(Fault::NoChecksum)).then(|| to_base64(upload.crc()));
+        let checksum = (upload.checksum() == ChecksumKind::Crc64Nvme).then(|| to_base64(upload.crc()));
         if request.checksum.is_some() && checksum.is_some() && request.checksum != checksum {
             return problem(ErrorCode::ChecksumMismatch, 409, "The checksum doesn't match.");
         }
@@ -196,16 +220,38 @@ async fn inspect(State(uploads): State<Uploads>, Path(id): Path<String>) -> Resp
     uploads.inspect(&id).map_or_else(upload_gone, |json| Json(json).into_response())
 }
 
-fn sign_part(fault_names: &str, headers: &HeaderMap, id: &str, part_number: u32) -> SignedPart {
+/// Code and detail of a 400.
+type Refusal = (ErrorCode, &'static str);
+
+/// Signs parts. Fails with `bad_part_numbers` for too many, with `bad_checksum` if a part lacks the checksum that its
+/// `PUT` is to have.
+fn sign_parts(
+    fault_names: &str,
+    headers: &HeaderMap,
+    id: &str,
+    checksum: ChecksumKind,
+    parts: impl Iterator<Item = PartToSign>,
+) -> Result<Vec<SignedPart>, Refusal> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    SignedPart {
-        part_number,
-        url: format!(
-            "http://{host}/{fault_names}/s3/uploads/{id}?partNumber={part_number}&uploadId={id}&X-Amz-Signature=secret"
-        ),
-        headers: BTreeMap::new(),
-        expires_at: EXPIRES_AT.into(),
+    let sign = |part: PartToSign| {
+        let number = part.part_number;
+        let headers = match (checksum, part.checksum) {
+            (ChecksumKind::None, _) => BTreeMap::new(),
+            (ChecksumKind::Crc64Nvme, Some(checksum)) => BTreeMap::from([(CHECKSUM_HEADER.into(), checksum)]),
+            (ChecksumKind::Crc64Nvme, None) => {
+                return Err((ErrorCode::BadChecksum, "A part has no checksum."));
+            }
+        };
+        let url = format!(
+            "http://{host}/{fault_names}/s3/uploads/{id}?partNumber={number}&uploadId={id}&X-Amz-Signature=secret"
+        );
+        Ok(SignedPart { part_number: number, url, headers, expires_at: EXPIRES_AT.into() })
+    };
+    let signed = parts.map(sign).collect::<Result<Vec<_>, _>>()?;
+    if signed.len() > MAX_PARTS_PER_CALL {
+        return Err((ErrorCode::BadPartNumbers, "Too many parts for one call."));
     }
+    Ok(signed)
 }
 
 fn make_video(id: &str, size: u64, status: VideoStatus, progress: u8) -> Video {
@@ -222,6 +268,14 @@ fn make_video(id: &str, size: u64, status: VideoStatus, progress: u8) -> Video {
         created_at: "2026-01-01T00:00:00Z".into(),
         updated_at: "2026-01-01T00:00:00Z".into(),
     }
+}
+
+fn parts_missing(part_numbers: Vec<u32>) -> Response {
+    let body = Problem {
+        part_numbers,
+        ..Problem::new(ErrorCode::PartsMissing, 409, "Parts aren't stored, or not with their planned size.")
+    };
+    (StatusCode::CONFLICT, [(header::CONTENT_TYPE, PROBLEM_JSON)], Json(body)).into_response()
 }
 
 fn upload_gone() -> Response {

@@ -1,6 +1,7 @@
 //! The faults that a request's path can select.
 
 use std::time::Duration;
+use wire::ChecksumKind;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -19,9 +20,7 @@ pub enum Fault {
     Flipped,
     /// Part 2: one byte is changed, each time.
     FlippedAlways,
-    /// CORS exposes no header of the storage.
-    NoEtag,
-    /// The storage computes no checksums.
+    /// The storage knows no checksums: the edge answers `none`, and signs parts without them.
     NoChecksum,
     /// The first completion: 500.
     CompleteError,
@@ -29,13 +28,20 @@ pub enum Fault {
     CompleteLost,
     /// The first three calls for signed URLs: 502 with a proxy's page.
     SignerDown,
+    /// Every call about an open upload: 403 with a proxy's page. Opening works, and so does the storage.
+    Blocked,
+    /// Calls of the edge with a body over 8 KB: 413 with a firewall's page.
+    Firewall,
     /// The conversion fails.
     ConvertFails,
+    /// Part 2: 503 `SlowDown`, once, with a `Retry-After` that is the date of as many seconds from now; negative for a
+    /// date in the past.
+    RetryAfter(i64),
     /// Milliseconds added to every request, preflights included.
     Delay(u64),
 }
 
-const FAULT_NAMES: [(&str, Fault); 13] = [
+const FAULT_NAMES: [(&str, Fault); 14] = [
     ("slow-down", Fault::SlowDown),
     ("server-error", Fault::ServerError),
     ("reset", Fault::Reset),
@@ -43,11 +49,12 @@ const FAULT_NAMES: [(&str, Fault); 13] = [
     ("expired", Fault::Expired),
     ("flipped", Fault::Flipped),
     ("flipped-always", Fault::FlippedAlways),
-    ("no-etag", Fault::NoEtag),
     ("no-checksum", Fault::NoChecksum),
     ("complete-error", Fault::CompleteError),
     ("complete-lost", Fault::CompleteLost),
     ("signer-down", Fault::SignerDown),
+    ("blocked", Fault::Blocked),
+    ("firewall", Fault::Firewall),
     ("convert-fails", Fault::ConvertFails),
 ];
 
@@ -67,6 +74,11 @@ impl Faults {
         self.0.contains(&fault)
     }
 
+    /// The checksum that the storage verifies.
+    pub fn checksum(&self) -> ChecksumKind {
+        if self.has(Fault::NoChecksum) { ChecksumKind::None } else { ChecksumKind::Crc64Nvme }
+    }
+
     pub fn delay(&self) -> Option<Duration> {
         self.0.iter().find_map(|fault| match fault {
             Fault::Delay(ms) => Some(Duration::from_millis(*ms)),
@@ -80,7 +92,7 @@ impl Faults {
             Fault::SlowDown | Fault::ServerError => part.is_multiple_of(2) && attempt == 1,
             Fault::Reset | Fault::LostResponse => part.is_multiple_of(2) && attempt <= 3,
             Fault::Expired => part >= 3 && attempt == 1,
-            Fault::Flipped => part == 2 && attempt == 1,
+            Fault::Flipped | Fault::RetryAfter(_) => part == 2 && attempt == 1,
             Fault::FlippedAlways => part == 2,
             _ => false,
         })
@@ -90,6 +102,9 @@ impl Faults {
 fn fault_by_name(name: &str) -> Option<Fault> {
     if let Some(ms) = name.strip_prefix("delay-") {
         return ms.parse().ok().map(Fault::Delay);
+    }
+    if let Some(seconds) = name.strip_prefix("retry-after-") {
+        return seconds.parse().ok().map(Fault::RetryAfter);
     }
     FAULT_NAMES.iter().find(|(known, _)| *known == name).map(|(_, fault)| *fault)
 }

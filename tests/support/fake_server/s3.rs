@@ -1,17 +1,18 @@
 //! S3's multipart calls, path-style, as far as uploaders use them. Signatures aren't checked.
 
-use crate::CloseConnection;
 use crate::faults::{Fault, Faults};
 use crate::state::{PartRecord, Uploads, to_base64};
+use crate::{CHECKSUM_HEADER, CloseConnection};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use crc_fast::{CrcAlgorithm, Digest};
 use futures_util::StreamExt;
-use wire::MultipartState;
+use std::time::{Duration, SystemTime};
+use wire::{ChecksumKind, MultipartState};
 
 pub fn routes() -> Router<Uploads> {
     Router::new().route("/{faults}/s3/{bucket}/{key}", post(open_or_complete).put(put_part).delete(abort))
@@ -22,7 +23,12 @@ pub fn query<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
-async fn put_part(State(uploads): State<Uploads>, RawQuery(raw): RawQuery, body: Body) -> Response {
+async fn put_part(
+    State(uploads): State<Uploads>,
+    RawQuery(raw): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     let raw = raw.unwrap_or_default();
     let part = query(&raw, "partNumber").and_then(|number| number.parse::<u32>().ok());
     let (Some(id), Some(part)) = (query(&raw, "uploadId"), part) else {
@@ -34,12 +40,19 @@ async fn put_part(State(uploads): State<Uploads>, RawQuery(raw): RawQuery, body:
     }) else {
         return error(StatusCode::NOT_FOUND, "NoSuchUpload");
     };
-    let response = receive_part(&uploads, id, part, fault, body).await;
+    let checksum = headers.get(CHECKSUM_HEADER).and_then(|value| value.to_str().ok());
+    let response = receive_part(&uploads, id, part, (fault, checksum), body).await;
     uploads.with(id, |upload| upload.part_ended());
     response
 }
 
-async fn receive_part(uploads: &Uploads, id: &str, part: u32, fault: Option<Fault>, body: Body) -> Response {
+async fn receive_part(
+    uploads: &Uploads,
+    id: &str,
+    part: u32,
+    (fault, checksum): (Option<Fault>, Option<&str>),
+    body: Body,
+) -> Response {
     let mut chunks = body.into_data_stream();
     let mut digest = Digest::new(CrcAlgorithm::Crc64Nvme);
     let mut size = 0;
@@ -60,25 +73,43 @@ async fn receive_part(uploads: &Uploads, id: &str, part: u32, fault: Option<Faul
         Some(Fault::SlowDown) => return error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"),
         Some(Fault::ServerError) => return error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
         Some(Fault::Expired) => return error(StatusCode::FORBIDDEN, "AccessDenied"),
+        Some(Fault::RetryAfter(seconds)) => {
+            let slow_down = error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown");
+            return ([(header::RETRY_AFTER, http_date(seconds))], slow_down).into_response();
+        }
         _ => {}
     }
     let stored = PartRecord { size, crc: digest.finalize() };
-    let (etag, checksum) = (stored.etag(), to_base64(stored.crc));
+    let etag = stored.etag();
     let received = uploads.with(id, |upload| {
-        let open = upload.state == MultipartState::Open;
-        if open {
-            upload.parts.insert(part, stored);
+        if upload.state != MultipartState::Open {
+            return Err((StatusCode::NOT_FOUND, "NoSuchUpload"));
         }
-        (open, upload.faults.has(Fault::NoChecksum))
+        if upload.plan.is_some_and(|plan| plan.len(part) != size) {
+            return Err((StatusCode::FORBIDDEN, "SignatureDoesNotMatch"));
+        }
+        match (upload.checksum(), checksum) {
+            (ChecksumKind::Crc64Nvme, None) => return Err((StatusCode::BAD_REQUEST, "InvalidRequest")),
+            (ChecksumKind::Crc64Nvme, Some(checksum)) if checksum != to_base64(stored.crc) => {
+                return Err((StatusCode::BAD_REQUEST, "BadDigest"));
+            }
+            _ => upload.parts.insert(part, stored),
+        };
+        Ok(())
     });
-    match (received, fault) {
-        (Some((true, _)), Some(Fault::LostResponse)) => CloseConnection::response(),
-        (Some((true, true)), _) => [(header::ETAG.as_str(), etag)].into_response(),
-        (Some((true, false)), _) => {
-            [(header::ETAG.as_str(), etag), ("x-amz-checksum-crc64nvme", checksum)].into_response()
-        }
-        (Some((false, _)) | None, _) => error(StatusCode::NOT_FOUND, "NoSuchUpload"),
+    match received {
+        None => error(StatusCode::NOT_FOUND, "NoSuchUpload"),
+        Some(Err((status, code))) => error(status, code),
+        Some(Ok(())) if fault == Some(Fault::LostResponse) => CloseConnection::response(),
+        Some(Ok(())) => [(header::ETAG, etag)].into_response(),
     }
+}
+
+/// The time `seconds` from now as HTTP writes it.
+fn http_date(seconds: i64) -> String {
+    let distance = Duration::from_secs(seconds.unsigned_abs());
+    let time = if seconds < 0 { SystemTime::now() - distance } else { SystemTime::now() + distance };
+    httpdate::fmt_http_date(time)
 }
 
 /// `POST ?uploads` opens, `POST ?uploadId=…` completes.

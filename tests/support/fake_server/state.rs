@@ -8,7 +8,7 @@ use crc_fast::{CrcAlgorithm, checksum_combine};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use wire::{MultipartState, PartPlan};
+use wire::{ChecksumKind, MultipartState, PartPlan};
 
 /// A part that arrived.
 #[derive(Clone, Debug)]
@@ -58,6 +58,11 @@ impl Upload {
 
     pub fn part_ended(&mut self) {
         self.in_flight -= 1;
+    }
+
+    /// The checksum that each part must bring: none for an upload opened by S3's `CreateMultipartUpload`.
+    pub fn checksum(&self) -> ChecksumKind {
+        if self.plan.is_some() { self.faults.checksum() } else { ChecksumKind::None }
     }
 
     pub fn size(&self) -> u64 {

@@ -7,7 +7,6 @@
 
 pub mod concurrency;
 pub mod container;
-pub mod crc64;
 pub mod error;
 pub mod machine;
 mod parts;
@@ -16,3 +15,6 @@ pub mod progress;
 pub mod retry;
 mod timeout;
 pub mod types;
+
+/// CRC64NVME: a crate of its own, as it alone must be compiled for speed.
+pub use crc64nvme as crc64;

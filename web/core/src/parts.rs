@@ -328,14 +328,14 @@ impl Parts {
 
     /// Requeues every part in flight at the front of the queue; returns their numbers. What is being hashed is dropped.
     pub fn requeue_in_flight(&mut self) -> Vec<u32> {
-        let mut requeued = std::mem::take(&mut self.in_flight);
-        requeued.sort_unstable();
+        let requeued: Vec<u32> = (1..=self.plan.part_count()).filter(|part| self.is_active(*part)).collect();
         for number in requeued.iter().rev() {
             if let Some(part) = self.part(*number) {
                 part.state = PartState::Pending;
             }
             self.queue.insert(0, *number);
         }
+        self.in_flight.clear();
         self.hashing = None;
         requeued
     }

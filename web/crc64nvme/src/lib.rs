@@ -1,4 +1,4 @@
-//! CRC64NVME, the checksum that S3 computes of every object, and the combination of the parts' checksums into the
+//! CRC64NVME, the checksum that S3 verifies of parts and objects, and the combination of the parts' checksums into the
 //! file's.
 //!
 //! The polynomial is 0xAD93D23594C93659, with reflected bits, an initial value of all ones and a final inversion (NVM

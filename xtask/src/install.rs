@@ -18,15 +18,28 @@ pub fn wasm_bindgen_test_runner() -> Result<PathBuf> {
         "wasm-bindgen-cli",
         "wasm-bindgen-test-runner",
         &version,
+        &[],
         "runs the uploader's tests in a browser",
     )
 }
 
 pub fn wasm_pack() -> Result<PathBuf> {
-    cargo_tool("wasm-pack", "wasm-pack", "0.15.1", "runs the uploader's tests in a browser")
+    cargo_tool("wasm-pack", "wasm-pack", "0.15.1", &[], "runs the uploader's tests in a browser")
 }
 
-fn cargo_tool(package: &str, program: &str, version: &str, purpose: &str) -> Result<PathBuf> {
+/// Garage, an S3 server. Its licence is the AGPL: it is run as a server of its own, never linked or shipped.
+pub fn garage() -> Result<PathBuf> {
+    let options = ["--locked", "--no-default-features", "--features=bundled-libs,sqlite"];
+    cargo_tool("garage", "garage", "2.5.0", &options, "is the storage that the edge is tested with")
+}
+
+fn cargo_tool(
+    package: &str,
+    program: &str,
+    version: &str,
+    options: &[&str],
+    purpose: &str,
+) -> Result<PathBuf> {
     if let Some(path) = find(program) {
         let printed = output(Command::new(&path).arg("--version")).unwrap_or_default();
         if printed.split_whitespace().nth(1) == Some(version) {
@@ -43,6 +56,7 @@ fn cargo_tool(package: &str, program: &str, version: &str, purpose: &str) -> Res
             .args(["install", "--quiet", "--debug", "--root"])
             .arg(&folder)
             .arg(format!("{package}@{version}"))
+            .args(options)
             .current_dir(&cache)
             .env("CARGO_TARGET_DIR", cache.join("build"))
             // The lints of this workspace don't apply to other packages.

@@ -1,6 +1,7 @@
 //! The project's commands, `cargo xtask NAME`, one file each.
 
 mod bench;
+mod compat;
 mod deploy;
 mod doctor;
 mod install;
@@ -28,6 +29,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
         Simulates N uploads under random faults, or prints one step by step.
   bench [upload | s3 | crc | edge]
         Compares with other implementations, on this machine.
+  compat garage
+        Tests the edge with Garage, another S3 server, as its storage; the first run compiles that.
   pack
         Builds the npm package, in target/npm/.
   package [--x86]
@@ -58,6 +61,7 @@ fn run(args: &[&str]) -> Result<()> {
         ["test", rest @ ..] => test::test(rest),
         ["sim", rest @ ..] => sim::sim(rest),
         ["bench", rest @ ..] => bench::bench(rest),
+        ["compat", rest @ ..] => compat::compat(rest),
         ["pack"] => pack::pack().map(drop),
         ["package", rest @ ..] => package::command(rest),
         ["deploy", rest @ ..] => deploy::deploy(rest),

@@ -8,6 +8,7 @@ mod unused_items;
 mod wasm;
 
 use anyhow::{Result, bail};
+pub use native::build_server;
 use totals::Totals;
 
 struct Part {

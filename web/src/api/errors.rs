@@ -39,7 +39,11 @@ pub fn from_storage(status: u16, body: &str) -> UploadError {
     let refused = "The storage refuses a part of the upload.";
     match status {
         0 => UploadError::network(),
-        400 if body.contains("BadDigest") || body.contains("XAmzContentChecksumMismatch") => {
+        // S3's words, and Garage's.
+        400 if ["BadDigest", "XAmzContentChecksumMismatch", "InvalidDigest"]
+            .iter()
+            .any(|code| body.contains(code)) =>
+        {
             UploadError::checksum_mismatch()
         }
         // S3 answers 400 to a connection it has given up on, and to temporary credentials that have expired.

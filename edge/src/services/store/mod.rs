@@ -87,7 +87,8 @@ where
         Some("InvalidRequest" | "EntityTooSmall" | "EntityTooLarge") if operation == COMPLETE => {
             StoreError::SizeMismatch
         }
-        Some("BadDigest") => StoreError::ChecksumMismatch,
+        // Garage's word is InvalidDigest.
+        Some("BadDigest" | "InvalidDigest") => StoreError::ChecksumMismatch,
         Some("SlowDown" | "ThrottlingException" | "RequestLimitExceeded") => StoreError::Throttled,
         Some(code) => StoreError::Unavailable(ServiceError::new(operation, code)),
         None => StoreError::Unavailable(ServiceError::new(operation, transport_error(&error))),

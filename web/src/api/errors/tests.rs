@@ -5,6 +5,7 @@ fn storage_status_maps_to_kind_and_code() {
     for (status, body, kind, code) in [
         (0, "", ErrorKind::Network, "network"),
         (400, "<Error><Code>BadDigest</Code></Error>", ErrorKind::ChecksumMismatch, "checksum_mismatch"),
+        (400, "<Error><Code>InvalidDigest</Code></Error>", ErrorKind::ChecksumMismatch, "checksum_mismatch"),
         (400, "<Error><Code>RequestTimeout</Code></Error>", ErrorKind::Network, "network"),
         (400, "<Error><Code>ExpiredToken</Code></Error>", ErrorKind::Expired, "storage_refused"),
         (400, "<Error><Code>InvalidRequest</Code></Error>", ErrorKind::Permanent, "storage_refused"),

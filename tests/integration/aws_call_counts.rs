@@ -152,22 +152,27 @@ async fn each_step_makes_the_expected_aws_calls() {
     // The barrier passes only if both calls are made concurrently.
     *fixture.calls.barrier.lock().unwrap() = Some(Arc::new(Barrier::new(2)));
     let options = json!({ "fileName": "a.mp4" });
-    let upload = tokio::time::timeout(Duration::from_secs(60), fixture.api.open_upload(5, &options)).await;
+    let upload =
+        tokio::time::timeout(Duration::from_secs(60), fixture.api.open_file(b"hello", &options)).await;
     let upload = upload.expect("the two calls are concurrent");
     *fixture.calls.barrier.lock().unwrap() = None;
     let mut operations = fixture.calls.take();
     operations.sort();
     assert_eq!(operations, ["CreateMultipartUpload", "TransactWriteItems"]);
 
-    let path = format!("{}/parts", ApiClient::path_of(&upload));
-    fixture.api.post(&path, json!({ "partNumbers": [1] }).to_string()).await;
+    fixture.api.sign_part(&upload, 1, b"hello").await;
     assert!(fixture.calls.take().is_empty(), "signing calls no service");
 
-    let part = fixture.api.put_part(&upload["parts"][0], b"hello").await;
+    fixture.api.put_part(&upload["parts"][0], b"hello").await;
     fixture.calls.take();
-    let (status, completed) = fixture.api.complete(&upload, &json!({ "parts": [part] })).await;
+    let (status, completed) = fixture.api.complete(&upload, &json!({})).await;
     assert_eq!(status, 200, "{completed}");
-    assert_eq!(fixture.calls.take(), ["CompleteMultipartUpload", "GetItem", "TransactWriteItems"]);
+    assert_eq!(
+        fixture.calls.take(),
+        ["ListParts", "CompleteMultipartUpload", "GetItem", "TransactWriteItems"]
+    );
+    fixture.api.complete(&upload, &json!({})).await;
+    assert_eq!(fixture.calls.take(), ["ListParts", "HeadObject", "GetItem"], "the completion again");
 
     let key = upload["key"].as_str().unwrap();
     assert!(fixture.invoke(&object_created(key, Source::EventBridge)).await);
@@ -192,9 +197,8 @@ async fn each_step_makes_the_expected_aws_calls() {
 #[tokio::test]
 async fn throttled_table_gives_retryable_errors_and_loses_nothing() {
     let fixture = Fixture::new().await;
-    let upload = fixture.api.open_upload(5, &json!({ "fileName": "a.mp4" })).await;
-    let part = fixture.api.put_part(&upload["parts"][0], b"hello").await;
-    let completion = json!({ "parts": [part] });
+    let upload = fixture.api.store_parts(b"hello", &json!({ "fileName": "a.mp4" })).await;
+    let completion = json!({ "checksum": tests::crc64(b"hello") });
     let event = object_created(upload["key"].as_str().unwrap(), Source::EventBridge);
     for code in ["ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"] {
         fixture.set_dynamodb_fault(DynamoDbFault::Always(code));
@@ -228,11 +232,11 @@ async fn throttled_table_gives_retryable_errors_and_loses_nothing() {
 async fn transaction_conflict_is_retried() {
     let fixture = Fixture::new().await;
     fixture.set_dynamodb_fault(DynamoDbFault::AlternatingConflicts { conflicted: false });
-    let upload = fixture.api.open_upload(5, &json!({ "fileName": "a.mp4" })).await;
+    let upload = fixture.api.open_file(b"hello", &json!({ "fileName": "a.mp4" })).await;
     let event = object_created(upload["key"].as_str().unwrap(), Source::EventBridge);
     assert!(fixture.invoke(&event).await);
-    let part = fixture.api.put_part(&upload["parts"][0], b"hello").await;
-    let (status, completed) = fixture.api.complete(&upload, &json!({ "parts": [part] })).await;
+    fixture.api.put_part(&upload["parts"][0], b"hello").await;
+    let (status, completed) = fixture.api.complete(&upload, &json!({})).await;
     assert_eq!(status, 200, "{completed}");
     let aborted = fixture.api.open_upload(5, &json!({ "fileName": "b.mp4" })).await;
     assert_eq!(fixture.api.abort(&aborted).await, 204);

@@ -42,6 +42,12 @@ impl Schemas {
         json!({ "required": true, "content": { "application/json": { "schema": schema } } })
     }
 
+    fn optional_request<T: JsonSchema>(&mut self) -> Value {
+        let mut request = self.request::<T>();
+        request["required"] = false.into();
+        request
+    }
+
     fn response<T: JsonSchema>(&mut self, description: &str) -> Value {
         let schema = self.responses.subschema_for::<T>();
         json!({ "description": description, "content": { "application/json": { "schema": schema } } })
@@ -94,7 +100,7 @@ fn document() -> Value {
         "/uploads": {
             "post": {
                 "operationId": "openUpload",
-                "summary": "Opens a multipart upload and signs its first parts.",
+                "summary": "Opens a multipart upload and signs the parts whose checksums it brings.",
                 "requestBody": schemas.request::<OpenUpload>(),
                 "responses": { "201": schemas.response::<UploadOpened>("The upload is open.") },
             },
@@ -125,8 +131,8 @@ fn document() -> Value {
             "parameters": [upload],
             "post": {
                 "operationId": "completeUpload",
-                "summary": "Creates the object from its parts. Idempotent.",
-                "requestBody": schemas.request::<CompleteUpload>(),
+                "summary": "Creates the object from the stored parts. Idempotent.",
+                "requestBody": schemas.optional_request::<CompleteUpload>(),
                 "responses": { "200": schemas.response::<UploadCompleted>("The object is stored.") },
             },
         },

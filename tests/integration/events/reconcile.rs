@@ -33,8 +33,10 @@ async fn store(service: &LambdaService, s3: &aws_sdk_s3::Client, bytes: &'static
     let upload =
         uploads.uploads().iter().find(|upload| upload.key() == Some(key)).unwrap().upload_id().unwrap();
     let part = s3.upload_part().bucket("uploads").key(key).upload_id(upload).part_number(1);
-    let etag = part.body(bytes.to_vec().into()).send().await.unwrap().e_tag.unwrap();
-    let part = CompletedPart::builder().part_number(1).e_tag(etag).build();
+    let checksum = tests::crc64(bytes);
+    let part = part.checksum_crc64_nvme(&checksum).body(bytes.to_vec().into());
+    let etag = part.send().await.unwrap().e_tag.unwrap();
+    let part = CompletedPart::builder().part_number(1).e_tag(etag).checksum_crc64_nvme(checksum).build();
     let parts = CompletedMultipartUpload::builder().parts(part).build();
     let complete = s3.complete_multipart_upload().bucket("uploads").key(key).upload_id(upload);
     complete.multipart_upload(parts).send().await.unwrap();

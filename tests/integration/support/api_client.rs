@@ -55,13 +55,50 @@ impl ApiClient {
         upload
     }
 
-    /// Sends the bytes of one signed part; returns its entry for the completion.
-    pub async fn put_part(&self, part: &Value, bytes: &[u8]) -> Value {
-        let request = self.client.put(part["url"].as_str().unwrap()).body(bytes.to_vec());
-        let response = request.send().await.unwrap();
+    /// Opens an upload of a file with the checksums of its first 100 parts; `fields` are the rest of the request.
+    pub async fn open_file(&self, bytes: &[u8], fields: &Value) -> Value {
+        let mut body = fields.clone();
+        let part_size = fields["partSize"].as_u64().unwrap_or(wire::DEFAULT_PART_SIZE);
+        let parts = bytes.chunks(usize::try_from(part_size).unwrap());
+        body["checksums"] = parts.take(wire::MAX_PARTS_PER_CALL).map(tests::crc64).collect();
+        self.open_upload(bytes.len(), &body).await
+    }
+
+    /// Presigns one part for these bytes.
+    pub async fn sign_part(&self, upload: &Value, part_number: u32, bytes: &[u8]) -> Value {
+        let part = json!({ "partNumber": part_number, "checksum": tests::crc64(bytes) });
+        let path = format!("{}/parts", Self::path_of(upload));
+        let (status, signed) = self.post(&path, json!({ "parts": [part] }).to_string()).await;
+        assert_eq!(status, StatusCode::OK, "{signed}");
+        signed["parts"][0].clone()
+    }
+
+    /// Sends bytes to a presigned part with its headers; returns the storage's response.
+    pub async fn send_part(&self, part: &Value, bytes: &[u8]) -> reqwest::Response {
+        let mut request = self.client.put(part["url"].as_str().unwrap()).body(bytes.to_vec());
+        for (name, value) in part["headers"].as_object().into_iter().flatten() {
+            request = request.header(name, value.as_str().unwrap());
+        }
+        request.send().await.unwrap()
+    }
+
+    /// Stores a presigned part; returns its ETag.
+    pub async fn put_part(&self, part: &Value, bytes: &[u8]) -> String {
+        let response = self.send_part(part, bytes).await;
         assert_eq!(response.status(), StatusCode::OK);
-        assert_eq!(response.headers()["x-amz-checksum-crc64nvme"], tests::crc64(bytes));
-        json!({ "partNumber": part["partNumber"], "etag": response.headers()["etag"].to_str().unwrap() })
+        response.headers()["etag"].to_str().unwrap().to_owned()
+    }
+
+    /// Opens an upload and stores all parts of a file of at most 100 parts.
+    pub async fn store_parts(&self, bytes: &[u8], fields: &Value) -> Value {
+        let upload = self.open_file(bytes, fields).await;
+        let part_size = usize::try_from(upload["partSize"].as_u64().unwrap()).unwrap();
+        let signed = upload["parts"].as_array().unwrap();
+        assert_eq!(signed.len() as u64, upload["partCount"].as_u64().unwrap());
+        for (part, bytes) in signed.iter().zip(bytes.chunks(part_size)) {
+            self.put_part(part, bytes).await;
+        }
+        upload
     }
 
     /// Path of an upload, as `/uploads/…`.
@@ -79,11 +116,10 @@ impl ApiClient {
         self.send(self.client.delete(url)).await.0
     }
 
-    /// Uploads a file of one part, from opening to completion.
+    /// Uploads a file, from opening to completion.
     pub async fn upload_file(&self, name: &str, bytes: &[u8]) -> Value {
-        let upload = self.open_upload(bytes.len(), &json!({ "fileName": name })).await;
-        let part = self.put_part(&upload["parts"][0], bytes).await;
-        let (status, body) = self.complete(&upload, &json!({ "parts": [part] })).await;
+        let upload = self.store_parts(bytes, &json!({ "fileName": name })).await;
+        let (status, body) = self.complete(&upload, &json!({ "checksum": tests::crc64(bytes) })).await;
         assert_eq!(status, StatusCode::OK, "{body}");
         upload
     }

@@ -15,6 +15,9 @@ use tempfile::TempDir;
 /// An address without a server.
 pub const UNREACHABLE: &str = "http://127.0.0.1:9";
 
+/// The token secret of edges outside of a stack.
+pub const TOKEN_SECRET: &str = "a token secret of thirty-two bytes";
+
 /// The addresses of an edge's AWS services.
 pub struct Services<'a> {
     pub s3: &'a str,
@@ -36,7 +39,7 @@ pub fn edge_setting(name: &str, catalog: &str) -> Option<String> {
         "DESTINATION_BUCKET" => "media".into(),
         "MEDIA_CONVERT_ROLE" => "arn:aws:iam::000000000000:role/local".into(),
         "CDN_BASE_URL" => "https://cdn.example".into(),
-        "UPLOAD_TOKEN_SECRET" => "x".repeat(32),
+        "UPLOAD_TOKEN_SECRET" => TOKEN_SECRET.into(),
         "AUTH_MODE" => "none".into(),
         "CATALOG" => catalog.into(),
         _ => return None,

@@ -2,7 +2,7 @@
 //! that isn't one nor lose one that is.
 
 use super::{MIB, file};
-use crate::support::api_client::ApiClient;
+use crate::support::api_client::{ApiClient, assert_problem};
 use crate::support::http::{forward, serve};
 use crate::support::stack::{self, Services, UNREACHABLE, app, now_ms};
 use axum::Router;
@@ -35,6 +35,10 @@ enum S3Error {
     Conflict,
     /// 412: the object exists.
     ObjectExists,
+    /// 400: a part was replaced after it had been listed.
+    InvalidPart,
+    /// 400: the store takes only larger parts.
+    EntityTooSmall,
 }
 
 impl S3Error {
@@ -43,6 +47,8 @@ impl S3Error {
             Self::InternalErrorIn200 => (StatusCode::OK, "InternalError"),
             Self::Conflict => (StatusCode::CONFLICT, "ConditionalRequestConflict"),
             Self::ObjectExists => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
+            Self::InvalidPart => (StatusCode::BAD_REQUEST, "InvalidPart"),
+            Self::EntityTooSmall => (StatusCode::BAD_REQUEST, "EntityTooSmall"),
         };
         let declaration = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
         let body = format!("{declaration}\n<Error><Code>{code}</Code><Message>Injected.</Message></Error>");
@@ -97,23 +103,30 @@ async fn complete_with_retries(api: &ApiClient, upload: &Value, request: &Value)
     panic!("It never completed.");
 }
 
-/// Uploads a file of two parts while S3 answers `count` completions with `error`; checks that the object is stored
-/// when the edge reports success.
-async fn assert_completes(error: S3Error, execution: Execution, count: u32) {
-    let (stack, data) = stack::start(&[]).await;
+/// An edge before an S3 that answers `count` completions with `error`.
+async fn edge_with_error(
+    stack: &Stack,
+    data: &Path,
+    error: S3Error,
+    execution: Execution,
+    count: u32,
+) -> (ApiClient, Arc<FaultyS3>) {
     let s3 = stack.s3.trim_start_matches("http://").to_owned();
     let faulty = Arc::new(FaultyS3 { s3, error, execution, remaining: AtomicU32::new(count) });
     let s3_url = serve(Router::new().fallback(handle).with_state(faulty.clone())).await;
-    let api = edge_with_s3(&s3_url, &stack, data.path()).await;
+    (edge_with_s3(&s3_url, stack, data).await, faulty)
+}
+
+/// Uploads a file of two parts while S3 answers `count` completions with `error`; checks that the object is stored
+/// when the edge reports success. Returns the number of errors that the edge's caller got.
+async fn assert_completes(error: S3Error, execution: Execution, count: u32) -> u32 {
+    let (stack, data) = stack::start(&[]).await;
+    let (api, faulty) = edge_with_error(&stack, data.path(), error, execution, count).await;
 
     let file = file(5 * MIB + 7);
-    let upload = api.open_upload(file.len(), &json!({ "fileName": "a.mp4", "partSize": 5 * MIB })).await;
-    let mut parts = Vec::new();
-    for (part, bytes) in upload["parts"].as_array().unwrap().iter().zip(file.chunks(5 * MIB)) {
-        parts.push(api.put_part(part, bytes).await);
-    }
-    let request = json!({ "parts": parts, "checksum": crc64(&file) });
-    let (_, completed) = complete_with_retries(&api, &upload, &request).await;
+    let upload = api.store_parts(&file, &json!({ "fileName": "a.mp4", "partSize": 5 * MIB })).await;
+    let request = json!({ "checksum": crc64(&file) });
+    let (caller_errors, completed) = complete_with_retries(&api, &upload, &request).await;
     assert_eq!(faulty.remaining.load(Ordering::SeqCst), 0, "all errors were injected");
     assert_eq!(completed["size"], file.len());
     assert_eq!(completed["checksum"], crc64(&file));
@@ -121,6 +134,7 @@ async fn assert_completes(error: S3Error, execution: Execution, count: u32) {
     let (errors, repeated) = complete_with_retries(&api, &upload, &request).await;
     assert_eq!((errors, &repeated["key"]), (0, &completed["key"]));
     stack.stop().await;
+    caller_errors
 }
 
 #[tokio::test]
@@ -156,4 +170,39 @@ async fn repeated_conflict_is_reported_as_retryable() {
 #[tokio::test]
 async fn object_of_its_own_earlier_attempt_is_recognized_as_success() {
     assert_completes(S3Error::ObjectExists, Execution::Done, 1).await;
+}
+
+#[tokio::test]
+async fn part_replaced_after_it_was_listed_is_listed_again() {
+    assert_eq!(assert_completes(S3Error::InvalidPart, Execution::Skipped, 1).await, 0);
+}
+
+#[tokio::test]
+async fn repeatedly_replaced_part_is_reported_as_retryable() {
+    assert_eq!(assert_completes(S3Error::InvalidPart, Execution::Skipped, 2).await, 1);
+}
+
+#[tokio::test]
+async fn parts_that_the_store_finds_too_small_are_reported_as_permanent() {
+    let (stack, data) = stack::start(&[]).await;
+    let (api, _) = edge_with_error(&stack, data.path(), S3Error::EntityTooSmall, Execution::Skipped, 1).await;
+    let upload = api.store_parts(&file(5 * MIB + 7), &json!({ "fileName": "a.mp4" })).await;
+    let refused = api.complete(&upload, &json!({})).await;
+    assert_eq!(refused.1["retryable"], false);
+    assert_problem(refused, "size_mismatch");
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn concurrent_completions_have_the_same_result() {
+    let (stack, _data) = stack::start(&[]).await;
+    let api = ApiClient::new(&stack.page);
+    let file = file(5 * MIB + 7);
+    let upload = api.store_parts(&file, &json!({ "fileName": "a.mp4", "partSize": 5 * MIB })).await;
+    let request = json!({ "checksum": crc64(&file) });
+    let completions = (0..8).map(|_| complete_with_retries(&api, &upload, &request));
+    for (_, completed) in futures_util::future::join_all(completions).await {
+        assert_eq!((&completed["key"], &completed["checksum"]), (&upload["key"], &json!(crc64(&file))));
+    }
+    stack.stop().await;
 }

@@ -5,6 +5,7 @@ use crate::support::api_client::{ApiClient, assert_problem};
 use crate::support::stack;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tests::crc64;
 
 #[tokio::test]
 async fn invalid_request_is_rejected_with_its_code() {
@@ -24,6 +25,10 @@ async fn invalid_request_is_rejected_with_its_code() {
         (request_with("videoId", json!("")), "bad_video_id"),
         (request_with("videoId", json!("x".repeat(65))), "bad_video_id"),
         (json!([1]), "bad_json"),
+        (request_with("checksums", json!([null])), "bad_json"),
+        (request_with("checksums", json!([""])), "bad_checksum"),
+        (request_with("checksums", json!(["AAAA"])), "bad_checksum"),
+        (request_with("checksums", json!([crc64(b"a"), crc64(b"b")])), "bad_checksum"),
     ] {
         assert_problem(api.post("/uploads", body.to_string()).await, code);
     }
@@ -62,12 +67,10 @@ async fn video_id_with_a_stored_object_is_rejected() {
     let api = ApiClient::new(&stack.page);
     let request = json!({ "fileName": "a.mp4", "size": 5, "videoId": "mine" });
     // Opening the id again is allowed while nothing is stored; only one of the two uploads can complete.
-    let first = api.open_upload(5, &request).await;
-    let second = api.open_upload(5, &request).await;
-    let part = api.put_part(&second["parts"][0], b"first").await;
-    assert_eq!(api.complete(&second, &json!({ "parts": [part] })).await.0, StatusCode::OK);
-    let part = api.put_part(&first["parts"][0], b"later").await;
-    assert_problem(api.complete(&first, &json!({ "parts": [part] })).await, "video_exists");
+    let first = api.store_parts(b"later", &request).await;
+    let second = api.store_parts(b"first", &request).await;
+    assert_eq!(api.complete(&second, &json!({})).await.0, StatusCode::OK);
+    assert_problem(api.complete(&first, &json!({})).await, "video_exists");
     assert_problem(api.post("/uploads", request.to_string()).await, "video_exists");
     stack.stop().await;
 }
@@ -76,14 +79,12 @@ async fn video_id_with_a_stored_object_is_rejected() {
 async fn video_id_opened_again_with_another_file_gives_one_object_and_one_job() {
     let (stack, _data) = stack::start(&[]).await;
     let api = ApiClient::new(&stack.page);
-    let first = api.open_upload(5, &json!({ "fileName": "a.mp4", "videoId": "mine" })).await;
-    let second = api.open_upload(8, &json!({ "fileName": "b.mov", "videoId": "mine" })).await;
+    let first = api.store_parts(b"hello", &json!({ "fileName": "a.mp4", "videoId": "mine" })).await;
+    let second = api.store_parts(b"no video", &json!({ "fileName": "b.mov", "videoId": "mine" })).await;
     assert_eq!(second["key"], first["key"]);
-    let part = api.put_part(&second["parts"][0], b"no video").await;
-    let (status, completed) = api.complete(&second, &json!({ "parts": [part] })).await;
+    let (status, completed) = api.complete(&second, &json!({})).await;
     assert_eq!((status, &completed["video"]["size"]), (StatusCode::OK, &json!(8)), "{completed}");
-    let part = api.put_part(&first["parts"][0], b"hello").await;
-    assert_problem(api.complete(&first, &json!({ "parts": [part] })).await, "video_exists");
+    assert_problem(api.complete(&first, &json!({})).await, "video_exists");
     api.wait_for_final_status("mine").await;
     assert_eq!(stack::job_ids(&stack).await.len(), 1);
     assert_eq!(api.get("/videos/mine").await.1["size"], 8);
@@ -95,16 +96,76 @@ async fn upload_base_url_replaces_the_storage_origin_in_signed_urls() {
     let base = "https://site.example";
     let (stack, _data) = stack::start(&[("UPLOAD_BASE_URL", base)]).await;
     let api = ApiClient::new(&stack.page);
-    let mut upload = api.open_upload(5, &json!({ "fileName": "a.mp4" })).await;
+    let mut upload = api.open_file(b"bytes", &json!({ "fileName": "a.mp4" })).await;
     let signed = upload["parts"][0]["url"].as_str().unwrap().to_owned();
     let path = signed.strip_prefix(base).unwrap();
     assert!(path.starts_with("/inputs/"), "the path has no bucket name: {path}");
     // The page's server forwards the request to the bucket, with the signature unchanged.
     upload["parts"][0]["url"] = format!("{}{path}", stack.page).into();
-    let part = api.put_part(&upload["parts"][0], b"bytes").await;
-    assert_eq!(api.complete(&upload, &json!({ "parts": [part] })).await.0, StatusCode::OK);
-    let tampered = format!("{}{}", stack.page, path.replace("partNumber=1", "partNumber=2"));
-    let response = reqwest::Client::new().put(tampered).body("bytes").send().await.unwrap();
-    assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    let mut tampered = upload["parts"][0].clone();
+    tampered["url"] = format!("{}{}", stack.page, path.replace("partNumber=1", "partNumber=2")).into();
+    assert_eq!(api.send_part(&tampered, b"bytes").await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(api.send_part(&upload["parts"][0], b"byte").await.status(), StatusCode::FORBIDDEN);
+    api.put_part(&upload["parts"][0], b"bytes").await;
+    assert_eq!(api.complete(&upload, &json!({})).await.0, StatusCode::OK);
     stack.stop().await;
+}
+
+#[tokio::test]
+async fn first_parts_are_signed_where_the_plan_has_the_requested_part_size() {
+    let (stack, _data) = stack::start(&[]).await;
+    let api = ApiClient::new(&stack.page);
+    let sums = |count: u8| (0..count).map(|part| crc64(&[part])).collect::<Vec<_>>();
+    let part_numbers = |upload: &Value| -> Vec<u64> {
+        upload["parts"].as_array().unwrap().iter().map(|part| part["partNumber"].as_u64().unwrap()).collect()
+    };
+    let too_large = 10_000 * 5 * MIB + 1;
+    for (size, part_size, count, signed) in [
+        (100 * 8 * MIB, json!(null), 100, 100),
+        (100 * 8 * MIB, json!(8 * MIB), 3, 3),
+        (100 * 8 * MIB, json!(null), 0, 0),
+        (2 * 5 * MIB, json!(5 * MIB), 2, 2),
+        (too_large, json!(5 * MIB), 100, 0),
+        (too_large, json!(6 * MIB), 100, 100),
+    ] {
+        let fields = json!({ "fileName": "a.mp4", "partSize": part_size, "checksums": sums(count) });
+        let upload = api.open_upload(size, &fields).await;
+        assert_eq!(part_numbers(&upload), (1..=signed).collect::<Vec<_>>(), "{size} {part_size}");
+        for (part, sum) in upload["parts"].as_array().unwrap().iter().zip(sums(count)) {
+            assert_eq!(part["headers"], json!({ "x-amz-checksum-crc64nvme": sum }));
+        }
+    }
+    let mut request = json!({ "fileName": "a.mp4", "size": 1000 * 8 * MIB, "checksums": sums(101) });
+    assert_problem(api.post("/uploads", request.to_string()).await, "bad_checksum");
+    request["checksums"] = json!([]);
+    assert_eq!(api.post("/uploads", request.to_string()).await.0, StatusCode::CREATED);
+    stack.stop().await;
+}
+
+/// AWS WAF's common rule set refuses larger bodies, in bytes.
+const WAF_BODY_LIMIT: usize = 8 * 1024;
+
+#[test]
+fn requests_of_the_largest_upload_fit_into_the_body_limit_of_aws_waf() {
+    let checksum = crc64(b"any");
+    let parts = |numbers: std::ops::RangeInclusive<u32>| {
+        numbers
+            .map(|part_number| wire::PartToSign { part_number, checksum: Some(checksum.clone()) })
+            .collect()
+    };
+    let open = wire::OpenUpload {
+        file_name: "\u{1f3ac}".repeat(63),
+        size: wire::MAX_OBJECT_SIZE,
+        content_type: "video/x-matroska".into(),
+        last_modified: Some(u64::from(u32::MAX) * 1000),
+        video_id: Some("v".repeat(64)),
+        part_size: Some(wire::MAX_PART_SIZE),
+        checksums: vec![checksum.clone(); wire::MAX_PARTS_PER_CALL],
+    };
+    let sign = (1..=100).map(|call| wire::SignParts { parts: parts(call * 100 - 99..=call * 100) });
+    let complete = wire::CompleteUpload { checksum: Some(checksum.clone()) };
+    let sizes = [serde_json::to_vec(&open), serde_json::to_vec(&complete)].into_iter();
+    let sizes = sizes.chain(sign.map(|sign| serde_json::to_vec(&sign))).map(|body| body.unwrap().len());
+    let largest = sizes.max().unwrap();
+    assert!(largest < WAF_BODY_LIMIT, "{largest}");
 }

@@ -5,6 +5,7 @@ Usage: doctor.py STACK [--region REGION] [--token TOKEN]; a token of @PATH is th
 """
 
 import argparse
+import base64
 import json
 import os
 import sys
@@ -128,10 +129,16 @@ def uploads_have_cors(stack):
     for origin in stack.origins():
         matching = [rule for rule in rules if origin in rule["AllowedOrigins"] and "PUT" in rule["AllowedMethods"]]
         require(matching, f"CORS of {bucket} doesn't let {origin} PUT", fix)
-        exposed = {name.lower() for name in matching[0].get("ExposeHeaders", [])}
-        for header in ("etag", "x-amz-checksum-crc64nvme"):
-            require(header in exposed, f"CORS of {bucket} doesn't expose {header}, so uploads can't be checked", fix)
+        allowed = {name.lower() for name in matching[0].get("AllowedHeaders", [])}
+        require(
+            allowed & {"*", CHECKSUM_HEADER},
+            f"CORS of {bucket} doesn't let {origin} send {CHECKSUM_HEADER}, which every part brings",
+            fix,
+        )
     require(not any("*" in rule["AllowedOrigins"] for rule in rules), f"CORS of {bucket} allows every origin", fix)
+
+
+CHECKSUM_HEADER = "x-amz-checksum-crc64nvme"
 
 
 def uploads_emit_events(stack):
@@ -275,18 +282,40 @@ def pages_may_call(stack):
         )
 
 
+def crc64nvme(data):
+    """The value of `x-amz-checksum-crc64nvme`: base64 of eight big-endian bytes."""
+    crc = 2**64 - 1
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x9A6C9329AC4BC9B5 if crc & 1 else 0)
+    return base64.b64encode((crc ^ 2**64 - 1).to_bytes(8, "big")).decode()
+
+
+NO_CHECKSUM_FIX = "if this store has no CRC64NVME, set UPLOAD_CHECKSUM=none"
+
+
 def round_trip(endpoint, token, origin=None):
-    """Uploads a few bytes as a browser does, checks that they are stored, and aborts the upload."""
+    """Uploads a few bytes as a browser does, checks that they and no others are stored, and aborts the upload."""
     bearer = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    body = b"greloupis doctor\n"
-    request = {"fileName": "doctor.mp4", "size": len(body), "contentType": "video/mp4"}
+    body, other = b"greloupis doctor\n", b"another content\n\n"
+    request = {
+        "fileName": "doctor.mp4",
+        "size": len(body),
+        "contentType": "video/mp4",
+        "checksums": [crc64nvme(body)],
+    }
     status, _, reply = http("POST", endpoint + "/uploads", bearer, json.dumps(request).encode())
+    refused_by_store = "storage_unavailable" in reply.decode(errors="replace")
     require(
         status == 201,
         f"POST /uploads answers {status}: {reply[:300].decode(errors='replace')}",
-        "a 401 means that the token doesn't match AuthJwtSecret, AuthAudience or AuthIssuer",
+        NO_CHECKSUM_FIX
+        if refused_by_store
+        else "a 401 means that the token doesn't match AuthJwtSecret, AuthAudience or AuthIssuer",
     )
     opened = json.loads(reply)
+    verifies = opened["checksum"] != "none"
     upload = f"{endpoint}/uploads/{urllib.parse.quote(opened['upload'], safe='')}"
     try:
         (part,) = opened["parts"]
@@ -295,25 +324,33 @@ def round_trip(endpoint, token, origin=None):
         require(
             status == 200,
             f"S3 answers {status} to a signed part: {reply[:200].decode(errors='replace')}",
-            "check the permissions of the function's role, which signs the URL",
+            "check the permissions of the function's role, which signs the URL"
+            + (f"; {NO_CHECKSUM_FIX}" if verifies else ""),
         )
         if origin:
-            allowed, exposed = (
-                got.get("access-control-allow-origin"),
-                got.get("access-control-expose-headers", "").lower(),
-            )
             require(
-                allowed in (origin, "*") and "etag" in exposed,
+                got.get("access-control-allow-origin") in (origin, "*"),
                 f"S3 doesn't let {origin} read its response",
                 "check the CORS rules of the upload bucket",
             )
         status, _, reply = http("GET", upload, bearer)
-        stored = [part["size"] for part in json.loads(reply).get("parts", [])]
+        stored = json.loads(reply).get("parts", [])
+        sizes = [part["size"] for part in stored]
         require(
-            status == 200 and stored == [len(body)],
-            f"GET /uploads answers {status} with parts of {stored} bytes",
+            status == 200 and sizes == [len(body)],
+            f"GET /uploads answers {status} with parts of {sizes} bytes",
             "read the function's log",
         )
+        if verifies:
+            require(
+                stored[0].get("checksum") == crc64nvme(body),
+                "the store doesn't keep the CRC64NVME of a part",
+                NO_CHECKSUM_FIX,
+            )
+            status, _, _ = http("PUT", part["url"], headers, other)
+            require(status == 400, f"the store answers {status} to bytes of another checksum", NO_CHECKSUM_FIX)
+        status, _, _ = http("PUT", part["url"], headers, body + b"!")
+        require(status >= 400, f"the store answers {status} to more bytes than are signed", "use another store")
     finally:
         status, _, _ = http("DELETE", upload, bearer)
     require(status == 204, f"DELETE /uploads answers {status}", "read the function's log")

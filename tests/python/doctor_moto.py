@@ -82,8 +82,8 @@ def change_cors(ids, **changes):
     s3.put_bucket_cors(Bucket=ids["UploadBucket"], CORSConfiguration={"CORSRules": [rule | changes]})
 
 
-def expose_etag_only(ids, http):
-    change_cors(ids, ExposeHeaders=["ETag"])
+def allow_content_type_only(ids, http):
+    change_cors(ids, AllowedHeaders=["Content-Type"])
 
 
 def allow_one_origin(ids, http):
@@ -167,7 +167,7 @@ FAULTS = [
     (disable_rule, "EventBridge's rules", "JobStateRule"),
     (remove_target, "EventBridge's rules", "doesn't target the function"),
     (delete_cors, "lets browsers", "has no CORS rules"),
-    (expose_etag_only, "lets browsers", "x-amz-checksum-crc64nvme"),
+    (allow_content_type_only, "lets browsers", "x-amz-checksum-crc64nvme"),
     (allow_one_origin, "lets browsers", "http://localhost:3000"),
     (delete_public_access_block, "closed to the public", "mediabucket"),
     (allow_bucket_policy, "closed to the public", "lacks BlockPublicPolicy"),

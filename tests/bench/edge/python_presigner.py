@@ -15,14 +15,21 @@ def handler(event, context):
     request = json.loads(event["body"])
     parts = [
         {
-            "partNumber": number,
+            "partNumber": part["partNumber"],
             "url": S3.generate_presigned_url(
                 "upload_part",
-                Params={"Bucket": BUCKET, "Key": "inputs/v.mp4", "UploadId": "u", "PartNumber": number},
+                Params={
+                    "Bucket": BUCKET,
+                    "Key": "inputs/v.mp4",
+                    "UploadId": "u",
+                    "PartNumber": part["partNumber"],
+                    "ContentLength": part["size"],
+                    "ChecksumCRC64NVME": part["checksum"],
+                },
                 ExpiresIn=3600,
             ),
         }
-        for number in request["partNumbers"]
+        for part in request["parts"]
     ]
     return {
         "statusCode": 200,

@@ -185,7 +185,7 @@ export interface Video {
   urls?: {
     /** The HLS master playlist. */
     hls: string;
-    /** By height: `"540"`, `"720"`, `"1080"`. */
+    /** By the length of the short side: `"540"`, `"720"`, `"1080"`. */
     mp4: Record<string, string>;
     thumbnails: string[];
     poster?: string;

@@ -263,7 +263,7 @@ impl VideoStatus {
 pub struct VideoUrls {
     /// The HLS master playlist.
     pub hls: String,
-    /// MP4 files by height: `"540"`, `"720"`, `"1080"`.
+    /// MP4 files by the length of the short side: `"540"`, `"720"`, `"1080"`.
     pub mp4: BTreeMap<String, String>,
     /// Thumbnails, in order of time.
     pub thumbnails: Vec<String>,

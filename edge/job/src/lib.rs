@@ -13,6 +13,8 @@ pub const BUILT_IN: &str = include_str!("../../../job.json");
 
 /// The smallest side of a picture that MediaConvert takes, in pixels.
 const MIN_SIDE: u64 = 32;
+/// The largest side of an H.264 picture that MediaConvert makes, in pixels.
+const MAX_SIDE: u64 = 4096;
 /// Maps: members whose keys are chosen by users, not by the API.
 const MAP_MEMBERS: [&str; 4] =
     ["AudioSelectors", "AudioSelectorGroups", "CaptionSelectors", "DynamicAudioSelectors"];
@@ -208,19 +210,21 @@ fn scaled_height(output: &Value) -> Option<u64> {
     if video.get("Width").is_some() { None } else { video.get("Height")?.as_u64() }
 }
 
-/// Drops the outputs that are taller than the source, except the smallest, which is reduced to the source's height. Sets
-/// the width that keeps the aspect ratio: MediaConvert refuses jobs in which its own result is odd.
+/// Drops the outputs that are larger than the source, except the smallest, which is reduced to the source's size. An output's
+/// height is that of its short side: a portrait source has it as its width. Sets both sides, in the source's aspect ratio:
+/// MediaConvert refuses jobs in which its own result is odd.
 fn fit(outputs: &mut Vec<Value>, width: u64, height: u64) {
+    let (short, long) = (width.min(height), width.max(height));
     let smallest = outputs.iter().filter_map(scaled_height).min().unwrap_or(0);
-    outputs.retain(|output| {
-        scaled_height(output).is_none_or(|output_height| output_height <= height.max(smallest))
-    });
+    outputs.retain(|output| scaled_height(output).is_none_or(|side| side <= short.max(smallest)));
     for output in outputs {
-        let Some(output_height) = scaled_height(output) else { continue };
-        let fitting = even(output_height.min(height));
+        let Some(side) = scaled_height(output) else { continue };
+        let side = even(side.min(short).min(MAX_SIDE * short / long));
+        let other = even((long * side + short / 2) / short).min(MAX_SIDE);
+        let (width, height) = if width < height { (side, other) } else { (other, side) };
         let video = &mut output["VideoDescription"];
-        video["Height"] = fitting.into();
-        video["Width"] = even((width * fitting + height / 2) / height).into();
+        video["Width"] = width.into();
+        video["Height"] = height.into();
         // Stretches by the rounding error of up to one pixel instead of adding black bars.
         video["ScalingBehavior"] = "STRETCH_TO_OUTPUT".into();
     }
@@ -276,18 +280,33 @@ mod tests {
         }
     }
 
+    /// Width and height of each HLS rendition.
+    fn sizes(width: u32, height: u32) -> Vec<(u64, u64)> {
+        let source = Source { width: Some(width), height: Some(height), ..source(1, true) };
+        let settings = settings(&source);
+        let outputs = settings["outputGroups"][0]["outputs"].as_array().unwrap();
+        let side = |output: &Value, name: &str| output["videoDescription"][name].as_u64().unwrap();
+        outputs.iter().map(|output| (side(output, "width"), side(output, "height"))).collect()
+    }
+
     #[test]
     fn width_keeps_the_aspect_ratio_and_is_even() {
-        let sizes = |width, height| -> Vec<(u64, u64)> {
-            let source = Source { width: Some(width), height: Some(height), ..source(1, true) };
-            let settings = settings(&source);
-            let outputs = settings["outputGroups"][0]["outputs"].as_array().unwrap();
-            let side = |output: &Value, name: &str| output["videoDescription"][name].as_u64().unwrap();
-            outputs.iter().map(|output| (side(output, "width"), side(output, "height"))).collect()
-        };
-        assert_eq!(sizes(1080, 1920), [(202, 360), (304, 540), (404, 720), (608, 1080)]);
+        assert_eq!(sizes(1920, 1080), [(640, 360), (960, 540), (1280, 720), (1920, 1080)]);
         assert_eq!(sizes(641, 361), [(638, 360)]);
-        assert_eq!(sizes(1, 5000)[0], (32, 360));
+        assert_eq!(sizes(720, 720), [(360, 360), (540, 540), (720, 720)]);
+    }
+
+    #[test]
+    fn portrait_source_has_the_height_as_its_width() {
+        assert_eq!(sizes(1080, 1920), [(360, 640), (540, 960), (720, 1280), (1080, 1920)]);
+        assert_eq!(sizes(480, 854), [(360, 640)]);
+        assert_eq!(sizes(361, 641), [(360, 638)]);
+    }
+
+    #[test]
+    fn extreme_aspect_ratio_stays_within_the_limits() {
+        assert_eq!(sizes(1, 5000), [(32, 4096)]);
+        assert_eq!(sizes(8000, 400), [(4080, 204)]);
     }
 
     #[test]

@@ -68,16 +68,16 @@ async fn create_object(
             Err(error) => error,
         };
         // An earlier attempt, whose response was lost or is still to come, may have completed the upload.
-        let is_proven: fn(Option<&str>, &ObjectInfo) -> bool = match error {
-            StoreError::NoSuchUpload => |_, _| true,
+        let needs_checksum = match error {
+            StoreError::NoSuchUpload => false,
             // The object may be another upload's: only equal checksums show that it isn't.
-            StoreError::ObjectExists | StoreError::Conflict => {
-                |checksum, object| checksum.is_some() && object.checksum.is_some()
-            }
+            StoreError::ObjectExists | StoreError::Conflict => true,
             error => return Err(error.into()),
         };
+        let is_proven =
+            |object: &ObjectInfo| !needs_checksum || (checksum.is_some() && object.checksum.is_some());
         let object = completed_object(app, session, checksum).await?;
-        return Ok(object.filter(|object| is_proven(checksum, object)).ok_or(error)?);
+        return Ok(object.filter(is_proven).ok_or(error)?);
     }
     Err(StoreError::PartsChanged.into())
 }

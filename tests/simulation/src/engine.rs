@@ -44,14 +44,14 @@ impl Engine for Machine {
 /// The arguments of [`Machine::new`].
 pub struct EngineConfig {
     pub size: u64,
-    pub checksum: bool,
+    pub part_size: u64,
     pub concurrency: Option<u32>,
     pub saved: Option<SavedUpload>,
 }
 
 impl EngineConfig {
     pub fn machine(self) -> Machine {
-        Machine::new(self.size, self.checksum, Concurrency::new(self.concurrency), self.saved)
+        Machine::new(self.size, self.part_size, Concurrency::new(self.concurrency), self.saved)
     }
 }
 

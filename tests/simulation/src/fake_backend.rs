@@ -1,31 +1,27 @@
 //! The fake backend: S3's rules for multipart uploads, and the stateless edge in front of it. Without faults: the
 //! world injects those.
 
-use crate::rng::mix;
 use std::collections::BTreeMap;
 use uploader_core::crc64;
 use uploader_core::error::{ErrorKind, UploadError, codes};
-use uploader_core::types::{Event, Listing, OpenedUpload, PartReceipt, PresignedPart, StoredFile};
-use wire::{CompleteUpload, ErrorCode, MIN_PART_SIZE, MultipartState, PartPlan, StoredPart};
+use uploader_core::types::{Event, Listing, OpenedUpload, PartChecksum, PresignedPart, StoredFile};
+use wire::{ErrorCode, MultipartState, PartPlan, StoredPart};
 
 /// Unfinished uploads are removed after this, in milliseconds.
 pub const UPLOAD_TTL_MS: u64 = 7 * 24 * 3_600_000;
-/// How many parts are presigned in the response that opens an upload.
-const FIRST_PRESIGNED: u32 = 16;
+
+/// The key of another file's upload.
+const FOREIGN_KEY: u64 = 500;
 
 pub type Reply = Result<Event, UploadError>;
 
 /// In what the backends differ.
 #[derive(Clone, Debug)]
 pub struct BackendBehavior {
-    /// Computes CRC64NVME of each part and of the object.
+    /// Verifies the CRC64NVME of each part and of the object, and lists it; otherwise it knows none.
     pub checksum: bool,
-    /// Lists the parts' checksums.
-    pub lists_checksums: bool,
-    /// The storage compares the file's checksum before it makes the object; otherwise the edge does afterwards.
-    pub verifies_file_checksum: bool,
-    /// The same bytes have the same ETag, like MD5; otherwise each part has its own.
-    pub etag_by_content: bool,
+    /// The part size that the edge chooses, in bytes.
+    pub part_size: u64,
     /// The caller chose the video id, so that all uploads of the file have one key.
     pub fixed_key: bool,
     /// Lifetime of a presigned URL, in milliseconds.
@@ -38,7 +34,6 @@ pub struct BackendBehavior {
 pub struct Part {
     pub crc64: u64,
     pub len: u64,
-    etag: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +43,8 @@ enum State {
     Aborted,
 }
 
-#[derive(Debug)]
-struct Upload {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
     key: u64,
     plan: PartPlan,
     parts: Vec<Option<Part>>,
@@ -72,6 +67,8 @@ pub struct SignedUrl {
     pub part: u32,
     /// By the server's clock.
     pub expires_ms: u64,
+    /// The signed checksum, if the storage verifies one.
+    pub crc64: Option<u64>,
 }
 
 pub struct FakeBackend {
@@ -79,7 +76,6 @@ pub struct FakeBackend {
     size: u64,
     uploads: Vec<Upload>,
     pub objects: Vec<Object>,
-    etags: u64,
     /// How many parts were refused because their URL had expired.
     pub expired_puts: u32,
 }
@@ -87,20 +83,23 @@ pub struct FakeBackend {
 impl FakeBackend {
     /// A backend for uploads of one file of `size` bytes.
     pub fn new(behavior: BackendBehavior, size: u64) -> Self {
-        Self { behavior, size, uploads: Vec::new(), objects: Vec::new(), etags: 0, expired_puts: 0 }
+        Self { behavior, size, uploads: Vec::new(), objects: Vec::new(), expired_puts: 0 }
     }
 
-    pub fn open(&mut self, part_size: u64, now_ms: u64) -> Reply {
-        let plan = PartPlan::new(self.size, Some(part_size));
-        let plan = plan.map_err(|_| edge_error(400, ErrorCode::BadRequest))?;
+    /// Opens an upload and presigns the first parts, if the client has cut the file as the edge does.
+    pub fn open(&mut self, part_size: u64, checksums: &[u64], now_ms: u64) -> Reply {
         let key = if self.behavior.fixed_key { 1 } else { 1_000 + self.uploads.len() as u64 };
         if self.objects.iter().any(|object| object.key == key) {
             return Err(edge_error(409, ErrorCode::VideoExists));
         }
-        let upload = self.uploads.len();
-        let parts = vec![None; plan.part_count() as usize];
-        self.uploads.push(Upload { key, plan, parts, state: State::Open, opened_ms: now_ms });
-        let first = 1..=plan.part_count().min(FIRST_PRESIGNED);
+        if checksums.len() > wire::MAX_PARTS_PER_CALL {
+            return Err(edge_error(400, ErrorCode::BadChecksum));
+        }
+        let upload = self.add_upload(key, now_ms)?;
+        let plan = self.uploads[upload].plan;
+        let is_cut_alike = plan.part_size() == part_size;
+        let first = (1..).zip(checksums).filter(|_| is_cut_alike);
+        let first = first.map(|(part, crc64)| PartChecksum { part, crc64: *crc64 });
         Ok(Event::Opened(OpenedUpload {
             upload: format!("u{upload}"),
             video_id: key.to_string(),
@@ -112,55 +111,78 @@ impl FakeBackend {
         }))
     }
 
-    pub fn sign(&mut self, upload: &str, parts: &[u32], now_ms: u64) -> Reply {
-        let upload = self.find(upload, now_ms)?;
-        if parts.is_empty() || parts.len() > wire::MAX_PARTS_PER_CALL {
+    fn add_upload(&mut self, key: u64, now_ms: u64) -> Result<usize, UploadError> {
+        let plan = PartPlan::new(self.size, Some(self.behavior.part_size));
+        let plan = plan.map_err(|_| edge_error(400, ErrorCode::BadRequest))?;
+        let parts = vec![None; plan.part_count() as usize];
+        self.uploads.push(Upload { key, plan, parts, state: State::Open, opened_ms: now_ms });
+        Ok(self.uploads.len() - 1)
+    }
+
+    /// An upload of another file; returns its token.
+    pub fn add_foreign_upload(&mut self, parts: Vec<Option<Part>>, is_completed: bool) -> String {
+        let Ok(index) = self.add_upload(FOREIGN_KEY, 0) else { return String::new() };
+        if is_completed {
+            let parts: Vec<Part> = parts.iter().copied().flatten().collect();
+            let crc64 = crc64::combine(parts.iter().map(|part| (part.crc64, part.len)));
+            self.objects.push(Object { key: FOREIGN_KEY, parts, crc64, size: self.size });
+            self.uploads[index].state = State::Completed;
+        }
+        self.uploads[index].parts = parts;
+        format!("u{index}")
+    }
+
+    pub fn upload(&self, token: &str) -> Option<&Upload> {
+        self.uploads.get(self.index(token)?)
+    }
+
+    pub fn sign(&mut self, upload: &str, parts: &[PartChecksum], now_ms: u64) -> Reply {
+        let index = self.open_index(upload, now_ms)?;
+        let is_planned = |part: &PartChecksum| self.uploads[index].plan.contains(part.part);
+        if parts.is_empty() || parts.len() > wire::MAX_PARTS_PER_CALL || !parts.iter().all(is_planned) {
             return Err(edge_error(400, ErrorCode::BadPartNumbers));
         }
-        Ok(Event::Signed(parts.iter().map(|part| self.presign(upload, *part, now_ms)).collect()))
+        Ok(Event::Signed(parts.iter().map(|part| self.presign(index, *part, now_ms)).collect()))
     }
 
     pub fn list(&mut self, upload: &str, now_ms: u64) -> Reply {
         let index = self.find(upload, now_ms)?;
         let upload = &self.uploads[index];
-        let lists_checksums = self.behavior.checksum && self.behavior.lists_checksums;
         let listed = |(part_number, part): (u32, &Option<Part>)| {
             let part = (*part)?;
-            let checksum = lists_checksums.then(|| crc64::to_base64(part.crc64));
-            Some(StoredPart { part_number, size: part.len, etag: etag(part), checksum })
+            let checksum = self.behavior.checksum.then(|| crc64::to_base64(part.crc64));
+            Some(StoredPart { part_number, size: part.len, etag: "\"etag\"".into(), checksum })
         };
         let (state, parts) = match upload.state {
             State::Open => (MultipartState::Open, (1..).zip(&upload.parts).filter_map(listed).collect()),
             _ if self.object_of(index, None).is_some() => (MultipartState::Completed, Vec::new()),
+            _ if self.is_expired(index, now_ms) => return Err(edge_error(410, ErrorCode::UploadExpired)),
             _ => (MultipartState::Aborted, Vec::new()),
         };
         Ok(Event::Listed(Listing { state, parts }))
     }
 
-    pub fn complete(&mut self, upload: &str, body: &CompleteUpload, now_ms: u64) -> Reply {
+    pub fn complete(&mut self, upload: &str, crc64: u64, now_ms: u64) -> Reply {
         let index = self.find(upload, now_ms)?;
-        let plan = self.uploads[index].plan;
-        let numbers = body.parts.iter().map(|part| part.part_number);
-        if !numbers.eq(1..=plan.part_count()) {
-            return Err(edge_error(409, ErrorCode::PartsMismatch));
-        }
         let position = match self.uploads[index].state {
-            State::Open => self.make_object(index, body)?,
-            _ => self
-                .object_of(index, body.checksum.as_deref())
-                .ok_or_else(|| edge_error(410, ErrorCode::UploadGone))?,
+            State::Open => {
+                let missing = self.missing_parts(index);
+                if !missing.is_empty() {
+                    return Ok(Event::PartsMissing(missing));
+                }
+                self.make_object(index, crc64)?
+            }
+            _ => self.object_of(index, Some(crc64)).ok_or_else(|| {
+                let is_expired = self.is_expired(index, now_ms);
+                edge_error(410, if is_expired { ErrorCode::UploadExpired } else { ErrorCode::UploadGone })
+            })?,
         };
         let object = &self.objects[position];
-        let checksum = self.behavior.checksum.then(|| crc64::to_base64(object.crc64));
-        if matches!((&body.checksum, &checksum), (Some(sent), Some(stored)) if sent != stored) {
-            self.objects.remove(position);
-            return Err(edge_error(409, ErrorCode::ChecksumMismatch));
-        }
         Ok(Event::Completed(StoredFile {
             video_id: object.key.to_string(),
             key: object.key.to_string(),
             size: object.size,
-            checksum,
+            checksum: self.behavior.checksum.then(|| crc64::to_base64(object.crc64)),
             verified: false,
         }))
     }
@@ -182,31 +204,34 @@ impl FakeBackend {
         crc64: u64,
         len: u64,
         started_ms: u64,
-    ) -> Result<PartReceipt, UploadError> {
+    ) -> Result<(), UploadError> {
         if started_ms >= signed.expires_ms {
             self.expired_puts += 1;
             return Err(storage_error("AccessDenied"));
         }
         self.expire(signed.upload, started_ms);
-        self.etags += 1;
-        let part_etag = if self.behavior.etag_by_content { mix(crc64 ^ len) } else { self.etags };
         let upload = &mut self.uploads[signed.upload];
         if upload.state != State::Open {
             return Err(storage_error("NoSuchUpload"));
         }
-        let part = Part { crc64, len, etag: part_etag };
-        if let Some(stored) = upload.parts.get_mut(signed.part as usize - 1) {
-            *stored = Some(part);
+        if upload.plan.len(signed.part) != len {
+            return Err(storage_error("SignatureDoesNotMatch"));
         }
-        let checksum = self.behavior.checksum.then(|| crc64::to_base64(crc64));
-        Ok(PartReceipt { etag: Some(etag(part)), checksum })
+        if signed.crc64.is_some_and(|signed| signed != crc64) {
+            return Err(storage_error("BadDigest"));
+        }
+        if let Some(stored) = upload.parts.get_mut(signed.part as usize - 1) {
+            *stored = Some(Part { crc64, len });
+        }
+        Ok(())
     }
 
     /// Parses a presigned URL.
     pub fn parse_url(url: &str) -> Option<SignedUrl> {
         let mut numbers = url.split('/').map(|number| number.parse::<u64>().ok());
         let mut next = || numbers.next().flatten();
-        Some(SignedUrl { upload: next()? as usize, part: next()? as u32, expires_ms: next()? })
+        let (upload, part, expires_ms) = (next()? as usize, next()? as u32, next()?);
+        Some(SignedUrl { upload, part, expires_ms, crc64: next() })
     }
 
     pub fn object(&self, key: &str) -> Option<&Object> {
@@ -231,30 +256,36 @@ impl FakeBackend {
         }
     }
 
-    fn make_object(&mut self, index: usize, body: &CompleteUpload) -> Result<usize, UploadError> {
+    /// The storage loses every part for which `is_lost` holds; returns how many.
+    pub fn lose_parts(&mut self, upload: &str, mut is_lost: impl FnMut() -> bool) -> u32 {
+        let Some(index) = self.index(upload) else { return 0 };
+        let mut lost = 0;
+        for part in &mut self.uploads[index].parts {
+            if part.is_some() && is_lost() {
+                *part = None;
+                lost += 1;
+            }
+        }
+        lost
+    }
+
+    fn missing_parts(&self, index: usize) -> Vec<u32> {
+        let parts = (1..).zip(&self.uploads[index].parts);
+        parts.filter(|(_, part)| part.is_none()).map(|(number, _)| number).collect()
+    }
+
+    fn make_object(&mut self, index: usize, file_crc64: u64) -> Result<usize, UploadError> {
         let upload = &self.uploads[index];
-        let mut parts = Vec::with_capacity(body.parts.len());
-        for (completed, stored) in body.parts.iter().zip(&upload.parts) {
-            let stored = stored.filter(|stored| etag(*stored) == completed.etag);
-            parts.push(stored.ok_or_else(|| edge_error(409, ErrorCode::PartsMismatch))?);
-        }
-        if parts.split_last().is_some_and(|(_, rest)| rest.iter().any(|part| part.len < MIN_PART_SIZE)) {
-            return Err(edge_error(409, ErrorCode::PartsMismatch));
-        }
-        if parts.iter().map(|part| part.len).sum::<u64>() != self.size {
-            return Err(edge_error(409, ErrorCode::SizeMismatch));
-        }
+        let parts: Vec<Part> = upload.parts.iter().copied().flatten().collect();
         let crc64 = crc64::combine(parts.iter().map(|part| (part.crc64, part.len)));
-        let checksum = crc64::to_base64(crc64);
-        if self.behavior.checksum
-            && self.behavior.verifies_file_checksum
-            && body.checksum.as_ref().is_some_and(|sent| *sent != checksum)
-        {
+        if self.behavior.checksum && crc64 != file_crc64 {
             return Err(edge_error(409, ErrorCode::ChecksumMismatch));
         }
         let key = upload.key;
         if self.objects.iter().any(|object| object.key == key) {
-            return Err(edge_error(409, ErrorCode::VideoExists));
+            // Only equal checksums show that it is this file.
+            let same = self.object_of(index, Some(file_crc64)).filter(|_| self.behavior.checksum);
+            return same.ok_or_else(|| edge_error(409, ErrorCode::VideoExists));
         }
         self.objects.push(Object { key, parts, crc64, size: self.size });
         self.uploads[index].state = State::Completed;
@@ -262,36 +293,51 @@ impl FakeBackend {
     }
 
     /// The index of the object with the key and the checksum of that upload.
-    fn object_of(&self, upload: usize, checksum: Option<&str>) -> Option<usize> {
+    fn object_of(&self, upload: usize, crc64: Option<u64>) -> Option<usize> {
         let key = self.uploads[upload].key;
         let position = self.objects.iter().position(|object| object.key == key)?;
-        let stored = crc64::to_base64(self.objects[position].crc64);
-        let differs = self.behavior.checksum && checksum.is_some_and(|sent| *sent != stored);
+        let differs =
+            self.behavior.checksum && crc64.is_some_and(|crc64| crc64 != self.objects[position].crc64);
         (!differs).then_some(position)
     }
 
-    fn presign(&self, upload: usize, part: u32, now_ms: u64) -> PresignedPart {
+    fn presign(
+        &self,
+        upload: usize,
+        PartChecksum { part, crc64 }: PartChecksum,
+        now_ms: u64,
+    ) -> PresignedPart {
+        let checksum = if self.behavior.checksum { crc64.to_string() } else { "none".into() };
         PresignedPart {
             part,
-            url: format!("{upload}/{part}/{}", now_ms + self.behavior.url_ttl_ms),
+            url: format!("{upload}/{part}/{}/{checksum}", now_ms + self.behavior.url_ttl_ms),
             headers: BTreeMap::new(),
             ttl_ms: self.behavior.reports_ttl.then_some(self.behavior.url_ttl_ms),
         }
     }
 
-    fn find(&mut self, upload: &str, now_ms: u64) -> Result<usize, UploadError> {
-        let index = self.index(upload).ok_or_else(|| edge_error(404, ErrorCode::BadUpload))?;
-        self.expire(index, now_ms);
-        if now_ms >= self.uploads[index].opened_ms + UPLOAD_TTL_MS {
+    /// The index of an upload that hasn't expired.
+    fn open_index(&mut self, upload: &str, now_ms: u64) -> Result<usize, UploadError> {
+        let index = self.find(upload, now_ms)?;
+        if self.is_expired(index, now_ms) {
             return Err(edge_error(410, ErrorCode::UploadExpired));
         }
         Ok(index)
     }
 
+    fn find(&mut self, upload: &str, now_ms: u64) -> Result<usize, UploadError> {
+        let index = self.index(upload).ok_or_else(|| edge_error(404, ErrorCode::BadUpload))?;
+        self.expire(index, now_ms);
+        Ok(index)
+    }
+
+    fn is_expired(&self, index: usize, now_ms: u64) -> bool {
+        now_ms >= self.uploads[index].opened_ms + UPLOAD_TTL_MS
+    }
+
     fn expire(&mut self, index: usize, now_ms: u64) {
-        let upload = &mut self.uploads[index];
-        if now_ms >= upload.opened_ms + UPLOAD_TTL_MS && upload.state == State::Open {
-            upload.state = State::Aborted;
+        if self.is_expired(index, now_ms) && self.uploads[index].state == State::Open {
+            self.uploads[index].state = State::Aborted;
         }
     }
 
@@ -301,17 +347,13 @@ impl FakeBackend {
     }
 }
 
-fn etag(part: Part) -> String {
-    format!("\"{:x}\"", part.etag)
-}
-
 /// An error response of the edge, classified as the driver does it.
 pub fn edge_error(status: u16, code: ErrorCode) -> UploadError {
     let kind = match code {
         ErrorCode::Unauthorized => ErrorKind::Expired,
         ErrorCode::Throttled => ErrorKind::Throttled,
         ErrorCode::UploadGone | ErrorCode::UploadExpired | ErrorCode::BadUpload => ErrorKind::UploadGone,
-        ErrorCode::PartsMismatch => ErrorKind::ChecksumMismatch,
+        ErrorCode::ChecksumMismatch => ErrorKind::ChecksumMismatch,
         _ if status >= 500 || code.retryable() => ErrorKind::Server,
         _ => ErrorKind::Permanent,
     };
@@ -324,8 +366,9 @@ pub fn storage_error(code: &str) -> UploadError {
     match code {
         "NoSuchUpload" => UploadError::upload_gone(),
         "RequestTimeout" => UploadError::network(),
+        "BadDigest" => UploadError::checksum_mismatch(),
         "RequestTimeTooSkewed" => error(ErrorKind::ClockSkew, codes::CLOCKS_DIFFER),
-        "AccessDenied" => error(ErrorKind::Expired, codes::STORAGE_REFUSED),
+        "AccessDenied" | "SignatureDoesNotMatch" => error(ErrorKind::Expired, codes::STORAGE_REFUSED),
         "SlowDown" => error(ErrorKind::Throttled, codes::THROTTLED),
         "InsufficientStorage" => error(ErrorKind::StorageFull, codes::NO_SPACE),
         _ => UploadError::storage_unavailable(),

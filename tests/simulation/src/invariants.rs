@@ -19,6 +19,8 @@ pub enum Invariant {
     StoresFileBytes,
     /// An upload makes one object.
     OneObject,
+    /// The upload of another file stays as it is.
+    LeavesOtherUploads,
     /// A canceled upload is aborted, by a later page load at the latest.
     NoOrphanedUpload,
     ProgressNeverDecreases,
@@ -68,6 +70,7 @@ pub struct Checker {
     paused: bool,
     /// The file changes unnoticed, so that repeated parts can't be explained.
     file_changes_unnoticed: bool,
+    /// The storage lists checksums.
     checksum: bool,
     /// Bytes of the last progress report.
     pub reported: u64,
@@ -81,7 +84,11 @@ impl Checker {
     pub fn check_command(&mut self, command: &Command) -> CheckResult {
         let is_start = matches!(
             command,
-            Command::Open | Command::Sign(_) | Command::Put(_) | Command::List | Command::Complete(_)
+            Command::Open { .. }
+                | Command::Sign(_)
+                | Command::Put(_)
+                | Command::List
+                | Command::Complete { .. }
         );
         ensure(!(is_start && self.paused), Invariant::NothingStartsWhilePaused, || format!("{command:?}"))?;
         match command {
@@ -127,12 +134,7 @@ impl Checker {
                     MultipartState::Aborted => {}
                 }
             }
-            Event::Uploaded { part, receipt, .. } => {
-                let differs = |stored: &String| *stored != crc64::to_base64(crc64_of(*part));
-                if self.checksum && receipt.checksum.as_ref().is_some_and(differs) {
-                    self.allow(*part);
-                }
-            }
+            Event::PartsMissing(numbers) => numbers.iter().for_each(|part| self.allow(*part)),
             Event::Failed { task: Task::Put(part), .. } => self.allow(*part),
             Event::Paused(paused) => self.paused = *paused,
             _ => {}
@@ -200,9 +202,11 @@ pub fn is_transient(error: &UploadError) -> bool {
         | ErrorKind::Server
         | ErrorKind::Expired
         | ErrorKind::ClockSkew
+        | ErrorKind::Blocked
         | ErrorKind::StorageFull => true,
         ErrorKind::ChecksumMismatch
         | ErrorKind::FileChanged
+        | ErrorKind::FileUnreadable
         | ErrorKind::UploadGone
         | ErrorKind::Permanent => false,
     }
@@ -216,6 +220,7 @@ pub struct ErrorCauses {
     pub file_unreadable: bool,
     pub bit_flips: u32,
     pub uploads_removed: u32,
+    pub parts_lost: u32,
     /// An object has the key that the caller chose.
     pub object_exists: bool,
 }
@@ -227,6 +232,7 @@ impl ErrorCauses {
             codes::FILE_CHANGED => self.file_changed,
             codes::FILE_UNREADABLE => self.file_unreadable,
             codes::CHECKSUM_MISMATCH => self.bit_flips > 0 || self.file_changed,
+            codes::PARTS_MISSING => self.parts_lost > 8,
             codes::UPLOAD_GONE | "upload_expired" => self.uploads_removed > 3,
             "video_exists" => self.object_exists,
             _ => false,

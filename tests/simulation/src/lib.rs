@@ -8,6 +8,7 @@ pub mod engine;
 pub mod event_queue;
 pub mod fake_backend;
 pub mod fake_storage;
+pub mod incident;
 pub mod invariants;
 pub mod link;
 pub mod mutants;

@@ -76,6 +76,9 @@ impl RequestFault {
         if rng.chance(rates.edge_expired) {
             return Self::Refused(edge_error(401, ErrorCode::Unauthorized));
         }
+        if rng.chance(rates.edge_blocked) {
+            return Self::Refused(UploadError::blocked(403));
+        }
         if rng.chance(rates.edge_unreadable) { Self::Refused(UploadError::bad_answer()) } else { Self::None }
     }
 }

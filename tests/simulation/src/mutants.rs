@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use uploader_core::machine::Machine;
 use uploader_core::progress::ProgressReport;
 use uploader_core::types::{
-    Clocks, Command, Event, PartReceipt, PersistOp, PresignedPart, SavedPart, StoredFile, Task,
+    Clocks, Command, Event, PartChecksum, PersistOp, PresignedPart, SavedState, StoredFile, Task,
 };
-use wire::{CompleteUpload, PartPlan};
+use wire::PartPlan;
 
 /// A name, a factory, and the invariant that is broken.
 pub type Mutant = (&'static str, EngineFactory, Invariant);
@@ -18,14 +18,14 @@ const REPORTED_LIMIT: usize = 3;
 
 pub const MUTANTS: &[Mutant] = &[
     (
-        "accepts parts with other bytes",
-        |config| mutant(Fault::AcceptsMismatch, config),
-        Invariant::StoresFileBytes,
-    ),
-    (
         "resumes without comparing stored parts",
         |config| mutant(Fault::ResumesUnverified, config),
         Invariant::StoresFileBytes,
+    ),
+    (
+        "cancels the upload of another file",
+        |config| mutant(Fault::AbortsUnverified, config),
+        Invariant::LeavesOtherUploads,
     ),
     ("never aborts", |config| mutant(Fault::NeverAborts, config), Invariant::NoOrphanedUpload),
     ("sends a part twice", |config| mutant(Fault::RepeatsPart, config), Invariant::NoNeedlessRepeat),
@@ -64,8 +64,8 @@ pub const MUTANTS: &[Mutant] = &[
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
-    AcceptsMismatch,
     ResumesUnverified,
+    AbortsUnverified,
     NeverAborts,
     RepeatsPart,
     ExceedsLimit,
@@ -88,21 +88,21 @@ struct MutantMachine {
     extra: VecDeque<Command>,
     last_put: Option<PresignedPart>,
     reports: u64,
-    /// The file's checksum in the last completion.
-    checksum: Option<String>,
-    saved: Vec<SavedPart>,
-    resumes: bool,
+    saved: Vec<PartChecksum>,
+    /// The upload isn't known to be this file's yet.
+    is_unverified: bool,
     ended: bool,
 }
 
 fn mutant(fault: Fault, mut config: EngineConfig) -> Box<dyn Engine> {
-    if fault == Fault::IgnoresSavedCancel && config.saved.as_ref().is_some_and(|saved| saved.canceled) {
+    let is_canceled = config.saved.as_ref().is_some_and(|saved| saved.state == SavedState::Canceled);
+    if fault == Fault::IgnoresSavedCancel && is_canceled {
         config.saved = None;
     }
     if fault == Fault::ExceedsLimit {
         config.concurrency = Some(REPORTED_LIMIT as u32 + 1);
     }
-    let resumes = config.saved.is_some();
+    let is_unverified = config.saved.is_some();
     let saved = config.saved.iter().flat_map(|saved| saved.parts.clone()).collect();
     Box::new(MutantMachine {
         machine: config.machine(),
@@ -110,15 +110,15 @@ fn mutant(fault: Fault, mut config: EngineConfig) -> Box<dyn Engine> {
         extra: VecDeque::new(),
         last_put: None,
         reports: 0,
-        checksum: None,
         saved,
-        resumes,
+        is_unverified,
         ended: false,
     })
 }
 
 impl MutantMachine {
     fn mutate(&mut self, command: Command) -> Option<Command> {
+        self.is_unverified &= !matches!(command, Command::Open { .. } | Command::Put(_) | Command::Finish(_));
         match (self.fault, &command) {
             (Fault::RepeatsPart, Command::Put(presigned)) if presigned.part == 2 => {
                 self.extra.push_back(command.clone());
@@ -127,7 +127,7 @@ impl MutantMachine {
                 self.extra.push_back(Command::Persist(PersistOp::Clear));
                 return None;
             }
-            (Fault::FinishesEarly, Command::Complete(_)) => {
+            (Fault::FinishesEarly, Command::Complete { .. }) => {
                 self.ended = true;
                 return Some(Command::Finish(Ok(StoredFile {
                     video_id: String::new(),
@@ -136,11 +136,6 @@ impl MutantMachine {
                     checksum: None,
                     verified: true,
                 })));
-            }
-            (Fault::AcceptsMismatch, Command::Complete(body)) => {
-                // The storage must not compare either.
-                self.checksum.clone_from(&body.checksum);
-                return Some(Command::Complete(CompleteUpload { checksum: None, ..body.clone() }));
             }
             (Fault::CommandAfterEnd, Command::Finish(_)) => self.extra.push_back(Command::List),
             (Fault::PersistsNothing, Command::Persist(PersistOp::Opened { .. } | PersistOp::Part(_))) => {
@@ -172,19 +167,13 @@ impl Engine for MutantMachine {
 
     fn handle(&mut self, event: Event, clocks: Clocks) {
         let event = match (self.fault, event) {
-            (Fault::AcceptsMismatch, Event::Uploaded { part, receipt, multiplexed }) => {
-                Event::Uploaded { part, receipt: PartReceipt { checksum: None, ..receipt }, multiplexed }
-            }
-            (Fault::AcceptsMismatch, Event::Listed(mut listing)) if !self.resumes => {
-                listing.parts.iter_mut().for_each(|part| part.checksum = None);
-                Event::Listed(listing)
-            }
-            (Fault::AcceptsMismatch, Event::Completed(stored)) if stored.checksum.is_some() => {
-                Event::Completed(StoredFile { checksum: self.checksum.clone(), ..stored })
-            }
             (Fault::ResumesUnverified, Event::Hashed { part, crc64 }) => {
                 let saved = self.saved.iter().find(|saved| saved.part == part);
-                Event::Hashed { part, crc64: saved.and_then(|saved| saved.crc64).unwrap_or(crc64) }
+                Event::Hashed { part, crc64: saved.map_or(crc64, |saved| saved.crc64) }
+            }
+            (Fault::AbortsUnverified, Event::Canceled) if self.is_unverified => {
+                self.extra.push_back(Command::Abort);
+                Event::Canceled
             }
             (Fault::UsesExpiredUrls, Event::Signed(mut parts)) => {
                 parts.iter_mut().for_each(|part| part.ttl_ms = None);

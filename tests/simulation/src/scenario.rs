@@ -2,6 +2,7 @@
 //! can end.
 
 use crate::fake_backend::BackendBehavior;
+pub use crate::incident::Incident;
 use crate::rng::Rng;
 use wire::MIB;
 
@@ -9,6 +10,8 @@ const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
+/// Longest duration of a part whose progress isn't reported.
+const MAX_UNREPORTED_MS: u64 = 10 * MINUTE;
 
 /// Probability of each fault for one request, in permille.
 #[derive(Clone, Debug, Default)]
@@ -34,75 +37,41 @@ pub struct FaultRates {
     pub edge_expired: u32,
     /// The edge's response can't be read.
     pub edge_unreadable: u32,
-    /// CORS hides the ETag.
-    pub hidden_etag: u32,
-    /// CORS hides the checksum.
-    pub hidden_checksum: u32,
+    /// A firewall refuses calls of the edge.
+    pub edge_blocked: u32,
 }
 
-/// A fault or a user's action at a given time.
-#[derive(Clone, Copy, Debug)]
-pub enum Incident {
-    /// The network is away. The browser may report that, and its return.
-    Offline {
-        ms: u64,
-        reported: bool,
-        return_reported: bool,
-    },
-    /// All connections are reset.
-    ConnectionsReset,
-    /// The network has a fraction of its throughput.
-    Slow {
-        factor: u64,
-        ms: u64,
-    },
-    /// The computer sleeps.
-    Sleep {
-        ms: u64,
-    },
-    /// The client's wall clock is set.
-    ClockSet {
-        by_ms: i64,
-    },
-    Pause {
-        ms: u64,
-    },
-    Cancel,
-    /// The page is gone, and loaded again later. The last writes may be lost, or the browser's data cleared.
-    Reload {
-        lost_writes: usize,
-        data_cleared: bool,
-        after_ms: u64,
-    },
-    /// The file is written to; reading it may fail then.
-    FileChange {
-        detected: bool,
-    },
-    /// The file can't be read any more.
-    FileUnreadable,
-    /// The upload is removed from the storage.
-    UploadRemoved,
-    StorageDown {
-        ms: u64,
-    },
-    EdgeDown {
-        ms: u64,
-    },
-    /// The signer's clock is wrong.
-    SignerClockSkew {
-        ms: u64,
-    },
+/// An upload of a file that has the size of this one, and the same bytes but for one part.
+#[derive(Clone, Debug)]
+pub struct ForeignUpload {
+    /// The part that differs; numbers above the plan's mean its last part.
+    pub differing_part: u32,
+    /// How many parts of ten the storage has.
+    pub stored_tenths: u64,
+    /// How many of these of ten are recorded; the others' writes were lost.
+    pub recorded_tenths: u64,
+    pub state: ForeignState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForeignState {
+    Open,
+    /// Completed, and recorded as open: the response was lost.
+    Completed,
+    /// Completed and recorded so.
+    Stored,
 }
 
 /// Everything that a seed draws before the run.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     pub size: u64,
+    /// The part size that the client requests, in bytes.
     pub part_size: u64,
     /// The `concurrency` option.
     pub concurrency: Option<u32>,
-    /// The `checksum` option.
-    pub checksum: bool,
+    /// An earlier page load has left the upload of another file with the same fingerprint.
+    pub foreign: Option<ForeignUpload>,
     pub backend: BackendBehavior,
     pub latency_ms: u64,
     /// Throughput of the network, in bytes a millisecond.
@@ -114,6 +83,8 @@ pub struct Scenario {
     pub multiplexed: bool,
     /// The browser reports progress at about this interval.
     pub progress_interval_ms: u64,
+    /// The browser reports the progress of uploads; it doesn't if a service worker forwards them.
+    pub reports_progress: bool,
     /// How much the kernel accepts before it is sent.
     pub buffered_bytes: u64,
     /// The storage responds with `SlowDown` to more requests at once.
@@ -134,6 +105,9 @@ pub struct Scenario {
 impl Scenario {
     pub fn draw(rng: &mut Rng) -> Self {
         let mut scenario = Self::without_faults(rng);
+        if scenario.persists && rng.chance(150) {
+            scenario.foreign = Some(ForeignUpload::draw(rng));
+        }
         // About as long as it takes without faults.
         let span_ms = scenario.size / scenario.bytes_per_ms.min(scenario.connection_bytes_per_ms * 4)
             + 20 * scenario.latency_ms;
@@ -176,12 +150,10 @@ impl Scenario {
             size,
             part_size,
             concurrency: if rng.chance(300) { Some(rng.log_uniform(1, 64) as u32) } else { None },
-            checksum: rng.chance(850),
+            foreign: None,
             backend: BackendBehavior {
                 checksum: rng.chance(850),
-                lists_checksums: rng.chance(700),
-                verifies_file_checksum: rng.coin(),
-                etag_by_content: rng.coin(),
+                part_size: if rng.chance(50) { rng.between(5, 33) * MIB } else { part_size },
                 fixed_key: rng.chance(200),
                 url_ttl_ms: rng.log_uniform(MINUTE, 12 * HOUR),
                 reports_ttl: rng.chance(900),
@@ -191,6 +163,7 @@ impl Scenario {
             connection_bytes_per_ms: (bytes_per_ms / rng.log_uniform(1, 10)).max(10),
             hash_bytes_per_ms: (bytes_per_ms * rng.log_uniform(3, 300) / 10).max(1),
             progress_interval_ms: if parts < 5 && rng.chance(100) { 200 } else { 4_000 },
+            reports_progress: true,
             multiplexed: rng.chance(250),
             buffered_bytes: if rng.coin() { 0 } else { rng.log_uniform(1, 8 * MIB) },
             max_storage_requests: usize::MAX,
@@ -209,12 +182,10 @@ impl Scenario {
             size: parts * 8 * MIB - 5,
             part_size: 8 * MIB,
             concurrency: None,
-            checksum: true,
+            foreign: None,
             backend: BackendBehavior {
                 checksum: true,
-                lists_checksums: true,
-                verifies_file_checksum: true,
-                etag_by_content: true,
+                part_size: 8 * MIB,
                 fixed_key: false,
                 url_ttl_ms: HOUR,
                 reports_ttl: true,
@@ -225,6 +196,7 @@ impl Scenario {
             hash_bytes_per_ms: 500_000,
             multiplexed: false,
             progress_interval_ms: 100,
+            reports_progress: true,
             buffered_bytes: 64 * 1024,
             max_storage_requests: usize::MAX,
             max_timer_delay_ms: 20,
@@ -240,7 +212,7 @@ impl Scenario {
         let at_ms = rng.below(span_ms * 5 / 4);
         let rate = rng.log_uniform(10, 600) as u32;
         let rates = &mut self.fault_rates;
-        let incident = match rng.below(29) {
+        let incident = match rng.below(30) {
             0 => return rates.reset = rate,
             1 => return rates.hang = rate / 3,
             2 => return rates.response_lost = rate,
@@ -257,13 +229,15 @@ impl Scenario {
             9 => return rates.edge_throttle = rate,
             10 => return rates.edge_expired = rate,
             11 => return rates.edge_unreadable = rate,
-            12 => {
-                let always = rng.coin();
-                rates.hidden_etag = if always { 1_000 } else { rate };
-                rates.hidden_checksum = if rng.coin() { rates.hidden_etag } else { 0 };
-                return;
+            12 => return rates.edge_blocked = rate,
+            13 => {
+                // A part that takes longer than the longest timeout never gets through then.
+                let part_size = self.size.min(self.part_size.max(self.backend.part_size));
+                self.bytes_per_ms = self.bytes_per_ms.max(self.size / MAX_UNREPORTED_MS + 1);
+                self.connection_bytes_per_ms =
+                    self.connection_bytes_per_ms.max(part_size / MAX_UNREPORTED_MS + 1);
+                return self.reports_progress = false;
             }
-            13 => return rates.hidden_checksum = 1_000,
             14 => return self.max_storage_requests = rng.between(1, 8) as usize,
             15 | 16 => {
                 let ms = if rng.chance(40) {
@@ -298,6 +272,7 @@ impl Scenario {
                 n => Incident::FileChange { detected: n == 1 },
             },
             24 => Incident::UploadRemoved,
+            28 => Incident::PartsLost,
             25 => Incident::ConnectionsReset,
             26 | 27 => {
                 let factor = rng.log_uniform(2, 300);
@@ -346,6 +321,7 @@ impl Scenario {
             rates.edge_throttle,
             rates.edge_expired,
             rates.edge_unreadable,
+            rates.edge_blocked,
             rates.bit_flip,
         ];
         refusals.iter().any(|rate| *rate > 0)
@@ -363,24 +339,15 @@ impl Scenario {
     }
 }
 
-impl Incident {
-    /// Its duration.
-    pub fn ms(&self) -> u64 {
-        match *self {
-            Self::Offline { ms, .. }
-            | Self::Slow { ms, .. }
-            | Self::Sleep { ms }
-            | Self::Pause { ms }
-            | Self::StorageDown { ms }
-            | Self::EdgeDown { ms }
-            | Self::SignerClockSkew { ms } => ms,
-            Self::Reload { after_ms, .. } => after_ms,
-            Self::ClockSet { .. }
-            | Self::ConnectionsReset
-            | Self::Cancel
-            | Self::FileChange { .. }
-            | Self::FileUnreadable
-            | Self::UploadRemoved => 0,
+impl ForeignUpload {
+    fn draw(rng: &mut Rng) -> Self {
+        let states = [ForeignState::Open, ForeignState::Completed, ForeignState::Stored];
+        let state = states[rng.below(3) as usize];
+        Self {
+            differing_part: rng.log_uniform(1, 400) as u32,
+            stored_tenths: if state == ForeignState::Open { rng.between(1, 11) } else { 10 },
+            recorded_tenths: if state == ForeignState::Stored || rng.coin() { 10 } else { rng.below(10) },
+            state,
         }
     }
 }

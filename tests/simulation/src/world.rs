@@ -2,7 +2,9 @@
 //! as the driver does, and injects the scenario's faults.
 
 mod commands;
+mod end;
 mod events;
+mod foreign;
 mod network;
 
 use crate::engine::{Engine, EngineFactory};
@@ -13,8 +15,10 @@ use crate::invariants::{CheckResult, Checker, ErrorCauses, Invariant, Violation,
 use crate::link::{Link, RequestFault};
 use crate::rng::Rng;
 use crate::scenario::{Incident, Scenario};
-use uploader_core::error::UploadError;
+use foreign::Foreign;
+use uploader_core::error::{ErrorKind, UploadError};
 use uploader_core::types::{Clocks, Command, Event, StoredFile, Task};
+use wire::PartPlan;
 
 /// The wall clock at the start, in milliseconds since 1970.
 const START_WALL_MS: u64 = 1_700_000_000_000;
@@ -27,6 +31,8 @@ const MAX_STEPS_PER_PART: u64 = 1_000;
 const MAX_SLOWDOWN: u64 = 4;
 /// … and this many milliseconds more.
 const MAX_FINISH_DELAY_MS: u64 = 8 * 60_000;
+/// Longest stall timeout while no part has shown progress, in milliseconds.
+const MAX_NO_PROGRESS_TIMEOUT_MS: u64 = 30 * 60_000;
 /// How many times the page is loaded.
 const MAX_PAGE_LOADS: u32 = 30;
 /// As many commands without time passing are a busy loop.
@@ -92,7 +98,10 @@ pub struct World {
     max_objects: usize,
     /// The token of an upload that was canceled; it must be aborted at the end.
     must_be_aborted: Option<String>,
+    foreign: Option<Foreign>,
     paused: bool,
+    /// When this machine was told of a part's progress for the first time.
+    first_progress_ms: Option<u64>,
     /// Faults that the next requests have, each once and in this order.
     pub forced: Vec<(Task, RequestFault)>,
     pub trace: Option<Vec<String>>,
@@ -106,6 +115,8 @@ struct Page {
     result: Option<UploadResult>,
     /// The upload was open during this page load.
     opened: bool,
+    /// The upload is known to be this file's.
+    owns_upload: bool,
     canceled: bool,
 }
 
@@ -127,7 +138,7 @@ impl World {
             storage: FakeStorage::default(),
             causes: ErrorCauses::default(),
             completions: 0,
-            checker: Checker::new(scenario.checksum, file_changes_unnoticed),
+            checker: Checker::new(scenario.backend.checksum, file_changes_unnoticed),
             file_changes_unnoticed,
             offline_until_ms: 0,
             asleep_until_ms: 0,
@@ -147,7 +158,9 @@ impl World {
             commands_this_instant: 0,
             max_objects: 1,
             must_be_aborted: None,
+            foreign: None,
             paused: false,
+            first_progress_ms: None,
             forced: Vec::new(),
             trace: tracing.then(Vec::new),
             scenario,
@@ -158,6 +171,7 @@ impl World {
 
     /// Runs until the upload ends for good.
     pub fn run(&mut self) -> Result<RunSummary, Violation> {
+        self.add_foreign_upload();
         self.schedule(0, WorldEvent::PageLoaded);
         for (at_ms, incident) in self.scenario.incidents.clone() {
             self.schedule(at_ms, WorldEvent::Incident(incident));
@@ -191,7 +205,12 @@ impl World {
     }
 
     fn parts(&self) -> u64 {
-        self.scenario.size.div_ceil(self.scenario.part_size)
+        u64::from(self.plan().map_or(1, |plan| plan.part_count()))
+    }
+
+    /// How the edge cuts the file.
+    fn plan(&self) -> Option<PartPlan> {
+        PartPlan::new(self.scenario.size, Some(self.scenario.backend.part_size)).ok()
     }
 
     pub fn log(&mut self, line: impl FnOnce() -> String) {
@@ -290,7 +309,9 @@ impl World {
         } else {
             ensure(self.causes.explain(&error), Invariant::NoUnexplainedError, || format!("{error:?}"))?;
         }
-        if is_transient(&error) || is_saved {
+        // A later page load can't read the file either.
+        let is_final = error.kind == ErrorKind::FileUnreadable;
+        if !is_final && (is_transient(&error) || is_saved) {
             self.schedule_page_load();
             return Ok(None);
         }
@@ -310,68 +331,14 @@ impl World {
         self.hash_round += 1;
         self.paused = false;
     }
-
-    /// The checks at the end of a run.
-    fn check_end(&mut self, outcome: UploadResult) -> Result<RunSummary, Violation> {
-        let faults_end_ms = self.scenario.faults_end_ms.max(self.loaded_ms);
-        let max_ms = MAX_SLOWDOWN * self.scenario.ideal_ms() + MAX_FINISH_DELAY_MS;
-        ensure(self.now_ms < faults_end_ms + max_ms, Invariant::FinishesPromptly, || {
-            let took_s = (self.now_ms - faults_end_ms) / 1_000;
-            format!("{took_s} s after the last fault, not {}", max_ms / 1_000)
-        })?;
-        // Requests in flight still arrive.
-        while let Some((at_ms, event)) = self.queue.pop() {
-            self.now_ms = self.now_ms.max(at_ms);
-            if matches!(event, WorldEvent::RequestArrived(_)) {
-                self.handle(event)?;
-            }
-        }
-        let objects = self.backend.objects.len();
-        ensure(objects <= self.max_objects, Invariant::OneObject, || format!("{objects} objects"))?;
-        if let Ok(stored) = &outcome {
-            self.check_object(stored)?;
-        }
-        if let Some(upload) = &self.must_be_aborted {
-            let is_open = self.backend.is_open(upload);
-            ensure(!is_open, Invariant::NoOrphanedUpload, || format!("{upload} is still open"))?;
-        }
-        Ok(RunSummary {
-            outcome,
-            took_ms: self.now_ms,
-            steps: self.steps,
-            loads: self.loads,
-            puts: self.puts,
-            parts: self.parts() as u32,
-            faults: self.faults,
-        })
-    }
-
-    fn check_object(&self, stored: &StoredFile) -> CheckResult {
-        let Some(object) = self.backend.object(&stored.key) else {
-            return ensure(false, Invariant::StoresFileBytes, || "there is no object".into());
-        };
-        let is_size_right = stored.size == self.scenario.size;
-        ensure(is_size_right, Invariant::StoresFileBytes, || format!("{} bytes", stored.size))?;
-        let can_verify = self.scenario.checksum && self.scenario.backend.checksum;
-        let changed_ms = self.file_change.map(|(at_ms, _)| at_ms);
-        // A page that was loaded after the change compares what was stored before it.
-        let must_be_new = can_verify && changed_ms.is_some_and(|at_ms| at_ms < self.loaded_ms);
-        for (part, stored) in (1..).zip(&object.parts) {
-            let (old, new) = (self.file_crc64(part, 0), self.file_crc64(part, 1));
-            let is_right = (stored.crc64 == old && (!must_be_new || old == new))
-                || (stored.crc64 == new && changed_ms.is_some());
-            ensure(is_right, Invariant::StoresFileBytes, || format!("part {part} has other bytes"))?;
-        }
-        ensure(stored.verified == can_verify, Invariant::StoresFileBytes, || {
-            format!("verified: {}", stored.verified)
-        })
-    }
 }
 
 fn describe(command: &Command) -> String {
     match command {
         Command::Sign(parts) => format!("Sign {} parts from {:?}", parts.len(), parts.first()),
-        Command::Complete(body) => format!("Complete {} parts, {:?}", body.parts.len(), body.checksum),
+        Command::Open { part_size, checksums } => {
+            format!("Open with parts of {part_size}, {} of them hashed", checksums.len())
+        }
         other => format!("{other:?}"),
     }
 }

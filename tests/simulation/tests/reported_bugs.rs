@@ -1,6 +1,8 @@
 //! Bugs that users of other uploaders have reported, each as a scenario. Two are left out that only a browser can
 //! show: running out of memory (aws-sdk-js-v3#5730) and a page that freezes while hashing (EvaporateJS#274).
 //!
+//! An ETag that can't be read (uppy#1762) has no test: the uploader reads none.
+//!
 //! Each run is checked against the invariants, too: the file's own bytes, progress that never decreases, no needless
 //! repetition.
 // Clippy allows panics in test functions, but not in their helpers.
@@ -53,12 +55,9 @@ fn uppy_6547_parts_are_sent_concurrently() {
 fn uppy_3885_flipped_bit_is_detected() {
     let mut scenario = Scenario::steady(40);
     scenario.fault_rates.bit_flip = 200;
-    for hidden in [0, 1_000] {
-        scenario.fault_rates.hidden_checksum = hidden;
-        let run = run(&mut world(scenario.clone()));
-        assert!(run.faults > 3 && run.puts > 40);
-        assert_stored(&run);
-    }
+    let run = run(&mut world(scenario));
+    assert!(run.faults > 3 && run.puts > 40);
+    assert_stored(&run);
 }
 
 #[test]
@@ -174,17 +173,6 @@ fn uppy_4708_leaving_the_page_leaves_no_orphan() {
 }
 
 #[test]
-fn uppy_1762_hidden_etag_is_fetched() {
-    for hidden_checksum in [0, 1_000] {
-        let mut scenario = Scenario::steady(20);
-        (scenario.fault_rates.hidden_etag, scenario.fault_rates.hidden_checksum) = (1_000, hidden_checksum);
-        let run = run(&mut world(scenario));
-        assert_stored(&run);
-        assert_eq!(run.puts, 20);
-    }
-}
-
-#[test]
 fn uppy_4589_transient_signer_error_is_retried() {
     for task in [Task::Open, Task::Sign, Task::Complete] {
         let mut world = world(Scenario::steady(40));
@@ -230,7 +218,8 @@ fn upchunk_134_unreadable_file_fails() {
     let mut world = world(with(40, 10 * SECOND, Incident::FileUnreadable));
     let run = run(&mut world);
     assert_eq!(run.outcome.unwrap_err().code, codes::FILE_UNREADABLE);
-    assert!(world.backend.objects.is_empty() && !world.backend.is_open("u0"));
+    // It may be readable again later.
+    assert!(world.backend.objects.is_empty() && world.backend.is_open("u0"));
 }
 
 #[test]
@@ -260,10 +249,13 @@ fn audius_9888_progress_does_not_decrease_on_retry() {
     (scenario.fault_rates.reset, scenario.fault_rates.storage_error) = (200, 200);
     assert_stored(&run(&mut world(scenario)));
 
-    let mut machine = Machine::new(9, true, Concurrency::new(None), None);
+    let mut machine = Machine::new(9, 8 * 1_048_576, Concurrency::new(None), None);
     let at = |now| Clocks { now_ms: now, wall_ms: now, random: 0.0 };
     let presigned = PresignedPart { part: 1, url: "u".into(), headers: BTreeMap::new(), ttl_ms: None };
-    assert_eq!(machine.poll(at(0)), Some(Command::Open));
+    assert_eq!(machine.poll(at(0)), Some(Command::Hash(1)));
+    machine.handle(Event::Hashed { part: 1, crc64: 7 }, at(0));
+    let open = Command::Open { part_size: 8 * 1_048_576, checksums: vec![7] };
+    assert_eq!(machine.poll(at(0)), Some(open));
     let opened = OpenedUpload {
         upload: "t".into(),
         video_id: "v".into(),

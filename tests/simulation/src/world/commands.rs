@@ -12,11 +12,16 @@ use wire::PartPlan;
 impl World {
     pub(super) fn execute(&mut self, command: Command) -> CheckResult {
         self.checker.check_command(&command)?;
+        if let (Command::Sign(_) | Command::Put(_) | Command::Complete { .. }, Some(page)) =
+            (&command, &mut self.page)
+        {
+            page.owns_upload = true;
+        }
         match command {
-            Command::Open => self.call(Task::Open, Command::Open),
+            Command::Open { .. } => self.call(Task::Open, command),
             Command::List => self.call(Task::List, Command::List),
-            Command::Sign(parts) => self.call(Task::Sign, Command::Sign(parts)),
-            Command::Complete(body) => self.call(Task::Complete, Command::Complete(body)),
+            Command::Sign(_) => self.call(Task::Sign, command),
+            Command::Complete { .. } => self.call(Task::Complete, command),
             Command::Abort => {
                 self.drop_all();
                 self.call(Task::Abort, Command::Abort);
@@ -42,6 +47,7 @@ impl World {
                 }
             }
             Command::NotifyRetry { .. } => {}
+            Command::RejectSaved => self.reject_saved()?,
             Command::Finish(result) => {
                 if let Some(page) = &mut self.page {
                     page.result = Some(result);
@@ -56,14 +62,13 @@ impl World {
         self.hash_round += 1;
     }
 
-    fn engine_plan(&self) -> Option<PartPlan> {
+    pub(super) fn engine_plan(&self) -> Option<PartPlan> {
         self.page.as_ref()?.engine.plan()
     }
 
     fn put(&mut self, part: u32, url: &str) -> CheckResult {
         let signed = FakeBackend::parse_url(url).unwrap_or_default();
-        let plan = PartPlan::new(self.scenario.size, Some(self.scenario.part_size)).ok();
-        let expected = plan.map_or(0, |plan| plan.len(part));
+        let expected = self.plan().map_or(0, |plan| plan.len(part));
         let len = self.engine_plan().map_or(0, |plan| plan.len(part));
         let is_whole = len > 0 && len == expected && signed.part == part;
         ensure(is_whole, Invariant::WholeParts, || {

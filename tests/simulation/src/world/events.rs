@@ -8,14 +8,13 @@ use crate::rng::mix;
 use crate::scenario::Incident;
 use uploader_core::error::UploadError;
 use uploader_core::types::{Event, Task};
-use wire::PartPlan;
 
 impl World {
     /// The CRC of a part's bytes in the file, before (version 0) or after (version 1) it was written to. Half of the
     /// parts change.
-    pub(super) fn file_crc64(&self, part: u32, version: u64) -> u64 {
+    pub(super) fn file_crc64(&self, part: u32, version: u64, part_size: u64) -> u64 {
         let differs = version == 1 && mix(self.file_salt ^ u64::from(part) ^ 7).is_multiple_of(2);
-        mix(self.file_salt ^ (u64::from(part) << 20) ^ u64::from(differs))
+        mix(self.file_salt ^ mix(part_size) ^ (u64::from(part) << 20) ^ u64::from(differs))
     }
 
     fn file_version(&self) -> u64 {
@@ -23,13 +22,14 @@ impl World {
     }
 
     /// Reads a part from the file: its CRC.
-    pub(super) fn read(&self, part: u32) -> Result<u64, UploadError> {
+    pub(super) fn read(&self, part: u32, part_size: u64) -> Result<u64, UploadError> {
         if self.unreadable_since_ms.is_some_and(|since_ms| since_ms <= self.now_ms) {
             return Err(UploadError::file_unreadable());
         }
         match self.file_change {
-            Some((_, true)) => Err(UploadError::file_changed()),
-            _ => Ok(self.file_crc64(part, self.file_version())),
+            // A page that is loaded later opens the file anew.
+            Some((at_ms, true)) if self.loaded_ms <= at_ms => Err(UploadError::file_changed()),
+            _ => Ok(self.file_crc64(part, self.file_version(), part_size)),
         }
     }
 
@@ -37,15 +37,22 @@ impl World {
     pub(super) fn send(&mut self, event: Event) -> CheckResult {
         let clocks = self.clocks();
         let version = self.file_version();
-        let plan = PartPlan::new(self.scenario.size, Some(self.scenario.part_size)).ok();
+        let plan = self.plan();
+        let part_size = plan.map_or(0, |plan| plan.part_size());
         let mut checker = std::mem::take(&mut self.checker);
-        checker.observe_event(&event, plan, |part| self.file_crc64(part, version));
+        checker.observe_event(&event, plan, |part| self.file_crc64(part, version, part_size));
         self.checker = checker;
         self.log(|| format!("< {}", describe(&event)));
         let Some(page) = &mut self.page else { return Ok(()) };
         if let Event::Opened(opened) = &event {
+            if self.foreign.as_ref().is_some_and(|foreign| foreign.token == page.upload)
+                && self.completions > 0
+            {
+                // The other file's upload is gone, and the first slot hides the record of a completed one.
+                self.max_objects += 1;
+            }
             page.upload.clone_from(&opened.upload);
-            page.opened = true;
+            (page.opened, page.owns_upload) = (true, true);
             if page.canceled && self.scenario.persists {
                 self.must_be_aborted = Some(opened.upload.clone());
             }
@@ -76,7 +83,8 @@ impl World {
                 if round != self.hash_round {
                     return Ok(());
                 }
-                match self.read(part) {
+                let part_size = self.engine_plan().map_or(0, |plan| plan.part_size());
+                match self.read(part, part_size) {
                     Ok(crc64) => self.send(Event::Hashed { part, crc64 }),
                     Err(error) => self.send(Event::Failed { task: Task::Hash(part), error }),
                 }
@@ -88,28 +96,62 @@ impl World {
         if self.page.is_some() {
             return Ok(());
         }
+        self.storage.claim_first();
         self.loads += 1;
         self.loaded_ms = self.now_ms;
         ensure(self.loads < MAX_PAGE_LOADS, Invariant::Terminates, || format!("{} page loads", self.loads))?;
+        self.start_engine();
+        Ok(())
+    }
+
+    /// The saved upload is another file's: the page goes on with the next record slot.
+    pub(super) fn reject_saved(&mut self) -> CheckResult {
+        let upload = self.page.as_ref().map(|page| page.upload.clone()).unwrap_or_default();
+        // Without checksums, an object is known to be this file only by the record of each part.
+        let may_be_other = !self.scenario.backend.checksum && self.completions > 0;
+        self.max_objects += usize::from(may_be_other);
+        let is_right = self.is_foreign(&upload) || self.causes.file_changed || may_be_other;
+        ensure(is_right, Invariant::NoUnexplainedError, || format!("rejects {upload}, its own upload"))?;
+        self.link.drop_all();
+        self.hash_round += 1;
+        self.storage.claim_next();
+        self.start_engine();
+        if self.paused {
+            return self.send(Event::Paused(true));
+        }
+        Ok(())
+    }
+
+    /// Starts a machine with what the claimed record slot has.
+    fn start_engine(&mut self) {
+        self.first_progress_ms = None;
         let saved = self.storage.saved();
-        self.log(|| format!("the page is loaded: {saved:?}"));
+        self.log(|| format!("the page starts with {saved:?}"));
         if saved.is_none() && self.completions > 0 {
             // This page load can't know of an object that was made or is about to be.
             self.max_objects += 1;
             self.causes.object_exists = true;
         }
-        self.causes.canceled |= saved.as_ref().is_some_and(|saved| saved.canceled);
-        self.checker = Checker::new(self.scenario.checksum, self.file_changes_unnoticed);
+        self.causes.canceled |= self.storage.is_canceled();
+        self.checker = Checker::new(self.scenario.backend.checksum, self.file_changes_unnoticed);
         let opened = saved.is_some();
         let engine = (self.factory)(EngineConfig {
             size: self.scenario.size,
-            checksum: self.scenario.checksum,
+            part_size: self.scenario.part_size,
             concurrency: self.scenario.concurrency,
             saved,
         });
-        let upload = self.storage.upload().to_owned();
-        self.page = Some(Page { engine, wakeup_ms: None, upload, result: None, opened, canceled: false });
-        Ok(())
+        let upload = self.storage.upload();
+        let owns_upload = false;
+        self.page = Some(Page {
+            engine,
+            wakeup_ms: None,
+            upload,
+            result: None,
+            opened,
+            owns_upload,
+            canceled: false,
+        });
     }
 
     fn apply(&mut self, incident: Incident) -> CheckResult {
@@ -157,7 +199,7 @@ impl World {
                 if let Some(page) = &mut self.page {
                     page.canceled = true;
                     self.causes.canceled = true;
-                    if self.scenario.persists && !page.upload.is_empty() {
+                    if self.scenario.persists && page.owns_upload {
                         self.must_be_aborted = Some(page.upload.clone());
                     }
                     self.send(Event::Canceled)?;
@@ -170,7 +212,7 @@ impl World {
                     if data_cleared {
                         self.storage.clear();
                     }
-                    if !self.storage.saved().is_some_and(|saved| saved.canceled) {
+                    if !self.storage.is_canceled() {
                         // The cancellation itself is lost.
                         self.must_be_aborted = None;
                     }
@@ -187,9 +229,19 @@ impl World {
                 self.causes.file_unreadable = true;
             }
             Incident::UploadRemoved => {
-                if let Some(page) = &self.page {
+                if let Some(page) = &self.page
+                    && !self.is_foreign(&page.upload)
+                {
                     self.backend.remove(&page.upload);
                     self.causes.uploads_removed += 1;
+                }
+            }
+            Incident::PartsLost => {
+                if let Some(page) = &self.page
+                    && !self.is_foreign(&page.upload)
+                {
+                    let rng = &mut self.rng;
+                    self.causes.parts_lost += self.backend.lose_parts(&page.upload, || rng.below(3) == 0);
                 }
             }
             Incident::StorageDown { ms } => self.storage_down_until_ms = until_ms(ms),

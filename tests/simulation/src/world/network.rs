@@ -18,7 +18,8 @@ impl World {
             self.lose(id);
             return Ok(());
         }
-        let crc64 = match self.read(request.signed.part) {
+        let part_size = self.plan().map_or(0, |plan| plan.part_size());
+        let crc64 = match self.read(request.signed.part, part_size) {
             Ok(crc64) => crc64,
             Err(error) => return self.on_response(id, Err(error)),
         };
@@ -71,6 +72,10 @@ impl World {
         } else {
             self.send_chunk(id);
         }
+        if !self.scenario.reports_progress {
+            return Ok(());
+        }
+        self.first_progress_ms.get_or_insert(self.now_ms);
         self.send(Event::Progress { part, bytes: (sent + self.scenario.buffered_bytes).min(len) })
     }
 
@@ -126,20 +131,13 @@ impl World {
         if is_overloaded {
             return Err(storage_error("SlowDown"));
         }
-        // Without checksums on both sides it can't be detected.
-        let is_detectable = self.scenario.checksum && self.scenario.backend.checksum;
-        if matches!(request.fault, RequestFault::BitFlipped) && is_detectable {
+        // Without checksums it can't be detected.
+        if matches!(request.fault, RequestFault::BitFlipped) && self.scenario.backend.checksum {
             crc64 ^= 1 << self.rng.below(64);
             self.causes.bit_flips += 1;
         }
-        let mut receipt = self.backend.put(signed, crc64, len, started_ms)?;
-        if self.rng.chance(self.scenario.fault_rates.hidden_etag) {
-            receipt.etag = None;
-        }
-        if self.rng.chance(self.scenario.fault_rates.hidden_checksum) {
-            receipt.checksum = None;
-        }
-        Ok(Event::Uploaded { part: signed.part, receipt, multiplexed: self.scenario.multiplexed })
+        self.backend.put(signed, crc64, len, started_ms)?;
+        Ok(Event::Uploaded { part: signed.part, multiplexed: self.scenario.multiplexed })
     }
 
     fn edge_reply(&mut self, id: usize) -> Reply {
@@ -148,22 +146,17 @@ impl World {
         }
         let now_ms = self.now_ms;
         let upload = std::mem::take(&mut self.link.requests[id].upload);
-        let reply = match self.link.requests[id].command.take() {
-            Some(Command::Open) => self.backend.open(self.scenario.part_size, now_ms),
+        match self.link.requests[id].command.take() {
+            Some(Command::Open { part_size, checksums }) => self.backend.open(part_size, &checksums, now_ms),
             Some(Command::Sign(parts)) => self.backend.sign(&upload, &parts, now_ms),
             Some(Command::List) => self.backend.list(&upload, now_ms),
-            Some(Command::Complete(body)) => {
-                let reply = self.backend.complete(&upload, &body, now_ms);
+            Some(Command::Complete { crc64 }) => {
+                let reply = self.backend.complete(&upload, crc64, now_ms);
                 self.causes.object_exists |= !self.backend.objects.is_empty();
                 reply
             }
             _ => self.backend.abort(&upload, now_ms),
-        };
-        if reply.as_ref().is_err_and(|error| error.code == "upload_expired") {
-            // From now on the page can't find out whether it was completed.
-            self.max_objects += 1;
         }
-        reply
     }
 
     pub(super) fn on_response(&mut self, id: usize, reply: Reply) -> CheckResult {

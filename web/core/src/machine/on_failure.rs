@@ -24,6 +24,7 @@ impl Machine {
                 return self.end(Err(error));
             }
             (Task::Hash(_), Phase::Opening { .. }) => return self.fail(error),
+            (Task::Hash(_), _) if error.kind == ErrorKind::FileChanged => return self.fail(error),
             // What is stored stays: the file may be readable again later.
             (Task::Hash(_), Phase::Verifying { .. } | Phase::Uploading { .. }) => {
                 return self.end_resumable(Err(error));

@@ -16,12 +16,18 @@ export function init(options?: InitOptions): void;
 
 export interface InitOptions {
   /** The wasm: its URL, its bytes, its `Response`, or a compiled module. Default: `uploader.wasm` beside `index.js`. */
-  wasm?: string | URL | Request | Response | BufferSource | WebAssembly.Module | Promise<Response>;
+  wasm?: string | URL | TrustedUrl | Request | Response | BufferSource | WebAssembly.Module | Promise<Response>;
   /**
    * The URL of `worker.js`, of the page's own origin; `false` runs the wasm on the page's thread. Default: `worker.js`
    * beside `index.js`, and the page's thread where no worker can be started.
    */
-  worker?: string | URL | false;
+  worker?: string | URL | TrustedUrl | false;
+}
+
+/** A `TrustedScriptURL`, or what a polyfill has in its place. */
+export interface TrustedUrl {
+  toJSON(): string;
+  toString(): string;
 }
 
 export interface UploadOptions {
@@ -40,11 +46,6 @@ export interface UploadOptions {
   partSize?: number;
   /** Parts in flight at once, 1–100. Default: `"auto"`. */
   concurrency?: number | "auto";
-  /**
-   * `"auto"` compares the CRC64NVME of each part and of the whole file with the storage's, where it computes one.
-   * `"off"` computes nothing. Default: `"auto"`.
-   */
-  checksum?: "auto" | "off";
   /**
    * Skips the container probe's verdict: a file that is no video of a known kind is sent, too. Without it, such a file
    * fails with `not_a_video` before anything is sent. Default: `false`.
@@ -75,9 +76,9 @@ export interface Upload extends AsyncIterable<UploadEvent> {
 export type UploadState =
   | "starting"
   | "uploading"
-  /** By {@link Upload.pause}, in this tab or another with the same file. */
+  /** By {@link Upload.pause}. */
   | "paused"
-  /** Waiting for the network; continues by itself. */
+  /** Waiting for the network, or for another upload of the same file that is paused; continues by itself. */
   | "waiting"
   /** Completing, and comparing checksums. */
   | "finishing"
@@ -203,6 +204,7 @@ export class UploadError extends Error {
   readonly code:
     | "canceled"
     | "network"
+    | "blocked"
     | "stalled"
     | "file_unreadable"
     | "file_changed"

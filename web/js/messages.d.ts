@@ -1,4 +1,4 @@
-// The messages between the page, its worker, other tabs and the wasm module.
+// The messages between the page, its worker, other uploads and the wasm module.
 import type { StoredFile, UploadEvent, UploadOptions, Video } from "./index.js";
 
 /** What a `WebAssembly` module is loaded from: compiled, its bytes, its response or its URL. */
@@ -10,7 +10,6 @@ export interface WasmOptions {
   videoId?: string;
   partSize?: number;
   concurrency?: number;
-  checksum: "auto" | "off";
   allowAnyFile: boolean;
 }
 
@@ -21,8 +20,6 @@ export interface StartOptions extends WasmOptions {
   fileHandle?: FileSystemFileHandle;
   /** The id of a record whose upload is to be aborted instead. */
   abandon?: string;
-  /** The caller holds the lock already. */
-  locked?: boolean;
   wasm?: WasmSource;
 }
 
@@ -61,13 +58,13 @@ export type WorkerMessage =
   | { id: number; event: EngineEvent }
   | { id: number; tokenRequest: number };
 
-/** Between tabs with the same file. */
-export type TabMessage = { joined: true } | { event: EngineEvent } | { command: Command };
+/** Between uploads of the same file: a question that the sender answers, its answer, its events. */
+export type LockMessage = { joined: true } | { alive: true } | { event: EngineEvent };
 
 /** A change of the records, see `RecordChange` in `web/src/records.rs`. */
 export type RecordChange =
   | { op: "open"; upload: string; videoId: string; partSize: number; checksum: boolean; expiresAt?: number }
-  | { op: "part"; part: number; etag?: string; crc?: string }
+  | { op: "part"; part: number; crc?: string }
   | { op: "cancel" }
   | { op: "stored"; stored: StoredFile }
   | { op: "remove" };
@@ -84,7 +81,9 @@ export interface UploadRecord {
   upload?: string;
   videoId?: string;
   partSize?: number;
+  /** Whether the edge asked for the parts' checksums. */
   checksum?: boolean;
+  /** In milliseconds since 1970. */
   expiresAt?: number;
   canceled?: boolean;
   stored?: StoredFile;
@@ -93,7 +92,7 @@ export interface UploadRecord {
 export interface PartRecord {
   id: string;
   part: number;
-  etag?: string;
+  /** CRC64NVME, base64. */
   crc?: string;
 }
 
@@ -102,7 +101,7 @@ export interface HostInterface {
   onEvent(event: EngineEvent): void;
   persist(change: RecordChange): void;
   token(): Promise<string | undefined>;
-  claim(fingerprint: string): Promise<(UploadRecord & { parts: PartRecord[] }) | undefined>;
+  claim(fingerprint: string, slot: number): Promise<(UploadRecord & { parts: PartRecord[] }) | undefined>;
 }
 
 /** What an `Upload` is made with: checked options, and those of this package's own use. */

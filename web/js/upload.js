@@ -1,5 +1,6 @@
 // One upload as the page sees it: turns the worker's messages into promises and an async iterable.
 
+import { isBlob } from "./options.js";
 import { UploadError } from "./upload_error.js";
 import { compileWasm, connect, uploads } from "./worker_client.js";
 
@@ -18,6 +19,8 @@ export class Upload {
   #state = "starting";
   #ended = false;
   #paused = false;
+  /** Bytes, of the last progress event. */
+  #sent = 0;
   /** @type {Awaited<ReturnType<typeof connect>> | undefined} */
   #port;
   /** @type {() => string | undefined | Promise<string | undefined>} */
@@ -115,8 +118,8 @@ export class Upload {
    * @param {CheckedOptions} options
    */
   async #start(given, options) {
-    const { endpoint, videoId, partSize, concurrency, checksum = "auto", allowAnyFile = false, abandon } = options;
-    const fileHandle = given instanceof Blob ? undefined : given;
+    const { endpoint, videoId, partSize, concurrency, allowAnyFile = false, abandon } = options;
+    const fileHandle = isBlob(given) ? undefined : given;
     // Permission is asked for first, as it needs the user's click, which soon expires.
     const [file, port, wasm] = await Promise.all([openFile(given), connect(), compileWasm(absoluteUrl)]);
     if (this.#ended) return;
@@ -126,7 +129,7 @@ export class Upload {
       id: this.#id,
       command: "start",
       value: {
-        ...{ file, fileHandle, endpoint, videoId, partSize, checksum, allowAnyFile, abandon, wasm },
+        ...{ file, fileHandle, endpoint, videoId, partSize, allowAnyFile, abandon, wasm },
         concurrency: concurrency === "auto" ? undefined : concurrency,
       },
     });
@@ -177,6 +180,10 @@ export class Upload {
         this.#ready.resolve(event.video);
         this.#emit(event);
         return this.#end();
+      case "progress":
+        // Another tab may have been further.
+        this.#sent = Math.max(this.#sent, event.sent);
+        return this.#emit({ ...event, sent: this.#sent });
       default:
         return this.#emit(event);
     }
@@ -231,7 +238,7 @@ export class Upload {
  * @param {Blob | FileSystemFileHandle} given
  */
 async function openFile(given) {
-  if (given instanceof Blob) return given;
+  if (isBlob(given)) return given;
   try {
     // Chromium only; TypeScript's library lacks them.
     const handle =

@@ -2,11 +2,22 @@
 
 import { UploadHandle } from "./bindings.js";
 import * as store from "./store.js";
-import { TabLock } from "./tabs.js";
+import { withTimeout } from "./timeout.js";
+import { UploadLock } from "./upload_lock.js";
 
-/** @import { CapturedFrame, Command, EngineEvent, HostInterface, PageMessage, RecordChange, StartOptions } from "./messages.js" */
+/** @import { CapturedFrame, Command, EngineEvent, HostInterface, PageMessage, PartRecord, RecordChange, StartOptions, UploadRecord } from "./messages.js" */
+/** @import { UploadState } from "./index.js" */
 /** @typedef {Omit<StartOptions, "wasm">} Options */
-/** @typedef {{ onEvent(event: EngineEvent): void, onTokenRequest(request: number): void, onEnd(): void }} Page */
+/** @typedef {{ onEvent(event: EngineEvent): void, onTokenRequest(request: number): void, onEnd(): void, onReplaced(commands: Iterable<Command>): void }} Page */
+
+/** Records of uploads that expired longer ago are removed: no edge finds those any more. */
+const MAX_RECORD_AGE_MS = 30 * 86_400_000;
+/** The lock isn't held longer for a store that doesn't answer. */
+const WRITES_TIMEOUT_MS = 3000;
+
+let lastTokenRequest = 0;
+/** Of all uploads. @type {Map<number, { resolve(token: string | undefined): void, reject(): void }>} */
+const tokenRequests = new Map();
 
 /** @implements {HostInterface} */
 export class UploadHost {
@@ -14,15 +25,24 @@ export class UploadHost {
   #page;
   /** @type {UploadHandle | undefined} */
   #handle;
-  /** Commands that came before the wasm module was loaded. @type {Command[]} */
-  #early = [];
-  #lastTokenRequest = 0;
-  /** @type {Map<number, { resolve(token: string | undefined): void, reject(): void }>} */
-  #tokenRequests = new Map();
+  /** The last command of each kind; they may come before the wasm module is loaded. @type {Map<string, Command>} */
+  #commands = new Map();
   /** The id of the record. */
   #id = "";
-  /** @type {TabLock | undefined} */
-  #tabs;
+  /** The token of the upload in the record. @type {string | undefined} */
+  #upload;
+  /** @type {UploadLock | undefined} */
+  #lock;
+  /** Another upload has taken the lock from this one, which counted as frozen; the record is now the other's. */
+  #isStolen = false;
+  /** The page hears no more from this one. */
+  #isReplaced = false;
+  /** Canceled: the record has an id of its own, by which only the abort is repeated. */
+  #isDetached;
+  /** The file's handle isn't in the record yet. */
+  #isHandleNew = false;
+  /** The state of the upload that this one follows. @type {UploadState} */
+  #followedState = "starting";
   /** Changes of the records, one after the other. */
   #writes = Promise.resolve();
 
@@ -33,21 +53,22 @@ export class UploadHost {
   constructor(options, page) {
     this.#options = options;
     this.#page = page;
+    this.#isDetached = Boolean(options.abandon);
   }
 
   start() {
-    const { file, endpoint, videoId, partSize, concurrency, checksum, allowAnyFile } = this.#options;
-    const options = { endpoint, videoId, partSize, concurrency, checksum, allowAnyFile };
+    const { file, endpoint, videoId, partSize, concurrency, allowAnyFile } = this.#options;
+    const options = { endpoint, videoId, partSize, concurrency, allowAnyFile };
     this.#handle = new UploadHandle(file, options, this);
-    for (const command of this.#early.splice(0)) this.onCommand(command);
+    for (const command of this.#commands.values()) this.#execute(command);
   }
 
   /** @param {Exclude<PageMessage, { command: "start" }>} message */
   onPageMessage(message) {
     if (message.command === "token") {
       const { request, token, failed } = message.value;
-      const { resolve, reject } = this.#tokenRequests.get(request) ?? {};
-      this.#tokenRequests.delete(request);
+      const { resolve, reject } = tokenRequests.get(request) ?? {};
+      tokenRequests.delete(request);
       if (failed) reject?.();
       else resolve?.(token);
     } else if (message.command === "draw") this.#draw(message.value);
@@ -56,14 +77,32 @@ export class UploadHost {
 
   /** @param {Command} command */
   onCommand(command) {
-    if (!this.#handle) {
-      this.#early.push(command);
+    this.#commands.set(command.command, command);
+    if (this.#handle) this.#execute(command);
+  }
+
+  /** @param {Command} command */
+  #execute(command) {
+    if (command.command !== "cancel") {
+      this.#handle?.[command.command](command.value);
+      if (command.command === "pause" && this.#isFollowing) this.#showFollowedState();
       return;
     }
-    // The tab that sends the file executes it; its events arrive here.
-    if (command.command !== "online") this.#tabs?.forward(command);
-    if (command.command === "cancel") this.#handle.cancel();
-    else this.#handle[command.command](command.value);
+    if (this.#isStolen && !this.#isReplaced) {
+      // Aborting would end the other one.
+      this.#handle?.pause(true);
+      this.onEvent({ type: "failed", code: "canceled", message: "The upload was canceled." });
+      this.#isReplaced = true;
+      return;
+    }
+    // Others needn't wait for what the edge is still to answer.
+    if (this.#lock?.isHeld && !this.#upload) this.#write(() => this.#detach());
+    this.#handle?.cancel();
+  }
+
+  /** Ends the hold on the file, after a defect: nothing of this upload runs any more. */
+  abandonLock() {
+    this.#lock?.release();
   }
 
   /**
@@ -87,9 +126,10 @@ export class UploadHost {
 
   /** @param {EngineEvent} event */
   onEvent(event) {
+    if (this.#isReplaced) return;
     this.#page.onEvent(event);
-    this.#tabs?.broadcast(event);
-    if (event.type === "failed" || event.type === "uploaded") this.#writes.then(() => this.#tabs?.release());
+    this.#lock?.broadcast(event);
+    if (event.type === "failed" || event.type === "uploaded") this.#release();
     if (event.type === "failed" || event.type === "ready") {
       this.#page.onEnd();
       // Later, as this is called by the module itself.
@@ -98,36 +138,81 @@ export class UploadHost {
   }
 
   token() {
-    const request = ++this.#lastTokenRequest;
+    const request = ++lastTokenRequest;
     /** @type {Promise<string | undefined>} */
-    const token = new Promise((resolve, reject) => this.#tokenRequests.set(request, { resolve, reject }));
+    const token = new Promise((resolve, reject) => tokenRequests.set(request, { resolve, reject }));
     this.#page.onTokenRequest(request);
     return token;
   }
 
-  /** @param {string} fingerprint */
-  async claim(fingerprint) {
+  /**
+   * @param {string} fingerprint
+   * @param {number} slot counts the files of one fingerprint that differ
+   */
+  async claim(fingerprint, slot) {
     const { endpoint, videoId, abandon, fileHandle } = this.#options;
-    this.#id = abandon ?? [endpoint, videoId ?? "", fingerprint].join(" ");
-    const waited = await this.#lock();
+    this.#lock?.release();
+    this.#upload = undefined;
+    this.#id = abandon ?? [endpoint, videoId ?? "", fingerprint, slot || []].flat().join(" ");
+    this.#lock = new UploadLock(store.lockName(this.#id), {
+      onEvent: (event) => this.#onFollowedEvent(event),
+      onStolen: () => this.#onStolen(),
+    });
+    const held = await this.#lock.acquire({ wait: !abandon });
+    if (!held && abandon) throw new Error("another upload aborts it");
+    if (!held) {
+      // Another sends the file and can't be waited for; its record stays its own.
+      this.#id = "";
+      return undefined;
+    }
     const record = await store.loadUpload(this.#id);
-    // The tab that sent it has canceled it, for every tab.
-    if (waited && !record) throw new Error("canceled in another tab");
-    if (record && !record.stored && record.expiresAt !== undefined && record.expiresAt < Date.now()) {
-      await store.removeUpload(this.#id);
-      return undefined;
-    }
-    if (record?.canceled && !abandon) {
-      await this.#abandon();
-      return undefined;
-    }
-    if (record && fileHandle) this.#write(() => store.updateUpload(this.#id, { handle: fileHandle }));
+    this.#upload = record?.upload;
+    this.#isHandleNew = Boolean(fileHandle);
+    if (!abandon && slot === 0) this.#cleanUp();
     return record;
   }
 
   /** @param {RecordChange} change */
   persist(change) {
-    this.#write(() => this.#apply(change));
+    if (!this.#id || this.#isStolen) return;
+    if (change.op === "open") this.#upload = change.upload;
+    const upload = this.#upload;
+    this.#write(() => this.#apply(change, upload));
+  }
+
+  // ---- The upload that this one follows
+
+  get #isFollowing() {
+    return this.#lock?.isWaiting ?? false;
+  }
+
+  /** @param {EngineEvent} event */
+  #onFollowedEvent(event) {
+    if (event.type !== "state") return this.#page.onEvent(event);
+    // It can't be resumed from here.
+    this.#followedState = event.state === "paused" ? "waiting" : event.state;
+    this.#showFollowedState();
+  }
+
+  #showFollowedState() {
+    const pause = this.#commands.get("pause");
+    const isPaused = pause?.command === "pause" && pause.value;
+    this.#page.onEvent({ type: "state", state: isPaused ? "paused" : this.#followedState });
+  }
+
+  /** Both send the same parts, and completing twice gives one object. Without an upload, this one starts anew. */
+  #onStolen() {
+    this.#isStolen = true;
+    if (this.#upload) return;
+    this.#isReplaced = true;
+    this.#handle?.cancel();
+    this.#page.onReplaced(this.#commands.values());
+  }
+
+  #release() {
+    withTimeout(this.#writes, WRITES_TIMEOUT_MS)
+      .catch(() => {})
+      .then(() => this.#lock?.release());
   }
 
   // ---- Records
@@ -137,64 +222,71 @@ export class UploadHost {
     this.#writes = this.#writes.then(async () => void (await change()));
   }
 
-  /** @param {RecordChange} change */
-  #apply({ op, ...fields }) {
-    switch (op) {
+  /**
+   * @param {RecordChange} change
+   * @param {string | undefined} upload
+   */
+  async #apply(change, upload) {
+    if (this.#isHandleNew && change.op === "part") {
+      this.#isHandleNew = false;
+      await store.updateUpload(this.#id, upload, { handle: this.#options.fileHandle });
+    }
+    switch (change.op) {
+      case "open":
+        return this.#create(change);
       case "part":
-        return store.addPart(/** @type {import("./messages.js").PartRecord} */ ({ ...fields, id: this.#id }));
+        return store.addPart({ id: this.#id, part: change.part, crc: change.crc }, upload);
       case "cancel":
-        return store.updateUpload(this.#id, { canceled: true });
+        return this.#detach();
+      case "stored":
+        return store.updateUpload(this.#id, upload, { stored: change.stored });
       case "remove":
-        return store.removeUpload(this.#id);
-      default:
-        return this.#create(fields);
+        return store.removeUpload(this.#id, upload);
     }
   }
 
-  /** @param {object} fields */
-  async #create(fields) {
+  /** @param {Extract<RecordChange, { op: "open" }>} change */
+  async #create({ op: _op, ...fields }) {
     const { file, endpoint, fileHandle: handle } = this.#options;
     const { name: fileName = "", size, lastModified = 0 } = /** @type {File} */ (file);
     const record = { id: this.#id, endpoint, fileName, size, lastModified, startedAt: Date.now(), handle, ...fields };
     await store.createUpload(record);
     // Some browsers can't keep a handle, and then keep nothing of the record.
     if (handle && !(await store.loadUpload(record.id))) await store.createUpload({ ...record, handle: undefined });
+    this.#isHandleNew = false;
   }
 
-  /** Aborts what an earlier page load canceled without reaching the server. */
-  #abandon() {
+  /** Marks the upload as canceled and lets others upload the same file at once. */
+  async #detach() {
+    if (this.#isDetached) return store.updateUpload(this.#id, this.#upload, { canceled: true });
+    const [id, lock] = [this.#id, this.#lock];
+    this.#isDetached = true;
+    this.#id = store.canceledId();
+    this.#lock = new UploadLock(store.lockName(this.#id));
+    await this.#lock.acquire({ wait: false });
+    if (this.#upload) await store.cancelUpload(id, this.#upload, this.#id);
+    lock?.release();
+  }
+
+  /** Aborts what was canceled and perhaps not aborted, and forgets what has expired long ago. */
+  async #cleanUp() {
+    for (const { id, endpoint, upload, canceled, stored, expiresAt = Infinity } of await store.listUploads()) {
+      const isOutdated = expiresAt + MAX_RECORD_AGE_MS < Date.now();
+      if (isOutdated || (canceled && stored)) store.removeUpload(id, upload);
+      else if (canceled && endpoint === this.#options.endpoint) this.#abort(id);
+    }
+  }
+
+  /** Aborts a canceled upload in the background. @param {string} id */
+  #abort(id) {
     const { endpoint } = this.#options;
-    const options = { file: new Blob(), endpoint, allowAnyFile: true, abandon: this.#id, locked: true };
-    return new Promise((resolve) => {
-      const abandoned = new UploadHost(
-        { ...options, checksum: "off" },
-        {
-          onEvent: () => {},
-          onTokenRequest: (request) => {
-            const reply = (/** @type {object} */ value) =>
-              abandoned.onPageMessage({ id: 0, command: "token", value: { request, ...value } });
-            this.token().then(
-              (token) => reply({ token }),
-              () => reply({ failed: true }),
-            );
-          },
-          onEnd: () => resolve(undefined),
-        },
-      );
-      abandoned.start();
+    const options = { file: new Blob(), endpoint, allowAnyFile: true, abandon: id };
+    const aborting = new UploadHost(options, {
+      onEvent: () => {},
+      onTokenRequest: (request) => this.#page.onTokenRequest(request),
+      onEnd: () => {},
+      onReplaced: () => {},
     });
-  }
-
-  /** Waits until no other tab sends this file; returns whether it had to wait. */
-  async #lock() {
-    // Without locks, as on pages that came over plain HTTP, tabs don't know of each other.
-    if (this.#options.locked || !globalThis.navigator?.locks) return false;
-    this.#tabs = new TabLock(store.lockName(this.#id), {
-      onEvent: (event) => this.#page.onEvent(event),
-      // A good end is known from the record.
-      onSenderFailed: () => this.#handle?.cancel(),
-      onCommand: (command) => this.onCommand(command),
-    });
-    return this.#tabs.acquire();
+    aborting.start();
   }
 }

@@ -26,6 +26,7 @@ export function serve(port) {
     loading ??= init({ module_or_path: wasm }).then(() =>
       onPanic((panic) => {
         console.error(panic);
+        for (const upload of uploads.values()) upload.abandonLock();
         post({ panic });
       }),
     );
@@ -36,12 +37,21 @@ export function serve(port) {
 
   /** @param {Extract<PageMessage, { command: "start" }>} message */
   const start = async ({ id, value: { wasm, ...options } }) => {
-    const upload = new UploadHost(options, {
-      onEvent: (event) => post({ id, event }),
-      onTokenRequest: (tokenRequest) => post({ id, tokenRequest }),
-      onEnd: () => uploads.delete(id),
-    });
-    uploads.set(id, upload);
+    const createHost = () => {
+      const upload = new UploadHost(options, {
+        onEvent: (event) => post({ id, event }),
+        onTokenRequest: (tokenRequest) => post({ id, tokenRequest }),
+        onEnd: () => uploads.delete(id),
+        onReplaced(commands) {
+          const next = createHost();
+          for (const command of commands) next.onCommand(command);
+          next.start();
+        },
+      });
+      uploads.set(id, upload);
+      return upload;
+    };
+    const upload = createHost();
     try {
       await load(/** @type {WasmSource} */ (wasm));
     } catch {

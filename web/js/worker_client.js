@@ -1,11 +1,16 @@
 // Starts the worker with the wasm module once, and passes messages between it and the uploads of this page.
 
+import { isRequest, isResponse, isWasm } from "./options.js";
+import { withTimeout } from "./timeout.js";
 import { UploadError } from "./upload_error.js";
 
 /** @import { InitOptions } from "./index.js" */
 /** @import { PageMessage, WasmSource, WorkerMessage } from "./messages.js" */
 /** @typedef {Extract<WorkerMessage, { id: number }>} UploadMessage */
 /** @typedef {{ postMessage(message: PageMessage, transfer?: Transferable[]): void }} Port */
+
+/** A script that isn't `worker.js` never answers. */
+const START_TIMEOUT_MS = 20_000;
 
 /** @type {InitOptions} */
 let config = {};
@@ -37,12 +42,18 @@ async function startWorker() {
   if (config.worker === false) throw new Error("init() asked for no worker.");
   // `new URL` stands inside `new Worker`, because bundlers look for that form.
   const worker = config.worker
-    ? new Worker(config.worker, { type: "module", name: "greloupis-uploader" })
+    ? new Worker(/** @type {string | URL} */ (config.worker), { type: "module", name: "greloupis-uploader" })
     : new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "greloupis-uploader" });
-  await new Promise((resolve, reject) => {
+  const started = new Promise((resolve, reject) => {
     worker.onmessage = resolve;
     worker.onerror = reject;
   });
+  try {
+    await withTimeout(started, START_TIMEOUT_MS);
+  } catch (cause) {
+    worker.terminate();
+    throw cause;
+  }
   const stop = () => {
     worker.terminate();
     failAll();
@@ -90,12 +101,14 @@ function listen(port, onPanic) {
  */
 export async function compileWasm(absoluteUrl) {
   const given = /** @type {unknown} */ (await (config.wasm ?? new URL("./uploader.wasm", import.meta.url)));
-  if (given instanceof WebAssembly.Module || ArrayBuffer.isView(given) || given instanceof ArrayBuffer) return given;
-  const response = given instanceof Response ? given : undefined;
-  const address =
-    given instanceof Request || given instanceof Response ? given.url : /** @type {string | URL} */ (given);
-  const url = absoluteUrl(address);
-  compilation ??= WebAssembly.compileStreaming(response ?? fetch(url)).catch(() => {
+  if (isWasm(given)) return /** @type {WasmSource} */ (given);
+  if (isResponse(given)) {
+    // A response of another type than `application/wasm` can't be compiled while it arrives.
+    compilation ??= WebAssembly.compileStreaming(given.clone()).catch(() => given.arrayBuffer());
+    return compilation;
+  }
+  const url = absoluteUrl(isRequest(given) ? given.url : `${given}`);
+  compilation ??= WebAssembly.compileStreaming(fetch(url)).catch(() => {
     compilation = undefined;
     return url;
   });

@@ -11,7 +11,7 @@ use std::process::Command;
 
 /// The scripts of the package, from `web/js/`. Each is bundled with what it imports, except for the others of this list.
 /// `bindings.js`, the glue that wasm-bindgen makes, lies beside them.
-const SCRIPTS: &[&str] = &["index.js", "store.js", "poster.js", "worker.js"];
+const SCRIPTS: &[&str] = &["index.js", "resumable.js", "store.js", "poster.js", "worker.js"];
 const WASM: &str = "uploader.wasm";
 /// Copied as they are: the path in the repository, the name in the package.
 const COPIED: &[(&str, &str)] =

@@ -56,11 +56,12 @@ export async function randomFile() {
   return { path, sha256: await e2e.sha256(path) };
 }
 
-/** A copy of the site with one more page, `uploader.html`: the uploader without the page around it. */
+/** A copy of the site with one more page, `uploader.html`: the uploader without the page around it, and its helpers. */
 export async function siteWithUploader() {
   const site = await mkdtemp(join(await e2e.testFolder("sites"), "uploader-"));
   await cp(e2e.siteFolder(), site, { recursive: true });
-  await copyFile(new URL("uploader.html", import.meta.url), join(site, "uploader.html"));
+  for (const name of ["uploader.html", "broken_browser.js", "broken_worker.js"])
+    await copyFile(new URL(name, import.meta.url), join(site, name));
   return site;
 }
 

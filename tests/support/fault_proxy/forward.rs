@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::sleep;
@@ -35,6 +35,9 @@ pub async fn handle(
         byte_counter: guard.byte_counter(),
         reset: reset.clone(),
     };
+    if let Some(Fault::Delay(seconds)) = &fault {
+        sleep(Duration::from_secs_f64(*seconds)).await;
+    }
     let outcome = match &fault {
         Some(Fault::Down(seconds)) => {
             let (link, outage) = (proxy.link.clone(), Duration::from_secs_f64(*seconds));
@@ -49,8 +52,8 @@ pub async fn handle(
             Ok(()) => pending().await,
             Err(error) => Err(error),
         },
-        Some(Fault::SlowDown | Fault::InternalError | Fault::BadGateway | Fault::Expired) => {
-            body.drain().await.map(|()| error_response(call, fault.as_ref()))
+        Some(fault) if fault.is_error_response() => {
+            body.drain().await.map(|()| error_response(call, fault))
         }
         _ => match forward(&proxy, Request::from_parts(head, body.into_body())).await {
             Ok((response, connection)) => modify(fault.as_ref(), response, connection),
@@ -114,16 +117,21 @@ fn modify(
 }
 
 /// The error response of a server or gateway that did nothing.
-fn error_response(call: Call, fault: Option<&Fault>) -> Response<Body> {
+fn error_response(call: Call, fault: &Fault) -> Response<Body> {
     let (status, code, message) = match fault {
-        Some(Fault::SlowDown) => {
+        Fault::SlowDown | Fault::RetryAfter(_) | Fault::RetryAfterDate(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate.")
         }
-        Some(Fault::Expired) => (StatusCode::FORBIDDEN, "AccessDenied", "Request has expired"),
-        Some(Fault::BadGateway) => (StatusCode::BAD_GATEWAY, "BadGateway", "Bad Gateway"),
+        Fault::Expired => (StatusCode::FORBIDDEN, "AccessDenied", "Request has expired"),
+        Fault::BadGateway => (StatusCode::BAD_GATEWAY, "BadGateway", "Bad Gateway"),
+        Fault::Html(status) => {
+            let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::FORBIDDEN);
+            (status, "Blocked", "The request was blocked by the security policy.")
+        }
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "We encountered an internal error."),
     };
-    let (kind, text) = if call.kind == CallKind::Part && status != StatusCode::BAD_GATEWAY {
+    let is_gateway = matches!(fault, Fault::BadGateway | Fault::Html(_));
+    let (kind, text) = if call.kind == CallKind::Part && !is_gateway {
         let xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
         ("application/xml", format!("{xml}<Error><Code>{code}</Code><Message>{message}</Message></Error>"))
     } else {
@@ -132,5 +140,21 @@ fn error_response(call: Call, fault: Option<&Fault>) -> Response<Body> {
     let mut response = Response::new(body::full(text));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    let retry_after = match fault {
+        Fault::RetryAfter(value) => Some(value.clone()),
+        Fault::RetryAfterDate(seconds) => Some(http_date(*seconds)),
+        _ => None,
+    };
+    if let Some(value) = retry_after.and_then(|value| value.parse().ok()) {
+        response.headers_mut().insert(header::RETRY_AFTER, value);
+    }
     response
+}
+
+/// The HTTP date so many seconds from now.
+fn http_date(seconds: i64) -> String {
+    let offset = Duration::from_secs(seconds.unsigned_abs());
+    let now = SystemTime::now();
+    let time = if seconds < 0 { now.checked_sub(offset) } else { now.checked_add(offset) };
+    httpdate::fmt_http_date(time.unwrap_or(now))
 }

@@ -66,6 +66,14 @@ pub enum Fault {
     BadGateway,
     /// The same with S3's 403 for an expired URL.
     Expired,
+    /// The same with this status and the HTML page of a firewall.
+    Html(u16),
+    /// 503 with this `Retry-After`.
+    RetryAfter(String),
+    /// 503 with a `Retry-After` that is an HTTP date so many seconds ahead.
+    RetryAfterDate(i64),
+    /// Forwarded after so many seconds.
+    Delay(f64),
     /// The connection is reset after so many bytes of the body.
     Reset(u64),
     /// Forwarded; the connection is closed instead of responding.
@@ -84,6 +92,17 @@ pub enum Fault {
     WithoutHeaders(Vec<String>),
     /// The server is down for so many seconds: all connections are reset, new ones included.
     Down(f64),
+}
+
+impl Fault {
+    /// The request is answered with an error instead of being forwarded.
+    pub fn is_error_response(&self) -> bool {
+        use Fault::{BadGateway, Expired, Html, InternalError, RetryAfter, RetryAfterDate, SlowDown};
+        matches!(
+            self,
+            SlowDown | InternalError | BadGateway | Expired | Html(_) | RetryAfter(_) | RetryAfterDate(_)
+        )
+    }
 }
 
 /// The parts that a rule matches.

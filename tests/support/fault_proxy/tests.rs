@@ -94,6 +94,32 @@ async fn error_response_consumes_the_body_and_forwards_nothing() {
 }
 
 #[tokio::test]
+async fn html_error_has_the_status_and_no_error_document() {
+    let fixture = Fixture::with_fault(json!({ "html": 413 })).await;
+    let response = fixture.put().await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 413") && response.contains("text/html"), "{response}");
+    assert_eq!(fixture.received(), []);
+}
+
+#[tokio::test]
+async fn retry_after_is_sent_as_given_and_as_a_date() {
+    let fixture = Fixture::with_fault(json!({ "retry-after": "soon" })).await;
+    assert!(fixture.put().await.unwrap().contains("retry-after: soon\r\n"));
+    let fixture = Fixture::with_fault(json!({ "retry-after-date": -60 })).await;
+    let response = fixture.put().await.unwrap();
+    assert!(response.contains("503") && response.contains(" GMT\r\n"), "{response}");
+    assert_eq!(fixture.received(), []);
+}
+
+#[tokio::test]
+async fn delayed_request_is_forwarded_later() {
+    let fixture = Fixture::with_fault(json!({ "delay": 0.3 })).await;
+    let end = timeout(Duration::from_millis(200), fixture.put()).await;
+    assert!(end.is_err() && fixture.received().is_empty(), "{end:?}");
+    assert!(fixture.put().await.unwrap().starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
 async fn lost_response_closes_the_connection_after_forwarding() {
     let fixture = Fixture::with_fault(json!("lost-response")).await;
     assert_eq!(fixture.put().await.unwrap(), "");

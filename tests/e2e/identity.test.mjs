@@ -18,6 +18,9 @@ const CONCURRENCY = 3;
 /** In bytes per second: slow enough to act in the middle of an upload. */
 const SLOW_BANDWIDTH = 6_000_000;
 
+/** After so many answers that are not the edge's in a row, an upload ends. */
+const BLOCKED_ATTEMPTS = 3;
+
 /** Files that differ in one byte, which no sample of the fingerprint has. */
 const TWO_MIB = { size: 2 * 2 ** 20 };
 const ONE_BYTE_CHANGED = { ...TWO_MIB, changed: 100_000 };
@@ -134,7 +137,7 @@ const CASES = [
     async run({ proxied, open }) {
       const tab = await open();
       await proxied.proxy.setLink({ bandwidth: SLOW_BANDWIDTH });
-      await proxied.proxy.setRules([{ call: "complete", fault: { html: 403 }, maxTotal: 1 }]);
+      await proxied.proxy.setRules([{ call: "complete", fault: { html: 403 }, maxTotal: BLOCKED_ATTEMPTS }]);
       await begin(tab, "a");
       await hasSent(tab, "a");
       await begin(tab, "b");

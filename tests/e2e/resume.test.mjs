@@ -233,10 +233,14 @@ test("file added in two tabs is sent once, with progress in both", async () => {
     const bar = /** @type {HTMLProgressElement} */ (document.querySelector("#queue progress"));
     return bar.value > 0.3;
   });
-  // Both tabs control the one that sends.
+  // Each tab pauses itself alone; one that follows a paused upload waits.
   await other.getByRole("button", { name: `Pause: ${NAME}` }).click();
-  await card.and(page.locator("[data-state=paused]")).waitFor();
+  await other.and(second.locator("[data-state=paused]")).waitFor();
+  await card.and(page.locator("[data-state=uploading]")).waitFor();
   await other.getByRole("button", { name: `Resume: ${NAME}` }).click();
+  await card.getByRole("button", { name: `Pause: ${NAME}` }).click();
+  await other.and(second.locator("[data-state=waiting]")).waitFor();
+  await card.getByRole("button", { name: `Resume: ${NAME}` }).click();
   await e2e.throttle(page, 0);
   await assertStored(card);
   await e2e.reachesState(other, "ready");

@@ -69,10 +69,7 @@ async function run(testCase, browser, proxied, file) {
     await testCase.interrupt(tab);
     await proxied.proxy.setRules([]);
     if (!testCase.tabSurvives) tab = await profile.open(proxied.uploaderUrl);
-    // The browser releases the lock of the earlier page load a little after the new page has started.
-    await waitUntil(async () => {
-      return (await tab.evaluate(() => /** @type {any} */ (globalThis).resumableCount())) === 1;
-    });
+    assert.equal(await tab.evaluate(() => /** @type {any} */ (globalThis).resumableCount()), 1, "it is listed at once");
     await faultProxy.startUpload(tab, file);
     const report = await faultProxy.waitForEnd(tab, proxied, UPLOAD_TIMEOUT_MS);
     const { resent } = await faultProxy.assertStoredOnce(proxied, report, file, { browserDisconnects: true });

@@ -39,19 +39,7 @@ const FEATURES = {
   "channel-post-throws": () => replace(BroadcastChannel.prototype, "postMessage", throwRefused),
   "indexeddb-absent": () => replace(globalThis, "indexedDB", undefined),
   "indexeddb-throws": () => replace(IDBFactory.prototype, "open", throwRefused),
-  "indexeddb-never": () => {
-    const { open } = IDBFactory.prototype;
-    replace(
-      IDBFactory.prototype,
-      "open",
-      /** @type {typeof open} */ function (...args) {
-        const request = open.apply(this, args);
-        const stop = (/** @type {Event} */ event) => event.stopImmediatePropagation();
-        for (const type of ["success", "error", "upgradeneeded"]) request.addEventListener(type, stop);
-        return request;
-      },
-    );
-  },
+  "indexeddb-never": () => replace(IDBFactory.prototype, "open", silentOpen(indexedDB.open.bind(indexedDB))),
   "stream-errors": () => replace(Blob.prototype, "stream", brokenStream),
   "stream-never": () => replace(Blob.prototype, "stream", silentStream),
   "slices-error": () => replace(Blob.prototype, "arrayBuffer", refuse),
@@ -66,6 +54,21 @@ function brokenStream() {
 
 function silentStream() {
   return new ReadableStream({ type: "bytes", pull: never });
+}
+
+/**
+ * Opens a database and reports nothing of it.
+ *
+ * @param {typeof indexedDB.open} open
+ * @returns {typeof indexedDB.open}
+ */
+function silentOpen(open) {
+  return (...args) => {
+    const request = open(...args);
+    const stop = (/** @type {Event} */ event) => event.stopImmediatePropagation();
+    for (const type of ["success", "error", "upgradeneeded"]) request.addEventListener(type, stop);
+    return request;
+  };
 }
 
 /**

@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { copyFile, cp, mkdtemp, open, rename } from "node:fs/promises";
+import { copyFile, cp, mkdtemp, open, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -29,7 +29,7 @@ import * as e2e from "./index.mjs";
  *   state: string,
  *   sent: number,
  *   decreases: number,
- *   retries: { partNumber?: number, reason: string }[],
+ *   retries: { partNumber?: number, reason: string, inMs: number }[],
  *   stored: import("@greloupis/uploader").StoredFile,
  *   error: string | null,
  * }} Report
@@ -60,8 +60,11 @@ export async function randomFile() {
 export async function siteWithUploader() {
   const site = await mkdtemp(join(await e2e.testFolder("sites"), "uploader-"));
   await cp(e2e.siteFolder(), site, { recursive: true });
-  for (const name of ["uploader.html", "broken_browser.js", "broken_worker.js"])
+  for (const name of ["uploader.html", "broken_browser.js", "broken_worker.js", "forwarding_service_worker.js"])
     await copyFile(new URL(name, import.meta.url), join(site, name));
+  const policy = `<meta http-equiv="Content-Security-Policy" content="require-trusted-types-for 'script'">`;
+  const html = await readFile(join(site, "uploader.html"), "utf8");
+  await writeFile(join(site, "trusted_types.html"), html.replace("<title>", `${policy}<title>`));
   return site;
 }
 

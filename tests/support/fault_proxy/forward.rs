@@ -52,9 +52,7 @@ pub async fn handle(
             Ok(()) => pending().await,
             Err(error) => Err(error),
         },
-        Some(fault) if fault.is_error_response() => {
-            body.drain().await.map(|()| error_response(call, fault))
-        }
+        Some(fault) if fault.is_error_response() => body.drain().await.map(|()| error_response(call, fault)),
         _ => match forward(&proxy, Request::from_parts(head, body.into_body())).await {
             Ok((response, connection)) => modify(fault.as_ref(), response, connection),
             Err(error) => Err(error),

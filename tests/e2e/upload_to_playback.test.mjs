@@ -70,13 +70,13 @@ async function uploadAndPlay(path, name, { prepare } = {}) {
 }
 
 /**
- * Checks heights, aspect ratio, codec, rotation, audio and duration of each MP4 and HLS rendition.
+ * Checks size, aspect ratio, codec, rotation, audio and duration of each MP4 and HLS rendition. `sides` are the lengths of
+ * the short sides.
  *
  * @param {any} video
- * @param {{ hls: number[], mp4: number[] }} heights
+ * @param {{ hls: number[], mp4: number[] }} sides
  * @param {{ aspectRatio: number, hasAudio: boolean }} expected
  */
-/** `sides` are the lengths of the short sides. */
 async function assertRenditions(video, sides, { aspectRatio, hasAudio }) {
   const mp4 = Object.entries(video.urls.mp4);
   assert.deepEqual(
@@ -85,7 +85,7 @@ async function assertRenditions(video, sides, { aspectRatio, hasAudio }) {
   );
   const files = await Promise.all(mp4.map(([, url]) => e2e.probe(url)));
   const hls = await e2e.renditions(video.urls.hls);
-  const shortSide = ({ width, height }) => Math.min(width, height);
+  const shortSide = (/** @type {{ width: number, height: number }} */ { width, height }) => Math.min(width, height);
   assert.deepEqual(hls.map(shortSide), sides.hls);
   assert.deepEqual(files.map(shortSide), sides.mp4);
   for (const file of [...files, ...hls]) {

@@ -1,5 +1,5 @@
 /**
- * Uploads `file` in parts straight to S3. If an earlier page load has sent a part of the same file to the same
+ * Uploads `file` in parts straight to S3. If an earlier page load has sent a part of the same bytes to the same
  * endpoint, only the rest is sent. A file given by its handle needs no new file dialog after a reload, see
  * {@link resumable}.
  *
@@ -67,7 +67,7 @@ export interface Upload extends AsyncIterable<UploadEvent> {
   pause(): void;
   resume(): void;
   /**
-   * Stops the upload and removes its parts from the storage; `done` and `ready` reject with the code
+   * Stops this upload alone, no other of the same file, and removes its parts from the storage; `done` and `ready` reject with the code
    * `canceled`. After `done`, only stops polling the conversion.
    */
   cancel(): void;
@@ -83,7 +83,7 @@ export type UploadState =
   /** Completing, and comparing checksums. */
   | "finishing"
   | "uploaded"
-  /** In place of `"uploaded"`: stored, but no checksum of the whole was compared. */
+  /** In place of `"uploaded"`: stored, but the storage computes no checksums. */
   | "unverified"
   | "converting"
   | "ready"
@@ -150,7 +150,7 @@ export interface StoredFile {
   size: number;
   /** CRC64NVME as the storage computed it, base64 of eight bytes; absent if it computes none. */
   checksum?: string;
-  /** Whether `checksum` was compared with the file's own; `false` comes with the state `"unverified"`. */
+  /** Whether the storage has verified each part and `checksum`; `false` comes with the state `"unverified"`. */
   verified: boolean;
 }
 
@@ -220,7 +220,7 @@ export class UploadError extends Error {
     | "token_unavailable"
     | "checksum_mismatch"
     | "size_mismatch"
-    | "parts_mismatch"
+    | "parts_missing"
     | "upload_gone"
     | "conversion_failed"
     | "conversion_canceled"

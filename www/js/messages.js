@@ -32,7 +32,8 @@ const MESSAGES = {
   upload_expired: ["This upload took longer than it may.", START_OVER],
   upload_gone: ["This upload was removed before it was finished.", START_OVER],
   bad_part_numbers: ["Page and server disagree about this upload.", START_OVER],
-  parts_mismatch: ["Some of the file didn't arrive.", START_OVER],
+  bad_checksum: ["Page and server disagree about this upload.", START_OVER],
+  parts_missing: ["Some of the file didn't arrive.", "What arrived is kept. Try again in a little while."],
   size_mismatch: ["What arrived isn't as long as the file.", START_OVER],
   checksum_mismatch: [
     "What arrived isn't what was sent.",
@@ -49,6 +50,10 @@ const MESSAGES = {
   network: ["The server can't be reached.", "Look at your connection, then try again."],
   stalled: ["The connection has stalled.", "What arrived is kept. Look at your connection, then try again."],
   unavailable: ["The server has a temporary problem.", TRY_LATER],
+  blocked: [
+    "Something between this page and the server blocks the upload, such as a firewall or a sign-in page.",
+    "What arrived is kept. Try again, on another network if you can.",
+  ],
   refused: ["The server refuses the request.", REPORT],
   bad_answer: ["The server's answer can't be read.", TRY_LATER],
   token_unavailable: ["The access token isn't available.", "Reload the page and sign in again."],

@@ -297,8 +297,12 @@ impl Machine {
         }
     }
 
-    /// The progress, if a report is due at `now_ms` of the monotonic clock.
+    /// The progress, if a report is due at `now_ms` of the monotonic clock. None while stored parts are compared with the
+    /// file: they may be another file's.
     pub fn progress(&mut self, now_ms: u64) -> Option<ProgressReport> {
+        if matches!(self.phase, Phase::Verifying { .. }) {
+            return None;
+        }
         self.progress.report(now_ms)
     }
 

@@ -115,7 +115,10 @@ impl World {
         self.link.drop_all();
         self.hash_round += 1;
         self.storage.claim_next();
+        let reported = self.checker.reported;
         self.start_engine();
+        // For the page it is one and the same upload.
+        self.checker.reported = reported;
         if self.paused {
             return self.send(Event::Paused(true));
         }

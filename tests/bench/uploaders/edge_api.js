@@ -23,3 +23,7 @@ export async function inParallel(limit, items, task) {
   await Promise.all(Array.from({ length: limit }, worker));
   return results;
 }
+
+/** The address at which the server asks for no checksums, for uploaders that send none. */
+export const withoutChecksums = (server) =>
+  server.endsWith("/plain") ? server.replace(/plain$/, "no-checksum") : `${server},no-checksum`;

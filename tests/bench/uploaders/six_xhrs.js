@@ -1,11 +1,11 @@
 // Six concurrent requests of 32 MiB slices without retry, checksum or progress: the limit for an uploader of parts.
-import { call, inParallel } from "./edge_api.js";
+import { call, inParallel, withoutChecksums } from "./edge_api.js";
 
 export default (file, base) => sendInSlices(file, base, 32 * 2 ** 20);
 
-/** Sends a file in requests of `slice` bytes, six at once, without checksums: the server is told to ask for none. */
+/** Sends a file in requests of `slice` bytes, six at once. */
 export async function sendInSlices(file, server, slice) {
-  const base = server.endsWith("/plain") ? server.replace(/plain$/, "no-checksum") : `${server},no-checksum`;
+  const base = withoutChecksums(server);
   const { upload, partCount } = await call(base, "POST", "/uploads", {
     fileName: file.name,
     size: file.size,

@@ -215,7 +215,6 @@ export class UploadError extends Error {
     | "storage_unavailable"
     | "throttled"
     | "unavailable"
-    | "refused"
     | "bad_answer"
     | "token_unavailable"
     | "checksum_mismatch"

@@ -72,7 +72,6 @@ pub mod codes {
     pub const UNAVAILABLE: &str = "unavailable";
     pub const UPLOAD_GONE: &str = "upload_gone";
     pub const PARTS_MISSING: &str = "parts_missing";
-    pub const REFUSED: &str = "refused";
 }
 
 impl UploadError {

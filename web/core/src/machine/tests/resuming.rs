@@ -160,7 +160,7 @@ fn completed_upload_is_never_resent() {
     driver.send(Event::Completed(driver.stored(Some(driver.file_checksum()))));
     let (outcome, sent) = driver.run();
     assert!(outcome.unwrap().verified);
-    assert_eq!(sent, []);
+    assert_eq!(sent, [0u32; 0]);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn upload_completed_by_another_page_is_never_resent() {
     driver.send(completed());
     let (outcome, sent) = driver.run();
     assert!(outcome.unwrap().verified);
-    assert_eq!(sent, []);
+    assert_eq!(sent, [0u32; 0]);
 }
 
 #[test]

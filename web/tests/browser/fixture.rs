@@ -22,7 +22,7 @@ export const getText = async (url) => (await fetch(url)).text();
 export const createHost = (onEvent, token, record) => ({
   onEvent,
   token: async () => token(),
-  claim: async () => record,
+  claim: async (fingerprint, slot) => (onEvent({ type: 'claim', slot }), slot === 0 ? record : undefined),
   persist: (operation) => onEvent({ type: 'persist', ...operation }),
 });
 ")]
@@ -63,11 +63,10 @@ pub struct Setting {
     pub faults: &'static str,
     pub size: usize,
     pub concurrency: Option<u32>,
-    pub checksum: &'static str,
     /// The body of the page's token function.
     pub token: &'static str,
     pub allow_any_file: bool,
-    /// The record of an earlier page load.
+    /// The record of an earlier page load, in slot 0.
     pub record: JsValue,
     pub video: Option<String>,
     /// The type of the event to wait for; a failure always ends the wait.
@@ -80,7 +79,6 @@ impl Default for Setting {
             faults: "plain",
             size: SIZE,
             concurrency: None,
-            checksum: "auto",
             token: "return 'jwt'",
             allow_any_file: true,
             record: JsValue::UNDEFINED,
@@ -113,7 +111,6 @@ pub fn start(setting: Setting) -> Running {
         ("videoId", video.as_str().into()),
         ("partSize", ((5 * MIB) as f64).into()),
         ("concurrency", setting.concurrency.into()),
-        ("checksum", setting.checksum.into()),
         ("allowAnyFile", setting.allow_any_file.into()),
     ] {
         Reflect::set(&options, &name.into(), &value).unwrap();

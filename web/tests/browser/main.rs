@@ -92,20 +92,6 @@ async fn part_damaged_each_time_fails_the_upload() {
 }
 
 #[wasm_bindgen_test]
-async fn damaged_part_with_hidden_checksum_is_found_by_the_list() {
-    let outcome = upload_with("no-etag,flipped").await;
-    outcome.assert_stored(SIZE);
-    assert_eq!((outcome.puts(), number(&outcome.seen, "calls.list")), (7.0, 2.0));
-}
-
-#[wasm_bindgen_test]
-async fn hidden_etags_are_listed_once() {
-    let outcome = upload_with("no-etag").await;
-    outcome.assert_stored(SIZE);
-    assert_eq!((outcome.puts(), number(&outcome.seen, "calls.list")), (6.0, 1.0));
-}
-
-#[wasm_bindgen_test]
 async fn storage_without_checksums_gives_unverified() {
     let outcome = upload_with("no-checksum").await;
     outcome.assert_stored(SIZE);
@@ -116,10 +102,29 @@ async fn storage_without_checksums_gives_unverified() {
 }
 
 #[wasm_bindgen_test]
-async fn checksum_off_compares_nothing() {
-    // With checksums the damaged part is found (see above).
-    let outcome = start(Setting { faults: "flipped", checksum: "off", ..Setting::default() }).outcome().await;
-    assert_eq!((&*text(&outcome.last, "type"), outcome.puts()), ("uploaded", 6.0));
+async fn firewall_lets_many_parts_pass() {
+    start(Setting { faults: "firewall", size: 520 * MIB, ..Setting::default() })
+        .outcome()
+        .await
+        .assert_stored(520 * MIB);
+}
+
+#[wasm_bindgen_test]
+async fn page_of_a_proxy_ends_the_upload_as_blocked_and_keeps_its_parts() {
+    let outcome = upload_with("blocked").await;
+    assert_eq!((&*text(&outcome.last, "type"), &*text(&outcome.last, "code")), ("failed", "blocked"));
+    assert!(text(&outcome.last, "message").contains("403"), "{}", text(&outcome.last, "message"));
+    assert_eq!((&*text(&outcome.seen, "state"), number(&outcome.seen, "calls.abort")), ("open", 0.0));
+    let persisted: Vec<_> = outcome.all("persist").iter().map(|change| text(change, "op")).collect();
+    assert!(persisted.contains(&"open".into()) && !persisted.contains(&"remove".into()), "{persisted:?}");
+}
+
+#[wasm_bindgen_test]
+async fn retry_after_as_a_date_is_waited_for() {
+    let outcome = upload_with("retry-after-4").await;
+    outcome.assert_stored(SIZE);
+    // The date has whole seconds.
+    assert!(number(outcome.all("retry")[0], "inMs") > 2_900.0);
 }
 
 #[wasm_bindgen_test]
@@ -240,9 +245,25 @@ async fn parts_stored_by_an_earlier_page_load_are_not_sent_again() {
 
 #[wasm_bindgen_test]
 async fn upload_that_is_gone_starts_over() {
-    let record = r#"{"upload":"nobody","partSize":5242880,"checksum":true,"parts":[{"part":1,"etag":"x"}]}"#;
-    let setting = Setting { record: js_sys::JSON::parse(record).unwrap(), ..Setting::default() };
+    let crc = to_base64(crc64(&bytes(SIZE)[..5 * MIB]));
+    let record = format!(
+        r#"{{"upload":"nobody","partSize":5242880,"checksum":true,"parts":[{{"part":1,"crc":"{crc}"}}]}}"#
+    );
+    let setting = Setting { record: js_sys::JSON::parse(&record).unwrap(), ..Setting::default() };
     start(setting).outcome().await.assert_stored(SIZE);
+}
+
+#[wasm_bindgen_test]
+async fn saved_upload_of_another_file_is_left_alone() {
+    let crc = to_base64(1);
+    let record = format!(
+        r#"{{"upload":"other","partSize":5242880,"checksum":true,"parts":[{{"part":1,"crc":"{crc}"}}]}}"#
+    );
+    let setting = Setting { record: js_sys::JSON::parse(&record).unwrap(), ..Setting::default() };
+    let outcome = start(setting).outcome().await;
+    outcome.assert_stored(SIZE);
+    let slots: Vec<_> = outcome.all("claim").iter().map(|claim| number(claim, "slot")).collect();
+    assert_eq!(slots, [0.0, 1.0]);
 }
 
 #[wasm_bindgen_test]
@@ -260,14 +281,29 @@ async fn upload_canceled_by_an_earlier_page_load_is_aborted() {
 }
 
 #[wasm_bindgen_test]
-async fn stored_upload_is_only_polled() {
+async fn stored_upload_of_the_same_bytes_is_only_polled() {
+    let again = upload_again(to_base64(crc64(&bytes(9)))).await;
+    assert_eq!((&*text(&again.last, "type"), again.puts()), ("ready", 1.0));
+}
+
+#[wasm_bindgen_test]
+async fn stored_upload_of_other_bytes_is_left_alone() {
+    let again = upload_again(to_base64(1)).await;
+    let slots: Vec<_> = again.all("claim").iter().map(|claim| number(claim, "slot")).collect();
+    assert_eq!((&*text(&again.last, "type"), slots), ("ready", vec![0.0, 1.0]));
+}
+
+/// Uploads nine bytes after an upload whose record says that it has stored a part of the checksum `crc`.
+async fn upload_again(crc: String) -> Outcome {
     let whole = start(Setting { size: 9, ..Setting::default() });
     let video = whole.video.clone();
     let outcome = whole.outcome().await;
-    let record = js_sys::Object::new();
+    let record = format!(
+        r#"{{"upload":"{video}","partSize":5242880,"checksum":true,"parts":[{{"part":1,"crc":"{crc}"}}]}}"#
+    );
+    let record = js_sys::JSON::parse(&record).unwrap();
     Reflect::set(&record, &"stored".into(), &outcome.stored()).unwrap();
-    let setting =
-        Setting { size: 9, record: record.into(), video: Some(video), until: "ready", ..Setting::default() };
-    let again = start(setting).outcome().await;
-    assert_eq!((&*text(&again.last, "type"), again.puts()), ("ready", 1.0));
+    start(Setting { size: 9, record, video: Some(video), until: "ready", ..Setting::default() })
+        .outcome()
+        .await
 }

@@ -56,7 +56,10 @@ pub fn from_storage(status: u16, body: &str) -> UploadError {
         400 if body.contains("ExpiredToken") => {
             UploadError::new(ErrorKind::Expired, codes::STORAGE_REFUSED, refused)
         }
-        403 => UploadError::new(ErrorKind::Expired, codes::STORAGE_REFUSED, refused),
+        // A page in its place is no storage's: it is `blocked`.
+        403 if body.is_empty() || body.contains("<Code>") => {
+            UploadError::new(ErrorKind::Expired, codes::STORAGE_REFUSED, refused)
+        }
         404 => UploadError::upload_gone(),
         507 => UploadError::new(ErrorKind::StorageFull, codes::NO_SPACE, "The storage is full."),
         429 | 503 => {

@@ -10,6 +10,8 @@ fn storage_status_maps_to_kind_and_code() {
         (400, "<Error><Code>ExpiredToken</Code></Error>", ErrorKind::Expired, "storage_refused"),
         (400, "<Error><Code>InvalidRequest</Code></Error>", ErrorKind::Permanent, "storage_refused"),
         (403, "", ErrorKind::Expired, "storage_refused"),
+        (403, "<Error><Code>AccessDenied</Code></Error>", ErrorKind::Expired, "storage_refused"),
+        (403, "<html>Blocked</html>", ErrorKind::Blocked, "blocked"),
         (403, "<Error><Code>RequestTimeTooSkewed</Code></Error>", ErrorKind::ClockSkew, "clocks_differ"),
         (404, "<Error><Code>NoSuchUpload</Code></Error>", ErrorKind::UploadGone, "upload_gone"),
         (413, "<html></html>", ErrorKind::Blocked, "blocked"),

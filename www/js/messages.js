@@ -54,7 +54,6 @@ const MESSAGES = {
     "Something between this page and the server blocks the upload, such as a firewall or a sign-in page.",
     "What arrived is kept. Try again, on another network if you can.",
   ],
-  refused: ["The server refuses the request.", REPORT],
   bad_answer: ["The server's answer can't be read.", TRY_LATER],
   token_unavailable: ["The access token isn't available.", "Reload the page and sign in again."],
   not_loaded: ["Part of this page couldn't be loaded.", "Look at your connection, then try again."],

@@ -156,8 +156,8 @@ async fn delayed_requests_are_stored() {
 
 #[wasm_bindgen_test]
 async fn canceled_upload_is_aborted() {
-    // With the delay, nothing can be stored before the first progress event.
-    let running = start(Setting { faults: "delay-100", until: "progress", ..Setting::default() });
+    // With the delay, nothing can be stored before the upload is known to be open.
+    let running = start(Setting { faults: "delay-100", until: "persist", ..Setting::default() });
     let Running { handle, events, end, on_event: _on_event, video } = running;
     end.await.unwrap();
     handle.cancel();
@@ -255,15 +255,23 @@ async fn upload_that_is_gone_starts_over() {
 
 #[wasm_bindgen_test]
 async fn saved_upload_of_another_file_is_left_alone() {
+    // Stops in the middle, as in a closed tab.
+    let faults = "slow-down,no-checksum";
+    let first = start(Setting { faults, concurrency: Some(1), until: "retry", ..Setting::default() });
+    let saved = first.video.clone();
+    first.end.await.unwrap();
+    first.handle.pause(true);
+    first.on_event.forget();
     let crc = to_base64(1);
     let record = format!(
-        r#"{{"upload":"other","partSize":5242880,"checksum":true,"parts":[{{"part":1,"crc":"{crc}"}}]}}"#
+        r#"{{"upload":"{saved}","partSize":5242880,"checksum":false,"parts":[{{"part":1,"crc":"{crc}"}}]}}"#
     );
-    let setting = Setting { record: js_sys::JSON::parse(&record).unwrap(), ..Setting::default() };
-    let outcome = start(setting).outcome().await;
+    let record = js_sys::JSON::parse(&record).unwrap();
+    let outcome = start(Setting { faults: "no-checksum", record, ..Setting::default() }).outcome().await;
     outcome.assert_stored(SIZE);
     let slots: Vec<_> = outcome.all("claim").iter().map(|claim| number(claim, "slot")).collect();
     assert_eq!(slots, [0.0, 1.0]);
+    assert_eq!(text(&inspect(&saved).await, "state"), "open");
 }
 
 #[wasm_bindgen_test]

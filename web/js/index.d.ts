@@ -1,6 +1,6 @@
 /**
- * Uploads `file` in parts straight to S3. If an earlier page load has sent a part of the same bytes to the same
- * endpoint, only the rest is sent. A file given by its handle needs no new file dialog after a reload, see
+ * Uploads `file` in parts straight to S3. If an earlier page load has sent a part of a file of the same name and bytes to
+ * the same endpoint, only the rest is sent. A file given by its handle needs no new file dialog after a reload, see
  * {@link resumable}.
  *
  * Throws a `TypeError` if `file` is no `Blob` and no handle, or if an option is unknown or out of its range. Every other

@@ -150,10 +150,12 @@ export class UploadHost {
    * @param {number} slot counts the files of one fingerprint that differ
    */
   async claim(fingerprint, slot) {
-    const { endpoint, videoId, abandon, fileHandle } = this.#options;
+    const { endpoint, videoId, abandon, file, fileHandle } = this.#options;
     this.#lock?.release();
     this.#upload = undefined;
-    this.#id = abandon ?? [endpoint, videoId ?? "", fingerprint, slot || []].flat().join(" ");
+    // The name is part of it: a copy of another name is a video of its own.
+    const { name = "" } = /** @type {File} */ (file);
+    this.#id = abandon ?? [endpoint, videoId ?? "", name, fingerprint, slot || []].flat().join(" ");
     this.#lock = new UploadLock(store.lockName(this.#id), {
       onEvent: (event) => this.#onFollowedEvent(event),
       onStolen: () => this.#onStolen(),

@@ -77,6 +77,8 @@ pub struct Driver {
     /// The upload's token; empty until it is open.
     upload: String,
     tasks: TaskSet<Task, Event>,
+    /// A part has stalled. The file may be what doesn't answer, so the next part is sent once a byte of it was read.
+    has_stalled: bool,
     /// The next wakeup, in milliseconds of the monotonic clock.
     timer: Option<(u64, TimeoutFuture)>,
 }
@@ -102,6 +104,7 @@ impl Driver {
             media_type: None,
             upload: String::new(),
             tasks: TaskSet::default(),
+            has_stalled: false,
             timer: None,
         }
     }
@@ -264,9 +267,13 @@ impl Driver {
             }
             Command::Put(presigned) => {
                 let (part, file, sender) = (presigned.part, self.file.clone(), self.sender.clone());
-                self.spawn(Task::Put(part), put_part(file, range(part), presigned, sender));
+                let checks_file = std::mem::take(&mut self.has_stalled);
+                self.spawn(Task::Put(part), put_part(file, range(part), presigned, checks_file, sender));
             }
-            Command::Drop(task) => self.tasks.remove(task),
+            Command::Drop(task) => {
+                self.has_stalled |= matches!(task, Task::Put(_));
+                self.tasks.remove(task);
+            }
             Command::DropAll => self.tasks.clear(),
             Command::Persist(operation) => self.host.persist(&operation.into()),
             Command::NotifyRetry { task, attempt, delay_ms, error } => {
@@ -316,11 +323,13 @@ async fn put_part(
     file: SourceFile,
     range: Range<u64>,
     presigned: PresignedPart,
+    checks_file: bool,
     sender: UnboundedSender<Event>,
 ) -> Result<Event, UploadError> {
     let PresignedPart { part, url, headers, .. } = presigned;
-    // A drive that doesn't answer would stall the request without end.
-    file.check_readable(range.start).await?;
+    if checks_file {
+        file.check_readable(range.start).await?;
+    }
     let body = file.slice(range.clone())?;
     let on_progress = move |bytes| drop(sender.unbounded_send(Event::Progress { part, bytes }));
     let response = match xhr::put(&url, &headers, &body, on_progress).await {

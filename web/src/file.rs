@@ -22,8 +22,8 @@ use web_sys::{
 const READ_SIZE: u64 = 1 << 20;
 /// Copied into wasm memory at a time, in bytes: stays in the processor's cache.
 const CHUNK_SIZE: u32 = 1 << 18;
-/// Hashing yields to other tasks after this time, in milliseconds: well below the 50 of a long task.
-const YIELD_INTERVAL_MS: u64 = 20;
+/// Hashing yields to other tasks after this time, in milliseconds: requests of the same thread wait for it.
+const YIELD_INTERVAL_MS: u64 = 4;
 /// A read must end within this, in milliseconds: one from a network drive that is gone may never do.
 const READ_TIMEOUT_MS: u32 = 60_000;
 /// Bytes of one sample of the fingerprint.

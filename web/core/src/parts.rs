@@ -14,7 +14,7 @@ use part_state::{Part, PartState};
 use wire::PartPlan;
 
 /// Bytes hashed before an upload is opened, so that its first parts are presigned by the same call …
-const FIRST_HASHED_BYTES: u64 = 128 << 20;
+const FIRST_HASHED_BYTES: u64 = 64 << 20;
 /// … and the most parts of these.
 const MAX_FIRST_HASHED: usize = BROWSER_CONNECTIONS;
 

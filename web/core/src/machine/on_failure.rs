@@ -37,7 +37,7 @@ impl Machine {
                     parts.rehash(part);
                 }
                 self.progress.reset_part(part);
-                parts.failed(part, error.kind == ErrorKind::Stalled && !self.offline)
+                parts.failed(part, error.kind == ErrorKind::Stalled)
             }
             (Task::Open, Phase::Opening { request, .. })
             | (Task::Sign, Phase::Uploading { sign: request, .. })

@@ -24,7 +24,16 @@ fn rust_files(folder: &str) -> String {
 
 /// All documents, by their paths from the repository's root.
 fn documents() -> Vec<String> {
-    let folders = ["", "docs/", "docs/decisions/", "web/", "tests/", "tests/fixtures/keys/", "fuzz/"];
+    let folders = [
+        "",
+        "docs/",
+        "docs/decisions/",
+        "docs/embedding/",
+        "web/",
+        "tests/",
+        "tests/fixtures/keys/",
+        "fuzz/",
+    ];
     let mut found = Vec::new();
     for folder in folders {
         for entry in fs::read_dir(root().join(folder)).unwrap() {

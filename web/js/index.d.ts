@@ -61,8 +61,10 @@ export interface Upload extends AsyncIterable<UploadEvent> {
   /** Resolves once the file is stored and verified; rejects with an {@link UploadError}. */
   readonly done: Promise<StoredFile>;
   /** Resolves once the video is converted; rejects with an {@link UploadError}. */
-  readonly ready: Promise<Video>;
+  readonly ready: Promise<ReadyVideo>;
   readonly state: UploadState;
+  /** The thread that sends: `"page"` where no worker can be started. Absent until it has started. */
+  readonly engine?: "worker" | "page";
   /** Starts no further requests; parts in flight may finish. */
   pause(): void;
   resume(): void;
@@ -140,7 +142,7 @@ export type UploadEvent =
       /** 0–100; never goes back. */
       percent: number;
     }
-  | { type: "ready"; video: Video };
+  | { type: "ready"; video: ReadyVideo };
 
 export interface StoredFile {
   videoId: string;
@@ -196,6 +198,12 @@ export interface Video {
   createdAt: string;
   /** RFC 3339, UTC. */
   updatedAt: string;
+}
+
+/** A video that can be played. */
+export interface ReadyVideo extends Video {
+  status: "ready";
+  urls: NonNullable<Video["urls"]>;
 }
 
 /** The reason of every rejection of `done` and `ready`. */

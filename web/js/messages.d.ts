@@ -1,5 +1,5 @@
 // The messages between the page, its worker, other uploads and the wasm module.
-import type { StoredFile, UploadEvent, UploadOptions, Video } from "./index.js";
+import type { ReadyVideo, StoredFile, UploadEvent, UploadOptions } from "./index.js";
 
 /** What a `WebAssembly` module is loaded from: compiled, its bytes, its response or its URL. */
 export type WasmSource = WebAssembly.Module | BufferSource | Response | URL | string;
@@ -48,7 +48,7 @@ export type PageMessage =
 export type EngineEvent =
   | Exclude<UploadEvent, { type: "uploaded" | "ready" }>
   | { type: "uploaded"; stored: StoredFile }
-  | { type: "ready"; video: Video }
+  | { type: "ready"; video: ReadyVideo }
   | { type: "failed"; code: string; message: string };
 
 /** Worker to page. */

@@ -4,14 +4,18 @@ import { isBlob } from "./options.js";
 import { UploadError } from "./upload_error.js";
 import { compileWasm, connect, uploads } from "./worker_client.js";
 
-/** @import { StoredFile, UploadEvent, UploadState, Video } from "./index.js" */
+/** @import { ReadyVideo, StoredFile, UploadEvent, UploadState } from "./index.js" */
 /** @import { CheckedOptions, Command, EngineEvent, PageMessage } from "./messages.js" */
 /** @typedef {{ queue: UploadEvent[], wake: () => void }} Reader */
 
 let lastId = 0;
 
 /** @param {string | URL} url */
-export const absoluteUrl = (url) => new URL(url, globalThis.document?.baseURI ?? location.href).href;
+export function absoluteUrl(url) {
+  const base = globalThis.document?.baseURI ?? globalThis.location?.href;
+  if (base === undefined) throw new TypeError("upload() needs a browser: there is no page here.");
+  return new URL(url, base).href;
+}
 
 export class Upload {
   #id = ++lastId;
@@ -29,7 +33,7 @@ export class Upload {
   #readers = new Set();
   /** @type {Resolvers<StoredFile>} */
   #done = withResolvers();
-  /** @type {Resolvers<Video>} */
+  /** @type {Resolvers<ReadyVideo>} */
   #ready = withResolvers();
   #removeAbortListener = () => {};
 
@@ -65,6 +69,10 @@ export class Upload {
 
   get state() {
     return this.#state;
+  }
+
+  get engine() {
+    return this.#port?.kind;
   }
 
   pause() {
@@ -150,8 +158,8 @@ export class Upload {
   async #addPoster(file) {
     for await (const { type } of this) {
       if (type !== "media") continue;
-      const { captureFrame } = await import("./poster.js");
-      const value = await captureFrame(file);
+      // After a deployment, the file of an older page may be gone: then there is no poster.
+      const value = await import("./poster.js").then(({ captureFrame }) => captureFrame(file)).catch(() => undefined);
       if (value) this.#port?.postMessage({ id: this.#id, command: "draw", value }, [value.frame]);
       return;
     }

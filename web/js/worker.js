@@ -1,6 +1,7 @@
 // Runs the wasm module: in a worker, or on the page's thread where there can be none.
 
 import init, { onPanic } from "./bindings.js";
+import { loadWasm } from "./load_wasm.js";
 import { listUploads } from "./store.js";
 import { UploadHost } from "./upload_host.js";
 
@@ -23,7 +24,7 @@ export function serve(port) {
   const post = (/** @type {WorkerMessage} */ message) => port.postMessage(message);
 
   const load = (/** @type {WasmSource} */ wasm) => {
-    loading ??= init({ module_or_path: wasm }).then(() =>
+    loading ??= init({ module_or_path: typeof wasm === "string" ? loadWasm(wasm) : wasm }).then(() =>
       onPanic((panic) => {
         console.error(panic);
         for (const upload of uploads.values()) upload.abandonLock();
@@ -54,8 +55,8 @@ export function serve(port) {
     const upload = createHost();
     try {
       await load(/** @type {WasmSource} */ (wasm));
-    } catch {
-      return upload.onEvent({ type: "failed", code: "not_loaded", message: "The uploader's engine can't be loaded." });
+    } catch (error) {
+      return upload.onEvent({ type: "failed", code: "not_loaded", message: /** @type {Error} */ (error).message });
     }
     upload.start();
   };

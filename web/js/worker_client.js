@@ -1,5 +1,7 @@
 // Starts the worker with the wasm module once, and passes messages between it and the uploads of this page.
 
+import { loadServer, makeWorker, REMEDY, wasm } from "./assets.js";
+import { loadWasm } from "./load_wasm.js";
 import { isRequest, isResponse, isWasm } from "./options.js";
 import { withTimeout } from "./timeout.js";
 import { UploadError } from "./upload_error.js";
@@ -7,10 +9,11 @@ import { UploadError } from "./upload_error.js";
 /** @import { InitOptions } from "./index.js" */
 /** @import { PageMessage, WasmSource, WorkerMessage } from "./messages.js" */
 /** @typedef {Extract<WorkerMessage, { id: number }>} UploadMessage */
-/** @typedef {{ postMessage(message: PageMessage, transfer?: Transferable[]): void }} Port */
+/** @typedef {"worker" | "page"} EngineKind */
+/** @typedef {{ postMessage(message: PageMessage, transfer?: Transferable[]): void, kind: EngineKind }} Port */
 
-/** A script that isn't `worker.js` never answers. */
-const START_TIMEOUT_MS = 20_000;
+/** A worker that hasn't answered by then is given up. */
+const WORKER_START_TIMEOUT_MS = 10_000;
 
 /** @type {InitOptions} */
 let config = {};
@@ -18,6 +21,8 @@ let config = {};
 let connection;
 /** @type {Promise<WasmSource> | undefined} */
 let compilation;
+/** What was said on the console; once is enough. @type {Set<string>} */
+const said = new Set();
 /** Receivers of messages by the id of their upload.
     @type {Map<number, { onMessage(message: UploadMessage): void, fail(error: UploadError): void }>} */
 export const uploads = new Map();
@@ -30,26 +35,22 @@ export function configure(options) {
 
 /** The port to the worker, started once. A failure isn't remembered: the next upload tries again. */
 export function connect() {
-  connection ??= startWorker().catch(startOnPage);
+  connection ??= config.worker === false ? startOnPage() : startWorker().catch(startWithoutWorker);
   const starting = connection;
   return starting.catch((cause) => {
     if (connection === starting) connection = undefined;
-    throw new UploadError("not_loaded", "The uploader's engine can't be loaded.", { cause });
+    const error = new UploadError("not_loaded", `The uploader's worker.js can't be loaded. ${REMEDY}`, { cause });
+    say("error", error.message);
+    throw error;
   });
 }
 
 async function startWorker() {
-  if (config.worker === false) throw new Error("init() asked for no worker.");
-  // `new URL` stands inside `new Worker`, because bundlers look for that form.
   const worker = config.worker
     ? new Worker(/** @type {string | URL} */ (config.worker), { type: "module", name: "greloupis-uploader" })
-    : new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "greloupis-uploader" });
-  const started = new Promise((resolve, reject) => {
-    worker.onmessage = resolve;
-    worker.onerror = reject;
-  });
+    : makeWorker();
   try {
-    await withTimeout(started, START_TIMEOUT_MS);
+    await withTimeout(firstMessage(worker), WORKER_START_TIMEOUT_MS);
   } catch (cause) {
     worker.terminate();
     throw cause;
@@ -59,15 +60,43 @@ async function startWorker() {
     failAll();
   };
   worker.onerror = stop;
-  return listen(worker, stop);
+  return listen(worker, "worker", stop);
 }
 
-/** Runs the wasm module on the page's thread, where a policy forbids workers or a bundler has lost the file. */
+/** @param {Worker} worker @returns {Promise<unknown>} */
+const firstMessage = (worker) =>
+  new Promise((resolve, reject) => {
+    worker.onmessage = resolve;
+    worker.onerror = (event) => {
+      event.preventDefault?.();
+      reject(new Error(event.message || "the script can't be loaded"));
+    };
+  });
+
+/** Where a policy forbids workers or a bundler has lost the file. @param {Error} cause */
+async function startWithoutWorker(cause) {
+  const port = await startOnPage();
+  const address = config.worker ? ` ${String(config.worker).split(/[?#]/)[0]}` : "";
+  say(
+    "warn",
+    `The worker${address} can't be started (${cause.message}), so uploads run on the page's thread. ${REMEDY}`,
+  );
+  return port;
+}
+
+/** Runs the wasm module on the page's thread. */
 async function startOnPage() {
-  const { serve } = await import("./worker.js");
+  const serve = await loadServer();
   const { port1, port2 } = new MessageChannel();
   serve(port1);
-  return listen(port2, failAll);
+  return listen(port2, "page", failAll);
+}
+
+/** @param {"warn" | "error"} level @param {string} message */
+function say(level, message) {
+  if (said.has(message)) return;
+  said.add(message);
+  console[level](`@greloupis/uploader: ${message}`);
 }
 
 /** After a panic: the module can't be used any more, so the next upload starts another. */
@@ -80,37 +109,47 @@ function failAll() {
 
 /**
  * @param {Worker | MessagePort} port
+ * @param {EngineKind} kind
  * @param {() => void} onPanic
  * @returns {Port}
  */
-function listen(port, onPanic) {
+function listen(port, kind, onPanic) {
   port.onmessage = (/** @type {MessageEvent<WorkerMessage>} */ { data }) => {
-    if ("panic" in data) onPanic();
-    else if ("id" in data) uploads.get(data.id)?.onMessage(data);
+    if ("panic" in data) return onPanic();
+    if (!("id" in data)) return;
+    if ("event" in data && data.event.type === "failed" && data.event.code === "not_loaded") {
+      data.event.message += ` ${REMEDY}`;
+      say("error", data.event.message);
+    }
+    uploads.get(data.id)?.onMessage(data);
   };
   for (const type of ["online", "offline"]) {
     globalThis.addEventListener?.(type, () => port.postMessage({ command: "online", value: type === "online" }));
   }
-  return port;
+  return { postMessage: (message, transfer = []) => port.postMessage(message, transfer), kind };
 }
 
 /**
- * The wasm, compiled here while the worker starts; where that fails, its URL: then the worker tries.
+ * The wasm, compiled here while the worker starts; where that fails, its URL: then the worker tries, as it may have
+ * another policy, and says why it can't.
  * @param {(url: string | URL) => string} absoluteUrl
  * @returns {Promise<WasmSource>}
  */
 export async function compileWasm(absoluteUrl) {
-  const given = /** @type {unknown} */ (await (config.wasm ?? new URL("./uploader.wasm", import.meta.url)));
+  const given = /** @type {unknown} */ (await (config.wasm ?? wasm()));
   if (isWasm(given)) return /** @type {WasmSource} */ (given);
-  if (isResponse(given)) {
-    // A response of another type than `application/wasm` can't be compiled while it arrives.
-    compilation ??= WebAssembly.compileStreaming(given.clone()).catch(() => given.arrayBuffer());
-    return compilation;
-  }
-  const url = absoluteUrl(isRequest(given) ? given.url : `${given}`);
-  compilation ??= WebAssembly.compileStreaming(fetch(url)).catch(() => {
-    compilation = undefined;
-    return url;
-  });
+  const url = absoluteUrl(isRequest(given) || isResponse(given) ? given.url : `${given}`);
+  compilation ??= compile(url, isResponse(given) ? given : undefined);
   return compilation;
+}
+
+/** @param {string} url @param {Response} [response] @returns {Promise<WasmSource>} */
+async function compile(url, response) {
+  try {
+    return await loadWasm(url, response?.clone());
+  } catch {
+    compilation = undefined;
+    // A response may have no URL to be loaded again from.
+    return response ? response.arrayBuffer() : url;
+  }
 }

@@ -7,6 +7,7 @@ mod doctor;
 mod install;
 mod pack;
 mod package;
+mod packaging;
 mod process;
 mod progress;
 mod server;
@@ -33,6 +34,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
         Tests the edge with Garage, another S3 server, as its storage; the first run compiles that.
   pack
         Builds the npm package, in target/npm/.
+  packaging [NAME]...
+        Installs the npm package in projects of other tools, builds them, and uploads with each.
   package [--x86]
         Builds the Lambda for arm64 or x86, as target/lambda/edge.zip.
   deploy --stack NAME [--dry-run] [--region R] [--bucket B] [--x86] [--parameter NAME=VALUE]...
@@ -63,6 +66,7 @@ fn run(args: &[&str]) -> Result<()> {
         ["bench", rest @ ..] => bench::bench(rest),
         ["compat", rest @ ..] => compat::compat(rest),
         ["pack"] => pack::pack().map(drop),
+        ["packaging", names @ ..] => packaging::packaging(names),
         ["package", rest @ ..] => package::command(rest),
         ["deploy", rest @ ..] => deploy::deploy(rest),
         ["doctor", rest @ ..] => doctor::doctor(rest),

@@ -9,13 +9,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The scripts of the package, from `web/js/`. Each is bundled with what it imports, except for the others of this list.
-/// `bindings.js`, the glue that wasm-bindgen makes, lies beside them.
-const SCRIPTS: &[&str] = &["index.js", "resumable.js", "store.js", "poster.js", "worker.js"];
+/// The files whose sizes are printed and counted. `web/build.mjs` makes the scripts.
+const MEASURED: &[&str] = &[
+    "index.js",
+    "queue/index.js",
+    "element/index.js",
+    "element/class.js",
+    "element/panel.js",
+    "react/index.js",
+    "resumable.js",
+    "store.js",
+    "poster.js",
+    "worker.js",
+    "inline/index.js",
+    WASM,
+];
 const WASM: &str = "uploader.wasm";
 /// Copied as they are: the path in the repository, the name in the package.
-const COPIED: &[(&str, &str)] =
-    &[("web/js/index.d.ts", "index.d.ts"), ("web/README.md", "README.md"), ("LICENSE", "LICENSE")];
+const COPIED: &[(&str, &str)] = &[("web/README.md", "README.md"), ("LICENSE", "LICENSE")];
 
 const TARGET: &str = "wasm32-unknown-unknown";
 /// The features that rustc enables for the wasm target. A newer one could keep current browsers from loading the module.
@@ -39,11 +50,8 @@ pub fn pack() -> Result<PathBuf> {
     for (from, to) in COPIED {
         copy(&root.join(from), &package.join(to))?;
     }
-    copy_scripts(&root.join("web/js"), &npm.join("glue"))?;
-    for script in SCRIPTS {
-        bundle(&npm.join("glue"), script, &package)?;
-    }
-    write_manifest(&root.join("web/package.json"), &package.join("package.json"))?;
+    copy_sources(&root.join("web/js"), &npm.join("glue"))?;
+    run(Command::new("node").arg(root.join("web/build.mjs")).arg(npm.join("glue")).arg(&package))?;
     check_sizes(&package, &root.join("web"))?;
     output(
         Command::new("npm").args(["pack", "--silent", "--pack-destination"]).arg(&npm).current_dir(&package),
@@ -83,51 +91,31 @@ fn remapped_paths() -> String {
     format!("{}--remap-path-prefix={}=.", crates.unwrap_or_default(), root().display())
 }
 
-/// Copies all scripts beside the glue, so that they find it as `./bindings.js`.
-fn copy_scripts(from: &Path, to: &Path) -> Result<()> {
+/// Copies all scripts and types beside the glue that wasm-bindgen makes, so that they find it as `./bindings.js`.
+fn copy_sources(from: &Path, to: &Path) -> Result<()> {
     for entry in fs::read_dir(from).with_context(|| format!("{} can't be read", from.display()))? {
         let entry = entry?;
         let (path, target) = (entry.path(), to.join(entry.file_name()));
         if path.is_dir() {
             create_dir(&target)?;
-            copy_scripts(&path, &target)?;
-        } else if path.extension().is_some_and(|extension| extension == "js") {
+            copy_sources(&path, &target)?;
+        } else if path.extension().is_some_and(|extension| extension == "js" || extension == "ts") {
             copy(&path, &target)?;
         }
     }
     Ok(())
 }
 
-/// Bundles and minifies one script, as not every page has a bundler.
-fn bundle(scripts: &Path, script: &str, package: &Path) -> Result<()> {
-    let others = SCRIPTS.iter().filter(|other| **other != script);
-    run(Command::new(root().join("node_modules/.bin/esbuild"))
-        .args(["--bundle", "--minify", "--format=esm", "--target=es2022", "--log-level=warning"])
-        .args(others.map(|other| format!("--external:./{other}")))
-        .arg(format!("--outfile={}", package.join(script).display()))
-        .arg(scripts.join(script)))
-}
-
-/// The manifest of the package, without the fields that only its build needs.
-fn write_manifest(from: &Path, to: &Path) -> Result<()> {
-    let mut manifest = read_json(from)?;
-    if let Some(fields) = manifest.as_object_mut() {
-        fields.remove("devDependencies");
-        fields.remove("scripts");
-    }
-    fs::write(to, format!("{manifest:#}\n")).with_context(|| format!("{} can't be written", to.display()))
-}
-
 /// Prints the sizes and compares them, compressed with brotli, with the limits.
 fn check_sizes(package: &Path, web: &Path) -> Result<()> {
-    let files = SCRIPTS.iter().chain([&WASM]).map(|file| package.join(file));
-    let printed = output(Command::new("node").arg(web.join("sizes.mjs")).args(files))?;
+    let printed =
+        output(Command::new("node").arg(web.join("sizes.mjs")).args(MEASURED).current_dir(package))?;
     let sizes: Vec<Value> = serde_json::from_str(&printed).context("sizes.mjs printed no JSON")?;
     let bytes = |of: &Value, what: &str| of.get(what).and_then(Value::as_u64).unwrap_or(0);
-    eprintln!("{:<16} {:>8} {:>8} {:>8}", "bytes", "raw", "gzip", "brotli");
+    eprintln!("{:<18} {:>8} {:>8} {:>8}", "bytes", "raw", "gzip", "brotli");
     for size in &sizes {
         let (raw, gzip, brotli) = (bytes(size, "raw"), bytes(size, "gzip"), bytes(size, "brotli"));
-        eprintln!("{:<16} {raw:>8} {gzip:>8} {brotli:>8}", file_name(size));
+        eprintln!("{:<18} {raw:>8} {gzip:>8} {brotli:>8}", file_name(size));
     }
     let budget = read_json(&web.join("size-budget.json"))?;
     let mut exceeded = Vec::new();

@@ -2,15 +2,15 @@
 
 use super::totals::Totals;
 use super::unused_items;
-use crate::install;
 use crate::process::{cargo, find, root};
+use crate::{install, pack, packaging};
 use anyhow::Result;
 use std::process::Command;
 
 /// The name of a step and its command, which installs what it needs. `None` skips the step.
 type Step = (&'static str, fn() -> Result<Option<Command>>);
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 12] = [
     ("rustfmt", rustfmt),
     ("clippy", clippy),
     ("clippy of the wasm target", clippy_wasm),
@@ -18,6 +18,10 @@ const STEPS: [Step; 8] = [
     ("biome", biome),
     ("tsc of the page and the tests", || tsc(".")),
     ("tsc of web/js", || tsc("web")),
+    ("reference of the element", reference),
+    ("examples of the documents", examples),
+    ("publint", publint),
+    ("types of the package, by attw", attw),
     ("cargo deny", cargo_deny),
 ];
 const UNUSED_ITEMS: &str = "unused public items";
@@ -72,6 +76,36 @@ fn biome() -> Result<Option<Command>> {
 /// The types of JavaScript, by the tsconfig.json of a folder.
 fn tsc(folder: &str) -> Result<Option<Command>> {
     node_program("tsc", &["--project", folder]).map(Some)
+}
+
+/// Whether docs/embedding/reference.md is what the element's source says.
+fn reference() -> Result<Option<Command>> {
+    install::npm_ci()?;
+    let mut command = Command::new("node");
+    command.args(["web/types.mjs", "--check"]).current_dir(root());
+    Ok(Some(command))
+}
+
+/// Whether the examples in docs/embedding compile.
+fn examples() -> Result<Option<Command>> {
+    install::npm_ci()?;
+    let mut command = Command::new("node");
+    command.arg("tests/docs_examples.mjs").current_dir(root());
+    Ok(Some(command))
+}
+
+fn publint() -> Result<Option<Command>> {
+    let package = pack::pack()?;
+    let mut command = node_program("publint", &["--strict"])?;
+    command.arg(package);
+    Ok(Some(command))
+}
+
+/// Whether TypeScript finds the types, however a site resolves modules. Wasm and worker are files, not modules.
+fn attw() -> Result<Option<Command>> {
+    let mut command = node_program("attw", &["--exclude-entrypoints", "uploader.wasm", "worker.js", "--"])?;
+    command.arg(packaging::tarball()?);
+    Ok(Some(command))
 }
 
 /// A program of the root's npm packages.

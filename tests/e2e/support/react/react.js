@@ -1,0 +1,1 @@
+export * as React from "react";

@@ -1,0 +1,3 @@
+import ReactDOM from "react-dom";
+
+export const render = (app, root) => ReactDOM.render(app, root);

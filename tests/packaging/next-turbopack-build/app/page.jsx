@@ -1,0 +1,5 @@
+import { GreloupisUploader } from "@greloupis/uploader/react";
+
+export default function Page() {
+  return <GreloupisUploader endpoint="/api" />;
+}

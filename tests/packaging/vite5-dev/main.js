@@ -1,0 +1,1 @@
+import "@greloupis/uploader/element";

@@ -1,0 +1,5 @@
+// Made by web/build.mjs.
+declare module "embedded:*" {
+  const text: string;
+  export default text;
+}

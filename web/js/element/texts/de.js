@@ -15,7 +15,7 @@ export default {
   starting: "Beginnt",
   uploading: "Wird hochgeladen",
   paused: "Angehalten",
-  waiting: "Keine Verbindung; geht von selbst weiter",
+  waiting: "Wartet; geht von selbst weiter",
   retrying: "Verbindungsprobleme; neuer Versuch",
   finishing: "Wird geprüft",
   uploaded: "Hochgeladen; wartet auf die Umwandlung",

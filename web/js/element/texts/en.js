@@ -15,7 +15,7 @@ export default {
   starting: "Starting",
   uploading: "Uploading",
   paused: "Paused",
-  waiting: "No connection; goes on by itself",
+  waiting: "Waiting; goes on by itself",
   retrying: "Connection problems; trying again",
   finishing: "Checking what arrived",
   uploaded: "Uploaded; waiting to be converted",

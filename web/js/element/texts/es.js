@@ -15,7 +15,7 @@ export default {
   starting: "Iniciando",
   uploading: "Subiendo",
   paused: "En pausa",
-  waiting: "Sin conexión; continuará automáticamente",
+  waiting: "En espera; continuará automáticamente",
   retrying: "Problemas de conexión; reintentando",
   finishing: "Comprobando lo recibido",
   uploaded: "Subido; en espera de conversión",

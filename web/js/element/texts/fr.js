@@ -15,7 +15,7 @@ export default {
   starting: "Démarrage",
   uploading: "Envoi en cours",
   paused: "En pause",
-  waiting: "Pas de connexion ; reprise automatique",
+  waiting: "En attente ; reprise automatique",
   retrying: "Problèmes de connexion ; nouvel essai",
   finishing: "Vérification de ce qui est arrivé",
   uploaded: "Envoyée ; en attente de conversion",

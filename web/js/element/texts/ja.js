@@ -15,7 +15,7 @@ export default {
   starting: "開始しています",
   uploading: "アップロード中",
   paused: "一時停止中",
-  waiting: "接続がありません。自動的に再開します",
+  waiting: "待機中。自動的に再開します",
   retrying: "接続に問題があります。再試行しています",
   finishing: "受信内容を確認中",
   uploaded: "アップロード済み。変換待ち",

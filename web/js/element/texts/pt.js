@@ -15,7 +15,7 @@ export default {
   starting: "Iniciando",
   uploading: "Enviando",
   paused: "Em pausa",
-  waiting: "Sem conexão; continua automaticamente",
+  waiting: "Aguardando; continua automaticamente",
   retrying: "Problemas de conexão; tentando de novo",
   finishing: "Verificando o que chegou",
   uploaded: "Enviado; aguardando conversão",

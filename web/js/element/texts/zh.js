@@ -15,7 +15,7 @@ export default {
   starting: "正在开始",
   uploading: "正在上传",
   paused: "已暂停",
-  waiting: "没有网络连接，恢复后自动继续",
+  waiting: "等待中，会自动继续",
   retrying: "连接有问题，正在重试",
   finishing: "正在核对已收到的内容",
   uploaded: "已上传，等待转换",

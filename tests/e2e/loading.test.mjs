@@ -173,3 +173,49 @@ test("page_of_another_origin_than_the_script_works", async () => {
   assert.equal(workers, 0, "browsers start no worker of another origin");
   assert.match(said[0], /page's thread/);
 });
+
+test("element_works_under_strict_policy_and_trusted_types", async () => {
+  const policy = [
+    ...["default-src 'self'", "script-src 'self' 'wasm-unsafe-eval'", "img-src 'self' blob:", "media-src blob:"],
+    "require-trusted-types-for 'script'",
+  ];
+  const page = await (await browser.newContext()).newPage();
+  await page.route("**/plain.html", (route) =>
+    route.fulfill({
+      contentType: "text/html",
+      headers: { "content-security-policy": policy.join("; ") },
+      body: "<!doctype html><title>plain</title>",
+    }),
+  );
+  await page.goto(`${system.url}/plain.html`);
+  await page.evaluate(async () => {
+    /** @type {string[]} */
+    const violations = [];
+    addEventListener("securitypolicyviolation", ({ violatedDirective }) => violations.push(violatedDirective));
+    // The specifiers are of the site, which TypeScript doesn't know.
+    const [root, element] = ["/vendor/uploader/index.js", "/vendor/uploader/element/index.js"];
+    const { init } = await import(root);
+    const trusted = Reflect.get(globalThis, "trustedTypes").createPolicy("uploader", {
+      createScriptURL: (/** @type {string} */ url) => url,
+    });
+    init({ worker: trusted.createScriptURL("/vendor/uploader/worker.js") });
+    await import(element);
+    const uploader = Object.assign(document.createElement("greloupis-uploader"), { id: "uploader", endpoint: "/api" });
+    uploader.setAttribute("lang", "en");
+    document.body.append(uploader);
+    Reflect.set(globalThis, "violations", violations);
+  });
+  await page
+    .locator("#uploader input[type=file]")
+    .first()
+    .setInputFiles(await e2e.clip("short.mp4"));
+  await page.locator('#uploader .row[data-state="ready"]').waitFor();
+  await page.locator("#uploader .poster img").waitFor();
+  assert.equal(page.workers().length, 1);
+  assert.deepEqual(await page.evaluate(() => Reflect.get(globalThis, "violations")), []);
+  const color = await page
+    .locator("#uploader [part~=choose]")
+    .evaluate((button) => getComputedStyle(button).backgroundColor);
+  assert.equal(color, "rgb(31, 95, 208)", "the styles are applied");
+  await page.context().close();
+});

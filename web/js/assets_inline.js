@@ -3,7 +3,6 @@
 import wasmBase64 from "embedded:wasm";
 // Both are made by web/build.mjs.
 import workerSource from "embedded:worker";
-import { serve } from "./worker.js";
 
 /** A classic worker, which starts from a blob in every browser. */
 export function makeWorker() {
@@ -16,7 +15,8 @@ export function makeWorker() {
   }
 }
 
-export const loadServer = async () => serve;
+/** Runs only when it is needed, as jsdom lacks some of what it uses. */
+export const loadServer = async () => (await import("./worker.js")).serve;
 
 /** @returns {URL | BufferSource} */
 export const wasm = () => Uint8Array.from(atob(wasmBase64), (character) => character.charCodeAt(0));

@@ -14,7 +14,6 @@ export const STYLES = `
   --_radius: var(--greloupis-radius, 14px);
   --_gap: var(--greloupis-gap, 12px);
   display: block;
-  container-type: inline-size;
   color: var(--_text);
   font: 15px/1.45 var(--greloupis-font, system-ui, -apple-system, "Segoe UI", Roboto, sans-serif);
   text-align: start;
@@ -42,7 +41,8 @@ ul { list-style: none; }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .icon { display: block; width: 1.35em; height: 1.35em; fill: none; stroke: currentColor; stroke-width: 1.7; stroke-linecap: round; stroke-linejoin: round; flex: none; }
 
-.base { display: grid; gap: var(--_gap); position: relative; }
+/* The overlay isn't in it: in older browsers a container holds what is fixed. */
+.base { display: grid; gap: var(--_gap); container-type: inline-size; }
 
 /* Drop zone */
 .dropzone {
@@ -65,7 +65,7 @@ ul { list-style: none; }
   background: color-mix(in srgb, var(--_accent) 9%, var(--_surface));
 }
 :host([data-dragging]) .badge { transform: translateY(-4px); }
-.overlay { position: fixed; inset: 0; z-index: 2147483647; display: grid; place-items: center; pointer-events: none; background: color-mix(in srgb, var(--_surface) 84%, transparent); color: var(--_accent); font-size: 1.5em; font-weight: 620; }
+.overlay { position: fixed; inset: 0; z-index: 2147483647; display: grid; place-items: center; pointer-events: none; background: color-mix(in srgb, var(--_surface) 92%, transparent); color: var(--_accent); font-size: 1.5em; font-weight: 620; }
 .overlay::before { content: ""; position: absolute; inset: 14px; border: 3px dashed currentColor; border-radius: 22px; }
 
 /* Buttons */
@@ -173,7 +173,9 @@ button:disabled { opacity: 0.55; cursor: default; }
   .row-buttons { grid-row: 1; }
   .row-buttons [part~="retry"] { margin: 0; }
   [part="unfinished"] .row { grid-template-columns: minmax(0, 1fr) auto; }
-  [part="unfinished"] .poster { display: none; }
+  [part="unfinished"] .poster, .row[data-state="failed"] .poster, .row[data-state="canceled"] .poster { display: none; }
+  [part="unfinished"] .row-buttons { grid-column: 2; }
+  .row[data-state="failed"] .title-line, .row[data-state="canceled"] .title-line { grid-column: 1 / span 2; }
   :host([layout="compact"]) .row-body, :host([layout="button"]) .row-body { grid-column: 1 / -1; }
   .length { display: none; }
   .row-title { white-space: normal; overflow-wrap: anywhere; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; }

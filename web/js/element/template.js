@@ -27,7 +27,7 @@ export function makeTemplate() {
   const dismiss = iconButton("dismiss", "cancel");
   const notice = element("div", { class: "notice", part: "notice", hidden: true }, icon("alert"), noticeText, dismiss);
   const overlay = element("p", { class: "overlay", part: "overlay", "aria-hidden": "true", hidden: true });
-  const base = element("div", { class: "base", part: "base" }, dropzone, notice, overlay);
+  const base = element("div", { class: "base", part: "base" }, dropzone, notice);
   return {
     base,
     dropzone,

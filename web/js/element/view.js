@@ -73,7 +73,7 @@ export class View {
       choose.focus();
     });
     addStyles(root);
-    root.append(base);
+    root.append(base, this.#template.overlay);
   }
 
   /** Where the browser points when the form can't be sent. */

@@ -23,6 +23,14 @@ after(async () => {
   await system?.stop();
 });
 
+/**
+ * The part of the uploader that has the focus.
+ *
+ * @param {e2e.Page} page
+ */
+const focusedPart = (page) =>
+  page.evaluate(() => document.querySelector("#uploader")?.shadowRoot?.activeElement?.getAttribute("part"));
+
 /** @param {number} size */
 const openUpload = (size) =>
   system.api("/uploads", {
@@ -47,7 +55,7 @@ test("cancel removes all parts from the storage", async () => {
   await e2e.waitUntil(() => confirmed);
 
   const aborted = page.waitForResponse((response) => response.request().method() === "DELETE");
-  await card.getByRole("button", { name: "Cancel: big.mp4" }).click();
+  await card.getByRole("button", { name: "Cancel: big" }).click();
   assert.equal((await aborted).status(), 204);
   await e2e.reachesState(card, "canceled");
   assert.deepEqual(await system.openUploads(), []);
@@ -55,9 +63,9 @@ test("cancel removes all parts from the storage", async () => {
   assert.deepEqual(await system.keys("uploads", ""), []);
   assert.deepEqual((await system.api("/videos")).videos, []);
 
-  await card.getByRole("button", { name: "Remove: big.mp4" }).click();
-  assert.equal(await page.locator(".card").count(), 0);
-  assert.equal(await page.evaluate(() => document.activeElement?.id), "picker", "the focus moves to the picker");
+  await card.getByRole("button", { name: "Remove: big" }).click();
+  assert.equal(await page.locator("#uploader .row").count(), 0);
+  assert.equal(await focusedPart(page), "button choose", "the focus moves to the file dialog's button");
   page.assertNoErrors();
   await page.context().close();
 });
@@ -72,14 +80,14 @@ test("video list loads page by page, and links open a video", async () => {
   await page.locator(".video").nth(13).waitFor();
   await page.getByRole("button", { name: "Show older" }).waitFor({ state: "hidden" });
   const links = await page.locator(".video > a").evaluateAll((all) => all.map((link) => link.getAttribute("href")));
-  assert.deepEqual(links, opened.map(({ videoId }) => `#v=${videoId}`).reverse());
+  assert.deepEqual(links, opened.map(({ videoId }) => `watch.html?v=${videoId}`).reverse());
 
   await page.locator(".video > a").first().click();
-  await page.locator("dialog[open] #player-note", { hasText: "Not all of it has been uploaded yet" }).waitFor();
+  await page.locator("#note", { hasText: "Not all of it has been uploaded yet" }).waitFor();
   await page.goBack();
-  await page.locator("dialog[open]").waitFor({ state: "hidden" });
-  await page.goto(`${system.url}#v=nothing-of-that-name`);
-  await page.locator("#player-note", { hasText: "There is no such video." }).waitFor();
+  await page.locator(".video").nth(11).waitFor();
+  await page.goto(`${system.url}/watch.html?v=nothing-of-that-name`);
+  await page.locator("#note", { hasText: "There is no such video." }).waitFor();
   for (const { upload } of opened) await fetch(`${system.endpoints.api}/uploads/${upload}`, { method: "DELETE" });
   page.assertNoErrors();
   await page.context().close();
@@ -91,38 +99,58 @@ test("page is usable by keyboard alone", async () => {
     page.addInitScript(() => delete (/** @type {any} */ (window).showOpenFilePicker));
   const page = await e2e.openPage(browser, system.url, { prepare });
   const chooser = page.waitForEvent("filechooser");
+  // The link home comes first.
   await page.keyboard.press("Tab");
-  assert.equal(await page.evaluate(() => document.activeElement?.id), "picker");
+  await page.keyboard.press("Tab");
+  assert.equal(await focusedPart(page), "button choose");
   await page.keyboard.press("Enter");
   await (await chooser).setFiles(await e2e.clip("short.mp4"));
   const card = e2e.cardOf(page, "short.mp4");
   await e2e.reachesState(card, "ready");
-  await card.getByRole("link", { name: "Watch" }).focus();
+  await page.locator("#uploader a", { hasText: "Watch" }).focus();
   await page.keyboard.press("Enter");
-  await page.waitForFunction(() => {
-    const video = /** @type {HTMLVideoElement} */ (document.querySelector("dialog[open] video"));
-    return video.currentTime > 0.5;
-  });
-  await page.keyboard.press("Escape");
-  await page.locator("dialog[open]").waitFor({ state: "hidden" });
-  assert.equal(
-    await page.evaluate(() => document.activeElement?.textContent),
-    "Watch",
-    "the focus returns to the link",
-  );
-  await card.getByRole("button", { name: "Hide: short.mp4" }).press("Enter");
-  await page.locator(".video[data-state=ready] .name", { hasText: "short.mp4" }).waitFor();
+  await page.waitForURL("**/watch.html?v=*");
+  await page.locator("media-play-button").focus();
+  await page.keyboard.press("Enter");
+  await e2e.played(page, 0.5);
+  await page.goBack();
+  await page.locator(".video[data-state=ready] .name", { hasText: "short" }).waitFor();
   page.assertNoErrors();
   await page.context().close();
 });
 
-test("hidden card's conversion continues in the list", async () => {
+test("link at a time opens there, and search finds titles", async () => {
+  const page = await e2e.openPage(browser, system.url);
+  await e2e.drop(page, [{ path: await e2e.clip("silent.mp4"), name: "Ferry to Paros.mp4" }]);
+  const card = e2e.cardOf(page, "Ferry to Paros.mp4");
+  await e2e.reachesState(card, "ready");
+  const videoId = await e2e.videoIdOf(card);
+  await page.goto(`${system.url}/watch.html?v=${videoId}&t=2`);
+  await e2e.played(page, 1.9);
+  assert.equal(await page.title(), "Ferry to Paros");
+  await page.getByRole("button", { name: "Copy link at this time" }).click();
+  await page.waitForURL(/[?&]t=2/);
+  await page.goto(system.url);
+  const videos = page.locator(".video:visible");
+  await page.locator(".video", { hasText: "Ferry to Paros" }).waitFor();
+  const all = await videos.count();
+  assert.ok(all > 1);
+  await page.getByRole("searchbox").fill("paros ferry");
+  await page.waitForFunction(() => document.querySelectorAll(".video:not([hidden])").length === 1);
+  await page.getByRole("searchbox").fill("");
+  assert.equal(await videos.count(), all);
+  page.assertNoErrors();
+  await page.context().close();
+});
+
+test("removed row's conversion continues in the list", async () => {
   const page = await e2e.openPage(browser, system.url);
   await e2e.drop(page, [{ path: await e2e.clip("upright.mp4"), name: "hidden.mp4" }]);
   const card = e2e.cardOf(page, "hidden.mp4");
-  await card.getByRole("button", { name: "Hide: hidden.mp4" }).click();
-  assert.equal(await page.locator(".card").count(), 0);
-  const listed = page.locator(".video").filter({ has: page.locator('.name[title="hidden.mp4"]') });
+  await card.and(page.locator("[data-state=converting], [data-state=uploaded], [data-state=ready]")).waitFor();
+  await card.getByRole("button", { name: "Remove: hidden" }).click();
+  assert.equal(await page.locator("#uploader .row").count(), 0);
+  const listed = page.locator(".video").filter({ has: page.locator('.name[title="hidden"]') });
   await listed.and(page.locator("[data-state=ready]")).waitFor();
   await listed.locator(".preview.has-image").waitFor();
   page.assertNoErrors();
@@ -163,11 +191,11 @@ test("page asks for a token where one is required, and continues", async () => {
     const videoId = await e2e.videoIdOf(card);
     await page.context().close();
 
-    const otherUser = await e2e.openPage(browser, `${authenticated.url}#v=${videoId}`, {
+    const otherUser = await e2e.openPage(browser, `${authenticated.url}/watch.html?v=${videoId}`, {
       prepare: (page) =>
         page.addInitScript((token) => sessionStorage.setItem("greloupis.token", token), token(secret, "bob")),
     });
-    await otherUser.locator("#player-note", { hasText: "There is no such video." }).waitFor();
+    await otherUser.locator("#note", { hasText: "There is no such video." }).waitFor();
     await otherUser.context().close();
   } finally {
     await authenticated.stop();

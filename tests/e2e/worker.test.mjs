@@ -117,7 +117,7 @@ async function longTasks(system) {
     });
   });
   await e2e.drop(page, [{ path: await e2e.clip("big.mp4") }]);
-  await page.locator("#queue .card:is([data-state=uploaded], [data-state=converting])").waitFor();
+  await page.locator("#uploader .row:is([data-state=uploaded], [data-state=converting])").waitFor();
   /** @type {number[]} */
   const durations = await page.evaluate(() => /** @type {any} */ (window).takeLongTasks());
   page.assertNoErrors();

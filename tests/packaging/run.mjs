@@ -10,6 +10,7 @@ import { execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { cp, mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { createServer, request } from "node:http";
+import { connect } from "node:net";
 import { extname, join } from "node:path";
 import { promisify } from "node:util";
 import { clip, ROOT, requiredEnv, System, startBrowser, waitUntil } from "../e2e/support/index.mjs";
@@ -58,9 +59,20 @@ async function serve(project, stackUrl) {
     outgoing.writeHead(body ? 200 : 404, { "content-type": type });
     outgoing.end(body ?? "no such file");
   });
+  // Next.js's development server starts the page only once its socket is connected.
+  server.on("upgrade", (incoming, socket, head) => {
+    const { port } = project();
+    const onward = connect(port ?? 0, "127.0.0.1", () => {
+      const lines = incoming.rawHeaders.map((text, index) => (index % 2 === 0 ? `${text}: ` : `${text}\r\n`));
+      onward.write(`${incoming.method} ${incoming.url} HTTP/1.1\r\n${lines.join("")}\r\n`);
+      onward.write(head);
+      onward.pipe(socket).pipe(onward);
+    });
+    for (const end of [onward, socket]) end.on("error", () => socket.destroy());
+  });
   await new Promise((listening) => server.listen(0, "127.0.0.1", () => listening(undefined)));
   const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
-  return { url: `http://127.0.0.1:${port}`, close: () => server.close() };
+  return { url: `http://127.0.0.1:${port}`, close: () => server.close().closeAllConnections() };
 }
 
 /**

@@ -1,4 +1,4 @@
-/** DOM helpers: elements by id, templates, file names, previews, announcements. No state and no network. */
+/** DOM helpers: elements by id, templates, previews. No state and no network. */
 
 /**
  * @param {string} id
@@ -17,16 +17,13 @@ export const dialogById = (id) => typedElementById(id, HTMLDialogElement);
 /** @param {string} id */
 export const inputById = (id) => typedElementById(id, HTMLInputElement);
 
-/** @param {string} id */
-export const videoById = (id) => typedElementById(id, HTMLVideoElement);
-
 /**
  * @template {Element} T
  * @param {string} id
  * @param {new () => T} type
  * @returns {T}
  */
-function typedElementById(id, type) {
+export function typedElementById(id, type) {
   const element = document.getElementById(id);
   if (!(element instanceof type)) throw new TypeError(`#${id} isn't a ${type.name}`);
   return element;
@@ -62,32 +59,6 @@ export function createElement(tag, properties = {}, ...children) {
 }
 
 /**
- * @param {Element} use
- * @param {string} name
- */
-export const setIcon = (use, name) => use.setAttribute("href", `#icon-${name}`);
-
-const NAME_TAIL_LENGTH = 10;
-const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
-
-/**
- * Shows a file name on one line. A long name is elided in the middle by CSS, so that its extension stays visible;
- * the text itself stays complete for search, copying and screen readers.
- *
- * @param {HTMLElement} element
- * @param {string} name
- */
-export function showName(element, name) {
-  const segments = Array.from(graphemes.segment(name), ({ segment }) => segment);
-  const tailStart = Math.max(0, segments.length - NAME_TAIL_LENGTH);
-  element.replaceChildren(
-    createElement("span", { className: "name-head", textContent: segments.slice(0, tailStart).join("") }),
-    createElement("span", { className: "name-tail", textContent: segments.slice(tailStart).join("") }),
-  );
-  element.title = name;
-}
-
-/**
  * Loads an image into a preview, replacing an earlier one. If it can't be loaded, the preview stays unchanged.
  * Resolves in both cases.
  *
@@ -111,15 +82,6 @@ export function showImage(preview, url) {
     image.src = url;
     preview.prepend(image);
   });
-}
-
-/**
- * Announces a change to screen readers.
- *
- * @param {string} message
- */
-export function announce(message) {
-  elementById("announcements").textContent = message;
 }
 
 /**

@@ -1,22 +1,31 @@
-/** Entry point: connects the file input, the upload queue, unfinished uploads, the video list and the player. */
+/** Entry point of the library page: the uploader element above the list of earlier videos. */
 
-import { onFilesChosen } from "./drop.js";
-import { openFromAddress } from "./player_dialog.js";
-import { Queue } from "./queue.js";
-import { Unfinished } from "./unfinished.js";
+import "@greloupis/uploader/element";
+import { getToken, requestToken } from "./auth.js";
+import { createElement, typedElementById } from "./dom.js";
+import { rememberName } from "./video_names.js";
 import { Videos } from "./videos.js";
 
-const queue = new Queue({
-  onChange: () => unfinished.refresh(),
-  onRemove: (videoId) => videos.show(videoId),
-});
-const unfinished = new Unfinished({
-  isQueued: (file) => queue.hasFile(file),
-  onContinue: (entry) => queue.add([entry]),
-});
-const videos = new Videos((videoId) => queue.hasVideo(videoId) || unfinished.hasVideo(videoId));
+/** @typedef {import("@greloupis/uploader/element").GreloupisUploaderElement} Uploader */
 
-onFilesChosen((entries) => queue.add(entries));
-openFromAddress();
-// The list excludes videos that are shown as unfinished, so those are loaded first.
-unfinished.refresh().finally(() => videos.loadPage());
+const uploader = /** @type {Uploader} */ (typedElementById("uploader", HTMLElement));
+const isShown = (/** @type {string} */ videoId) => uploader.videoIds.includes(videoId);
+const videos = new Videos(isShown, () => uploader.queue.getSnapshot().unfinished.map(({ videoId }) => videoId));
+
+uploader.token = () => getToken() || undefined;
+uploader.readyContent = ({ videoId }) =>
+  createElement("a", { href: `watch.html?v=${videoId}`, className: "button small", textContent: "Watch" });
+uploader.addEventListener("uploaded", ({ detail: { item, videoId } }) => rememberName(videoId, item.title));
+uploader.addEventListener("titlechange", ({ detail: { item, title } }) => {
+  if (item.videoId) rememberName(item.videoId, title);
+});
+uploader.addEventListener("fileremoved", ({ detail: { item } }) => {
+  if (item.videoId) videos.show(item.videoId);
+});
+uploader.addEventListener("uploaderror", async ({ detail: { item, error } }) => {
+  if (error.code !== "unauthorized") return;
+  if (await requestToken(getToken())) uploader.queue.retry(item);
+});
+
+// The list leaves out what is shown as unfinished, so that is loaded first.
+uploader.queue.loadUnfinished().finally(() => videos.loadPage());

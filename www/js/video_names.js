@@ -1,4 +1,4 @@
-/** Caches the file names of the videos that this browser sent: the server stores ids only. Newest last. */
+/** Caches the titles of the videos that this browser sent: the server stores ids only. Newest last. */
 
 import { formatDate } from "./format.js";
 
@@ -30,7 +30,7 @@ export function rememberName(id, name) {
 }
 
 /**
- * The file name that the video was sent under, or a name made of its date.
+ * The title that the video was sent under, or a name made of its date.
  *
  * @param {import("@greloupis/uploader").Video} video
  */

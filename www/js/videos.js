@@ -1,7 +1,7 @@
 /** The list of earlier videos, loaded in pages; videos that aren't final are polled. */
 
 import { getVideo, isFinal, listVideos, pollVideo } from "./api.js";
-import { buttonById, createElement, elementById, fromTemplate, setIcon, showImage, showName } from "./dom.js";
+import { buttonById, createElement, elementById, fromTemplate, inputById, showImage } from "./dom.js";
 import { formatDateTime, formatDuration, formatVideoInfo } from "./format.js";
 import { conversionError, describeError } from "./messages.js";
 import { videoName } from "./video_names.js";
@@ -11,7 +11,6 @@ import { videoName } from "./video_names.js";
  * @typedef {{
  *   open: HTMLAnchorElement,
  *   preview: HTMLElement,
- *   icon: SVGUseElement,
  *   percent: HTMLElement,
  *   duration: HTMLElement,
  *   name: HTMLElement,
@@ -38,18 +37,32 @@ const LABELS = {
 export class Videos {
   /** @type {string | undefined} */
   #cursor;
-  #isShownElsewhere;
+  #isShown;
+  #unfinished;
   /** @type {Set<string>} */
   #videoIds = new Set();
 
   /**
-   * `isShownElsewhere(videoId)` is whether another section of the page shows a video; the list leaves it out.
+   * `isShown(videoId)` is whether the uploader shows a video, `unfinished()` the ids of unfinished uploads; the list
+   * leaves out both.
    *
-   * @param {(videoId: string) => boolean} isShownElsewhere
+   * @param {(videoId: string) => boolean} isShown
+   * @param {() => (string | undefined)[]} unfinished
    */
-  constructor(isShownElsewhere) {
-    this.#isShownElsewhere = isShownElsewhere;
+  constructor(isShown, unfinished) {
+    this.#isShown = isShown;
+    this.#unfinished = unfinished;
     buttonById("show-older").addEventListener("click", () => this.loadPage());
+    inputById("search").addEventListener("input", () => this.#search());
+  }
+
+  /** Hides the videos whose names don't have the words. */
+  #search() {
+    const words = inputById("search").value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
+    for (const root of document.querySelectorAll(".video")) {
+      const name = root.querySelector(".name")?.textContent?.toLocaleLowerCase() ?? "";
+      root.toggleAttribute("hidden", !words.every((word) => name.includes(word)));
+    }
   }
 
   /** Loads and appends the next page; the first one on the first call. */
@@ -59,7 +72,11 @@ export class Videos {
     try {
       const { videos, cursor } = await listVideos({ limit: PAGE_SIZE, cursor: this.#cursor });
       this.#cursor = cursor;
-      for (const video of videos) if (!this.#isShownElsewhere(video.videoId)) this.#add(video, "append");
+      const unfinished = this.#unfinished();
+      for (const video of videos) {
+        const { videoId } = video;
+        if (!this.#isShown(videoId) && !unfinished.includes(videoId)) this.#add(video, "append");
+      }
       showOlder.hidden = !cursor;
       showOlder.textContent = "Show older";
       this.#updateNote();
@@ -74,7 +91,7 @@ export class Videos {
   }
 
   /**
-   * Adds a video at the top after its card was removed from the queue.
+   * Adds a video at the top after its row was removed from the uploader.
    *
    * @param {string} videoId
    */
@@ -88,6 +105,8 @@ export class Videos {
     const note = elementById("videos-note");
     note.textContent = "Nothing here yet. What you send will be kept here.";
     note.hidden = this.#videoIds.size > 0;
+    inputById("search").hidden = this.#videoIds.size < 2;
+    this.#search();
     if (note.hidden) for (const placeholder of document.querySelectorAll(".placeholder")) placeholder.remove();
   }
 
@@ -120,10 +139,9 @@ function render(root, parts, video) {
   root.dataset.state = video.status;
   parts.percent.textContent = video.status === "converting" ? `${video.progress} %` : "";
   if (!changed) return;
-  parts.open.href = `#v=${video.videoId}`;
-  showName(parts.name, videoName(video));
-  setIcon(parts.icon, ready ? "play" : video.status === "failed" ? "alert" : "film");
-  parts.icon.parentElement?.classList.toggle("solid", ready);
+  parts.open.href = `watch.html?v=${video.videoId}`;
+  parts.name.textContent = videoName(video);
+  parts.name.title = videoName(video);
   if (ready && video.urls?.poster) showImage(parts.preview, video.urls.poster);
   parts.duration.hidden = !ready || !video.durationMs;
   if (video.durationMs) parts.duration.textContent = formatDuration(video.durationMs);

@@ -1,11 +1,10 @@
 //! Assembles the page in `target/site`: `www/`, with the npm package and the player under `vendor/`.
 
-use crate::process::{copy, create_dir, remove_dir, root};
+use crate::process::{copy, create_dir, remove_dir, root, run};
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
-
-const PLAYER: &str = "hls.light.min.mjs";
+use std::process::Command;
 
 /// Assembles the page from the folder of the npm package; returns its folder.
 pub fn assemble(package: &Path) -> Result<PathBuf> {
@@ -14,9 +13,12 @@ pub fn assemble(package: &Path) -> Result<PathBuf> {
     remove_dir(&site)?;
     copy_folder(&root.join("www"), &site)?;
     copy_folder(package, &site.join("vendor/uploader"))?;
-    let player = site.join("vendor/hls");
-    create_dir(&player)?;
-    copy(&root.join("node_modules/hls.js/dist").join(PLAYER), &player.join(PLAYER))?;
+    // The player is some forty modules of three packages; the watch page alone loads it.
+    run(Command::new(root.join("node_modules/.bin/esbuild"))
+        .args(["--bundle", "--minify", "--format=esm", "--target=es2022", "--log-level=error"])
+        .arg(format!("--outfile={}", site.join("vendor/player.js").display()))
+        .arg(root.join("www/js/player.js")))?;
+    fs::remove_file(site.join("js/player.js")).context("js/player.js can't be removed from the site")?;
     Ok(site)
 }
 

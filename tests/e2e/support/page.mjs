@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 import { findExecutable } from "./files.mjs";
-import { TIMEOUT_MS } from "./system.mjs";
+import { TIMEOUT_MS, waitUntil } from "./system.mjs";
 
 /**
  * @import { Browser, BrowserContext, BrowserContextOptions, CDPSession, Locator, Request } from "playwright-core"
@@ -66,55 +66,68 @@ export async function drop(page, files) {
 }
 
 /**
- * The card of the file with exactly this name.
+ * The uploader's row of the file with exactly this name.
  *
  * @param {Page} page
  * @param {string} name
  */
 export function cardOf(page, name) {
-  return page.locator("#queue .card").filter({ has: page.locator(`.name[title=${JSON.stringify(name)}]`) });
+  return page.locator("#uploader .row").filter({ has: page.locator(`.row-title[title=${JSON.stringify(name)}]`) });
 }
 
 /**
- * Waits until a card reaches a state; fails with the card's text if it ends in another.
+ * Waits until a row reaches a state; fails with the row's text if it ends in another.
  *
  * @param {Locator} card
  * @param {string} state
  */
 export async function reachesState(card, state) {
-  const finalStates = ["ready", "failed", "canceled"];
-  const selector = [state, ...finalStates].map((one) => `self::*[@data-state="${one}"]`).join(" | ");
-  const reached = card.locator(`xpath=${selector}`);
-  await reached.waitFor().catch(async (cause) => {
-    throw new Error(`The card never became ${state}: ${await card.innerText()}`, { cause });
+  const wanted = [state, "ready", "failed", "canceled"];
+  const reached = await waitUntil(async () => {
+    const found = await card.getAttribute("data-state");
+    return wanted.includes(found ?? "") ? found : undefined;
   });
-  assert.equal(await reached.getAttribute("data-state"), state, await card.innerText());
+  assert.equal(reached, state, await card.innerText());
 }
 
 /**
- * The video id in the link of a ready card.
+ * The video id of a stored row.
  *
  * @param {Locator} card
  * @returns {Promise<string>}
  */
-export async function videoIdOf(card) {
-  return (await card.locator(".links .button").getAttribute("href"))?.slice("#v=".length) ?? "";
-}
+export const videoIdOf = (card) =>
+  card.evaluate((row) => {
+    const { host } = /** @type {ShadowRoot} */ (row.getRootNode());
+    const id = row.querySelector("slot")?.name.replace("ready-", "");
+    return /** @type {any} */ (host).queue.items.find((/** @type {any} */ item) => item.id === id).videoId;
+  });
 
 /**
- * Plays a card's video in the page until `seconds` have been played.
+ * Opens the watch page of a row's video by its link and plays until `seconds` have been played.
  *
  * @param {Page} page
  * @param {Locator} card
  * @param {number} seconds
  */
 export async function playUntil(page, card, seconds) {
-  await card.getByRole("link", { name: "Watch" }).click();
-  await page.waitForFunction((seconds) => {
-    const video = /** @type {HTMLVideoElement | null} */ (document.querySelector("dialog[open] video"));
-    return video !== null && video.currentTime > seconds;
-  }, seconds);
+  await page.locator(`#uploader a[href="watch.html?v=${await videoIdOf(card)}"]`).click();
+  await page.waitForURL("**/watch.html?v=*");
+  await page.locator("media-play-button").click();
+  await played(page, seconds);
 }
+
+/**
+ * Waits until the watch page has played so long.
+ *
+ * @param {Page} page
+ * @param {number} seconds
+ */
+export const played = (page, seconds) =>
+  page.waitForFunction((seconds) => {
+    const video = /** @type {HTMLVideoElement | null} */ (document.querySelector("hls-video"));
+    return (video?.currentTime ?? 0) > seconds;
+  }, seconds);
 
 /**
  * URLs of all resources that the page has fetched.

@@ -32,14 +32,15 @@ export const siteFolder = () => requiredEnv("GRELOUPIS_SITE");
 export async function siteWithCsp(changes = {}) {
   const copy = await mkdtemp(join(await testFolder("csp-site"), "site-"));
   await cp(siteFolder(), copy, { recursive: true });
-  const index = join(copy, "index.html");
-  const html = await readFile(index, "utf8");
+  const html = await readFile(join(copy, "index.html"), "utf8");
   const [, importMap = ""] = html.match(/<script type="importmap">([\s\S]*?)<\/script>/) ?? [];
   const directives = {
     "default-src": "'self'",
     "script-src": `'self' 'wasm-unsafe-eval' 'sha256-${createHash("sha256").update(importMap).digest("base64")}'`,
+    // The player's elements have style elements and style attributes.
+    "style-src": "'self' 'unsafe-inline'",
     "connect-src": "'self' http://127.0.0.1:*",
-    "img-src": "'self' blob:",
+    "img-src": "'self' blob: data:",
     "media-src": "'self' blob:",
     // hls.js starts its worker from a blob.
     "worker-src": "'self' blob:",
@@ -48,10 +49,11 @@ export async function siteWithCsp(changes = {}) {
   const policy = Object.entries(directives)
     .map((directive) => directive.join(" "))
     .join("; ");
-  await writeFile(
-    index,
-    html.replace("<head>", `<head><meta http-equiv="Content-Security-Policy" content="${policy}">`),
-  );
+  for (const name of ["index.html", "watch.html"]) {
+    const page = await readFile(join(copy, name), "utf8");
+    const meta = `<head><meta http-equiv="Content-Security-Policy" content="${policy}">`;
+    await writeFile(join(copy, name), page.replace("<head>", meta));
+  }
   return copy;
 }
 

@@ -25,10 +25,21 @@ const GROUPS = [
   ["errorExists", ["video_exists"]],
   ["errorConversion", ["conversion_failed", "conversion_canceled", "transcoder_refused"]],
   ["errorPage", ["not_loaded"]],
+  // Faults of the site or of the uploader: nobody before the screen can mend them.
+  [
+    "errorOther",
+    [
+      ...["bad_checksum", "bad_json", "bad_part_numbers", "bad_request", "bad_video_id", "body_too_large", "internal"],
+      ...["method_not_allowed", "not_found", "video_not_found"],
+    ],
+  ],
 ];
 
 /** @type {Map<string, keyof Texts>} */
 const KEYS = new Map(GROUPS.flatMap(([key, codes]) => codes.map((code) => [code, key])));
+
+/** Whether a code is in one of the groups. @param {string} code */
+export const isKnown = (code) => KEYS.has(code);
 
 /** The key of an error's text. @param {string} code */
 export const errorKey = (code) => KEYS.get(code) ?? "errorOther";

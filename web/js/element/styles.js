@@ -140,13 +140,14 @@ button:disabled { opacity: 0.55; cursor: default; }
 .note:empty { display: none; }
 
 /* Progress */
-.bar { height: 6px; border-radius: 3px; background: var(--_sunken); overflow: hidden; contain: strict; }
+.bar { position: relative; height: 6px; border-radius: 3px; background: var(--_sunken); overflow: hidden; contain: strict; }
 .fill { height: 100%; background: var(--_accent); border-radius: inherit; transform: scaleX(0); transform-origin: left; transition: transform 200ms linear; }
 .base[dir="rtl"] .fill { transform-origin: right; }
 .row[data-state="paused"] .fill, .row[data-state="waiting"] .fill { background: var(--_muted); }
 .row[data-state="converting"] .fill, .row[data-state="uploaded"] .fill, .row[data-state="unverified"] .fill { background: var(--_success); }
-.bar[data-indeterminate] .fill { width: 35%; transform: none; transition: none; animation: slide 1.4s ease-in-out infinite alternate; }
-@keyframes slide { from { margin-inline-start: 0; } to { margin-inline-start: 65%; } }
+.bar[data-indeterminate] .fill { visibility: hidden; }
+.bar[data-indeterminate]::after { content: ""; position: absolute; inset-block: 0; width: 35%; border-radius: inherit; background: var(--_accent); animation: slide 1.4s ease-in-out infinite alternate; }
+@keyframes slide { from { inset-inline-start: 0; } to { inset-inline-start: 65%; } }
 
 /* Compact, and the drop zone over a list */
 :host([layout="compact"]) .dropzone, .has-files .dropzone { flex-flow: row wrap; justify-content: start; gap: 8px 12px; padding: 12px 14px; text-align: start; }
@@ -191,11 +192,11 @@ button:disabled { opacity: 0.55; cursor: default; }
 }
 @media (prefers-reduced-motion: reduce) {
   *, ::before, ::after { transition: none !important; }
-  .bar[data-indeterminate] .fill { animation: none; width: 100%; opacity: 0.4; }
+  .bar[data-indeterminate]::after { animation: none; width: 100%; opacity: 0.4; }
 }
 @media (forced-colors: active) {
   .bar { border: 1px solid CanvasText; height: 8px; }
-  .fill { background: Highlight !important; forced-color-adjust: none; }
+  .fill, .bar::after { background: Highlight !important; forced-color-adjust: none; }
   .icon-button, [part~="button"] { border: 1px solid ButtonText; }
   :host([data-dragging]) .dropzone { border-color: Highlight; }
 }

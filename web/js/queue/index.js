@@ -118,6 +118,8 @@ export class UploadQueue extends EventTarget {
       if (code) rejected.push({ file: entry.file, code });
       else added.push(this.#append(entry));
     }
+    // A file that was chosen again continues by itself.
+    this.#unfinished = this.#unfinished.filter((left) => !this.#has(left));
     this.#rejected = rejected;
     if (rejected.length > 0) this.#emit("filesrejected", { rejected });
     this.#changed();

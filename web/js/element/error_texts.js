@@ -9,7 +9,7 @@ const GROUPS = [
     "errorServer",
     [
       ...["unavailable", "throttled", "bad_answer", "storage_unavailable", "auth_unavailable", "catalog_unavailable"],
-      ...["transcoder_unavailable", "clocks_differ", "too_many_uploads", "callback_failed", "refused"],
+      ...["transcoder_unavailable", "clocks_differ", "too_many_uploads", "callback_failed"],
     ],
   ],
   ["errorBlocked", ["blocked"]],

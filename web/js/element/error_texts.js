@@ -20,7 +20,7 @@ const GROUPS = [
   ["errorSignIn", ["unauthorized", "token_unavailable"]],
   ["errorForbidden", ["forbidden"]],
   ["errorStorage", ["no_space", "storage_refused"]],
-  ["errorIntegrity", ["checksum_mismatch", "size_mismatch", "parts_mismatch", "parts_missing"]],
+  ["errorIntegrity", ["checksum_mismatch", "size_mismatch", "parts_missing"]],
   ["errorGone", ["upload_gone", "upload_expired", "bad_upload"]],
   ["errorExists", ["video_exists"]],
   ["errorConversion", ["conversion_failed", "conversion_canceled", "transcoder_refused"]],

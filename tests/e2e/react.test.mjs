@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { build } from "esbuild";
+import { build, stop } from "esbuild";
 import * as elements from "./support/element.mjs";
 import * as e2e from "./support/index.mjs";
 
@@ -18,6 +18,7 @@ let browser;
 before(async () => {
   const site = await elements.siteWithElement();
   for (const version of VERSIONS) await bundle(site, version);
+  await stop();
   system = await e2e.System.start({}, site);
   browser = await e2e.startBrowser();
 });

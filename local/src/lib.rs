@@ -4,6 +4,7 @@
 pub mod cdn;
 pub mod db;
 pub mod mediaconvert;
+pub mod origin;
 pub mod outbox;
 mod random;
 mod remote_edge;

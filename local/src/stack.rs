@@ -58,6 +58,8 @@ pub struct Options {
     pub site: Option<PathBuf>,
     /// `http://HOST:PORT` of a Lambda's function URL and Invoke API; with `None` the edge runs in this process.
     pub edge: Option<String>,
+    /// Origins of other servers' pages, such as a development server's, that may upload and play.
+    pub allowed_origins: Vec<String>,
     /// Content of job.json.
     pub job: String,
     /// Environment variables of the edge that override the local settings.
@@ -108,7 +110,7 @@ impl Stack {
             access_key: ACCESS_KEY.into(),
             secret_key: secret_key.clone(),
             region: REGION.into(),
-            buckets: buckets(&page_url),
+            buckets: buckets(&page_url, &options.allowed_origins),
         })
         .await?;
 
@@ -207,9 +209,9 @@ fn sdk_config(secret_key: &str, endpoint: &str) -> SdkConfig {
         .build()
 }
 
-fn buckets(page: &str) -> Vec<BucketConfig> {
+fn buckets(page: &str, allowed_origins: &[String]) -> Vec<BucketConfig> {
     let uploads = CorsRule {
-        allowed_origins: vec![page.into()],
+        allowed_origins: [&[page.to_owned()], allowed_origins].concat(),
         allowed_methods: vec!["PUT".into()],
         allowed_headers: vec!["x-amz-checksum-crc64nvme".into()],
         // The uploader waits as long as S3 asks it to.
@@ -253,7 +255,11 @@ fn local_edge(
                 _ => return None,
             })
         };
-        (options.env)(name).or_else(default)
+        let given = (options.env)(name);
+        if name == "ALLOWED_ORIGINS" {
+            return Some(given.iter().chain(&options.allowed_origins).cloned().collect::<Vec<_>>().join(","));
+        }
+        given.or_else(default)
     })
     .map_err(|error| StartError::Edge(error.into()))?;
     let job = JobTemplate::parse_validated(&options.job).map_err(|error| StartError::Edge(error.into()))?;
@@ -298,7 +304,7 @@ fn page_router(
     let router = Router::new()
         .route("/healthz", get(move || async move { axum::Json(health) }))
         .merge(api)
-        .route("/inputs/{*key}", put(put_same_origin).with_state((s3.router(), host)))
+        .route("/inputs/{*key}", put(forward_to_s3).options(forward_to_s3).with_state((s3.router(), host)))
         .nest("/cdn", cdn::router(s3_client, MEDIA_BUCKET.into()));
     let Some(site) = &options.site else { return router };
     // Browsers revalidate the page's files, which change with each build.
@@ -310,9 +316,9 @@ fn page_router(
     )
 }
 
-/// `PUT /inputs/…` on the page's origin: the local counterpart of CloudFront in front of the upload bucket. The
-/// signature in the query is for the bucket's host, so `Host` is replaced.
-async fn put_same_origin(State((s3, host)): State<(Router, String)>, mut request: Request) -> Response {
+/// Parts on the page's origin, and their preflights from other origins' pages: the local counterpart of CloudFront in
+/// front of the upload bucket. The signature in the query is for the bucket's host, so `Host` is replaced.
+async fn forward_to_s3(State((s3, host)): State<(Router, String)>, mut request: Request) -> Response {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let (Ok(uri), Ok(host)) =
         (format!("/{UPLOAD_BUCKET}{path}").parse::<Uri>(), HeaderValue::from_str(&host))

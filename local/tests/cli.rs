@@ -47,6 +47,8 @@ fn invalid_argument_error_names_the_argument() {
         (["--port", "many"], "--port"),
         (["--port", "65535"], "--port"),
         (["--host", "here"], "--host"),
+        (["--allow-origin", "http://localhost:5173/app"], "--allow-origin"),
+        (["--allow-origin", "*"], "like http://localhost:5173, without a path"),
         (["--speed", "9"], "--speed"),
         (["--job", "nowhere.json"], "nowhere.json"),
         (["--data", "/dev/null/x"], "--data"),

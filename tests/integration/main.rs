@@ -2,6 +2,7 @@
 // Clippy allows panics in test functions only, and their helpers need them as well.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod allowed_origins;
 mod aws_call_counts;
 mod cdn;
 mod conversion;

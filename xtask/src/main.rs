@@ -21,8 +21,9 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
 
-  up [--port 8080] [--data DIR] [--host 127.0.0.1]
+  up [--port 8080] [--data DIR] [--host 127.0.0.1] [--allow-origin URL...]
         Builds everything and serves it on this machine: page, uploads, conversion, playback.
+        Pages of these other origins, such as http://localhost:5173, may use it, too.
   test [PART [FILTER]]
         Runs all tests, or one part: lint, unit, integration, lambda, sim, wasm, e2e, e2e-lambda.
         FILTER is part of a test's name, with e2e also of a file's.

@@ -15,7 +15,7 @@ const FIRST_BUILD_CORE_SECONDS: usize = 520;
 /// No number of cores makes a first build faster, as crates wait for each other.
 const MIN_FIRST_BUILD_SECONDS: usize = 120;
 
-/// Passes `--port`, `--data` and `--host` on to the server, which checks them.
+/// Passes its arguments on to the server, which checks them.
 pub fn up(args: &[&str]) -> Result<()> {
     print_plan();
     let mut progress = Progress::new(5);

@@ -92,22 +92,26 @@ export class System {
   #child;
   #env;
   #site;
+  #args;
 
   /**
    * @param {Record<string, string>} env
    * @param {string} site
+   * @param {string[]} args
    */
-  constructor(env, site) {
+  constructor(env, site, args) {
     this.#env = env;
     this.#site = site;
+    this.#args = args;
   }
 
   /**
    * @param {Record<string, string>} [env]
    * @param {string} [site]
+   * @param {string[]} [args] More arguments.
    */
-  static async start(env = {}, site = siteFolder()) {
-    const system = new System(env, site);
+  static async start(env = {}, site = siteFolder(), args = []) {
+    const system = new System(env, site, args);
     system.port = await freePorts();
     system.data = await mkdtemp(join(await testFolder("data"), "run-"));
     await system.start();
@@ -116,7 +120,7 @@ export class System {
 
   async start() {
     const args = ["--port", this.port, "--data", this.data, "--site", this.#site, "--job", join(ROOT, "job.json")];
-    const child = spawn(requiredEnv("GRELOUPIS_LOCAL"), args.map(String), {
+    const child = spawn(requiredEnv("GRELOUPIS_LOCAL"), [...args.map(String), ...this.#args], {
       env: { ...process.env, ...this.#env },
       stdio: ["ignore", "pipe", "pipe"],
     });

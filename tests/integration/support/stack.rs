@@ -95,6 +95,7 @@ pub fn options(data: &Path, port: u16, env: &[(&str, &str)]) -> Options {
         data: data.into(),
         site: None,
         edge: None,
+        allowed_origins: Vec::new(),
         job: include_str!("../../../job.json").into(),
         env: Box::new(move |name| env.get(name).cloned()),
     }

@@ -25,21 +25,18 @@ const BLOCKED_ATTEMPTS = 3;
 const TWO_MIB = { size: 2 * 2 ** 20 };
 const ONE_BYTE_CHANGED = { ...TWO_MIB, changed: 100_000 };
 
+/** Longer than an upload in another tab waits for a sign of life of the sender. */
+const FREEZE_MS = 30_000;
+
 /** @type {Case[]} */
 const CASES = [
   {
     name: "sender_frozen_in_another_tab_gives_one_object",
-    async run({ proxied, open }) {
-      const frozen = await open("?broken=freezable");
-      await made.stallFrom(proxied, 4, () => begin(frozen, "a"));
-      await frozen.evaluate((ms) => new BroadcastChannel("freeze").postMessage(ms), 30_000);
-      await proxied.proxy.setRules([]);
-      const tab = await open();
-      await begin(tab, "b");
-      const videoId = await made.assertStored(tab, "b", proxied);
-      assert.equal((await endOf(frozen, "a")).stored?.videoId, videoId);
-      await made.assertObjects(proxied, 1);
-    },
+    run: (context) => uploadBesideFrozenTab(context, { inTransaction: false }),
+  },
+  {
+    name: "sender_frozen_in_a_transaction_gives_one_object",
+    run: (context) => uploadBesideFrozenTab(context, { inTransaction: true }),
   },
   {
     name: "canceled_upload_started_again_at_once_is_stored",
@@ -249,6 +246,27 @@ const CASES = [
 
 /** @param {Tab} tab */
 const resumableCount = (tab) => tab.evaluate(() => /** @type {any} */ (globalThis).resumableCount());
+
+/**
+ * Uploads a file in one tab while another tab that has sent a part of it is frozen, and goes on later.
+ *
+ * @param {Context} context
+ * @param {{ inTransaction: boolean }} options
+ */
+async function uploadBesideFrozenTab({ proxied, open }, { inTransaction }) {
+  const frozen = await open("?broken=freezable");
+  await made.stallFrom(proxied, 4, () => begin(frozen, "a"));
+  await frozen.evaluate((message) => new BroadcastChannel("freeze").postMessage(message), {
+    ms: FREEZE_MS,
+    inTransaction,
+  });
+  await proxied.proxy.setRules([]);
+  const tab = await open();
+  await begin(tab, "b");
+  const videoId = await made.assertStored(tab, "b", proxied);
+  assert.equal((await endOf(frozen, "a")).stored?.videoId, videoId);
+  await made.assertObjects(proxied, 1);
+}
 
 /**
  * Cancels an upload at its first progress, or while it is being opened, and starts another of the same file at once.

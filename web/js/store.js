@@ -17,6 +17,8 @@ import { withTimeout } from "./timeout.js";
 const VERSION = 2;
 /** Some browsers never answer, and a tab with an older version may block the upgrade. */
 const TIMEOUT_MS = 3000;
+/** A tab that was frozen in a transaction holds up all others until it goes on. */
+const FROZEN_TIMEOUT_MS = 60_000;
 
 /** @type {Promise<IDBPDatabase<Schema>> | undefined} */
 let database;
@@ -52,13 +54,14 @@ function open() {
  * @param {"readonly" | "readwrite"} mode
  * @param {T} fallback
  * @param {(transaction: Transaction) => Promise<T>} work
+ * @param {number} [timeoutMs]
  * @returns {Promise<T>}
  */
-async function withTransaction(mode, fallback, work) {
+async function withTransaction(mode, fallback, work, timeoutMs = TIMEOUT_MS) {
   try {
     const transaction = /** @type {Transaction} */ ((await open()).transaction(["uploads", "parts"], mode));
     const done = Promise.all([work(transaction), transaction.done]);
-    const [result] = await withTimeout(done, TIMEOUT_MS);
+    const [result] = await withTimeout(done, timeoutMs);
     return result;
   } catch {
     return fallback;
@@ -80,8 +83,9 @@ export const listUploads = () =>
 /**
  * The record of that id with its parts.
  * @param {string} id
+ * @param {{ isSenderFrozen?: boolean }} [options] `isSenderFrozen`: waits for a transaction of a frozen tab
  */
-export const loadUpload = (id) =>
+export const loadUpload = (id, { isSenderFrozen = false } = {}) =>
   withTransaction(
     "readonly",
     /** @type {(UploadRecord & { parts: PartRecord[] }) | undefined} */ (undefined),
@@ -92,15 +96,25 @@ export const loadUpload = (id) =>
       ]);
       return record && { ...record, parts };
     },
+    isSenderFrozen ? FROZEN_TIMEOUT_MS : TIMEOUT_MS,
   );
 
 /** How many parts of an upload are stored. @param {string} id */
 export const countParts = (id) => withTransaction("readonly", 0, (tx) => tx.objectStore("parts").count(partsOf(id)));
 
-/** Creates a record in place of any of the same id and its parts. @param {UploadRecord} record */
-export const createUpload = (record) =>
-  withTransaction("readwrite", undefined, async (tx) => {
-    await Promise.all([tx.objectStore("parts").delete(partsOf(record.id)), tx.objectStore("uploads").put(record)]);
+/**
+ * Creates a record in place of that of the upload `previous` and its parts, or of none. Resolves to `false`, without a
+ * change, where another upload has created one of the same id since.
+ * @param {UploadRecord} record
+ * @param {string} [previous] the token of the upload whose record is replaced
+ */
+export const createUpload = (record, previous) =>
+  withTransaction("readwrite", true, async (tx) => {
+    const [uploads, parts] = [tx.objectStore("uploads"), tx.objectStore("parts")];
+    const current = await uploads.get(record.id);
+    if (current && current.upload !== previous && current.upload !== record.upload) return false;
+    await Promise.all([parts.delete(partsOf(record.id)), uploads.put(record)]);
+    return true;
   });
 
 /**

@@ -167,7 +167,7 @@ export class UploadHost {
       this.#id = "";
       return undefined;
     }
-    const record = await store.loadUpload(this.#id);
+    const record = await store.loadUpload(this.#id, { isSenderFrozen: this.#lock.hasStolen });
     this.#upload = record?.upload;
     this.#isHandleNew = Boolean(fileHandle);
     if (!abandon && slot === 0) this.#cleanUp();
@@ -177,9 +177,10 @@ export class UploadHost {
   /** @param {RecordChange} change */
   persist(change) {
     if (!this.#id || this.#isStolen) return;
+    const previous = this.#upload;
     if (change.op === "open") this.#upload = change.upload;
     const upload = this.#upload;
-    this.#write(() => this.#apply(change, upload));
+    this.#write(() => this.#apply(change, upload, previous));
   }
 
   // ---- The upload that this one follows
@@ -202,12 +203,23 @@ export class UploadHost {
     this.#page.onEvent({ type: "state", state: isPaused ? "paused" : this.#followedState });
   }
 
-  /** Both send the same parts, and completing twice gives one object. Without an upload, this one starts anew. */
+  /** If the record is this upload's, both send the same parts, and completing twice gives one object. */
   #onStolen() {
     this.#isStolen = true;
-    if (this.#upload) return;
+    if (!this.#upload) return this.#replace();
+    this.#write(async () => {
+      const record = await store.loadUpload(this.#id);
+      if (record && record.upload !== this.#upload) this.#replace();
+    });
+  }
+
+  /** Ends this upload, which another one of the file has overtaken, and starts anew with what the record has by then. */
+  #replace() {
+    if (this.#isReplaced) return;
+    this.#isStolen = true;
     this.#isReplaced = true;
     this.#handle?.cancel();
+    this.#lock?.release();
     this.#page.onReplaced(this.#commands.values());
   }
 
@@ -227,15 +239,16 @@ export class UploadHost {
   /**
    * @param {RecordChange} change
    * @param {string | undefined} upload
+   * @param {string | undefined} previous the upload of the record before the change
    */
-  async #apply(change, upload) {
+  async #apply(change, upload, previous) {
     if (this.#isHandleNew && change.op === "part") {
       this.#isHandleNew = false;
       await store.updateUpload(this.#id, upload, { handle: this.#options.fileHandle });
     }
     switch (change.op) {
       case "open":
-        return this.#create(change);
+        return this.#create(change, previous);
       case "part":
         return store.addPart({ id: this.#id, part: change.part, crc: change.crc }, upload);
       case "cancel":
@@ -247,14 +260,19 @@ export class UploadHost {
     }
   }
 
-  /** @param {Extract<RecordChange, { op: "open" }>} change */
-  async #create({ op: _op, ...fields }) {
+  /**
+   * @param {Extract<RecordChange, { op: "open" }>} change
+   * @param {string | undefined} previous
+   */
+  async #create({ op: _op, ...fields }, previous) {
     const { file, endpoint, fileHandle: handle } = this.#options;
     const { name: fileName = "", size, lastModified = 0 } = /** @type {File} */ (file);
     const record = { id: this.#id, endpoint, fileName, size, lastModified, startedAt: Date.now(), handle, ...fields };
-    await store.createUpload(record);
+    if (!(await store.createUpload(record, previous))) return this.#replace();
     // Some browsers can't keep a handle, and then keep nothing of the record.
-    if (handle && !(await store.loadUpload(record.id))) await store.createUpload({ ...record, handle: undefined });
+    if (handle && !(await store.loadUpload(record.id))) {
+      await store.createUpload({ ...record, handle: undefined }, previous);
+    }
     this.#isHandleNew = false;
   }
 

@@ -88,6 +88,7 @@ export class UploadLock {
   #channel;
   #isHeld = false;
   #isWaiting = false;
+  #hasStolen = false;
   #isReleased = false;
   /** Ends the wait in the browser's queue. */
   #queue = new AbortController();
@@ -113,6 +114,11 @@ export class UploadLock {
   /** Another upload sends the file. */
   get isWaiting() {
     return this.#isWaiting;
+  }
+
+  /** The lock was taken from an upload that counted as frozen. */
+  get hasStolen() {
+    return this.#hasStolen;
   }
 
   /**
@@ -162,6 +168,7 @@ export class UploadLock {
       const ask = () => {
         if (this.#channel?.exists && this.#unanswered >= MAX_UNANSWERED) {
           this.#queue.abort();
+          this.#hasStolen = true;
           this.#request({ steal: true }).then(end);
           clearInterval(timer);
           return;

@@ -19,11 +19,22 @@ const replaceLocks = (value) => replace(navigatorClass().prototype, "locks", val
 /** The class of `navigator`: another one in workers. */
 const navigatorClass = () => /** @type {Function} */ (navigator.constructor);
 
-/** Stands still for so many milliseconds after a message: as a tab that the browser has frozen. */
+/** Stands still for `ms` milliseconds after a message, as a tab that the browser has frozen; perhaps in a transaction. */
 function freezeOnMessage() {
-  new BroadcastChannel("freeze").onmessage = ({ data }) => {
-    const end = Date.now() + data;
+  const freeze = (/** @type {number} */ ms) => {
+    const end = Date.now() + ms;
     while (Date.now() < end);
+  };
+  new BroadcastChannel("freeze").onmessage = ({ data: { ms, inTransaction } }) => {
+    if (!inTransaction) return freeze(ms);
+    indexedDB.open("greloupis-uploader").onsuccess = ({ target }) => {
+      const database = /** @type {IDBOpenDBRequest} */ (target).result;
+      const transaction = database.transaction(["uploads", "parts"], "readwrite");
+      transaction.objectStore("uploads").count().onsuccess = () => {
+        freeze(ms);
+        database.close();
+      };
+    };
   };
 }
 

@@ -20,6 +20,8 @@ const MAX_PIXELS: &str = "67108864";
 const READ_TIMEOUT_US: &str = "60000000";
 /// Timeout of an ffprobe run.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The part of a file, as ffprobe's interval, in which a video track with one packet counts as a still picture.
+const STILL_INTERVAL: &str = "%+5";
 /// Maximum size of ffprobe's report, in bytes. That of a normal file has some kilobytes.
 const MAX_REPORT_SIZE: u64 = 4 << 20;
 
@@ -85,7 +87,25 @@ impl Ffmpeg {
         url: &PresignedUrl,
         cancel: &CancellationToken,
     ) -> Result<Source, FfmpegError> {
-        self.run_ffprobe(untrusted_input(&url.0), cancel).await
+        let mut source = self.run_ffprobe(untrusted_input(&url.0), cancel).await?;
+        if source.videos().nth(1).is_some() {
+            let packets = self.video_packets(url, cancel).await?;
+            source.discard_stills(&packets);
+        }
+        Ok(source)
+    }
+
+    /// Returns the track's index for each video packet of the first seconds.
+    async fn video_packets(
+        &self,
+        url: &PresignedUrl,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<u32>, FfmpegError> {
+        let mut command = command(&self.ffprobe);
+        command.args(["-v", "error", "-of", "csv=p=0", "-select_streams", "v"]);
+        command.args(["-show_entries", "packet=stream_index", "-read_intervals", STILL_INTERVAL]);
+        let report = read_report(command.args(untrusted_input(&url.0)), cancel).await?;
+        Ok(String::from_utf8_lossy(&report).lines().filter_map(|line| line.trim().parse().ok()).collect())
     }
 
     /// Probes an output file.
@@ -100,24 +120,9 @@ impl Ffmpeg {
         cancel: &CancellationToken,
     ) -> Result<Source, FfmpegError> {
         let mut command = command(&self.ffprobe);
-        command.args(["-v", "error", "-of", "json", "-show_format", "-show_streams"]).args(input);
-        let mut child = command.stderr(Stdio::null()).spawn()?;
-        let mut report = vec![];
-        let reading = async {
-            if let Some(stdout) = child.stdout.take() {
-                stdout.take(MAX_REPORT_SIZE).read_to_end(&mut report).await?;
-            }
-            child.wait().await
-        };
-        let outcome = tokio::time::timeout(PROBE_TIMEOUT, cancel.run_until_cancelled(reading)).await;
-        match outcome {
-            Ok(Some(Ok(status))) if status.success() => Source::parse(&report).ok_or(FfmpegError::Unreadable),
-            Ok(Some(Ok(_))) => Err(FfmpegError::Unreadable),
-            Ok(Some(Err(error))) => Err(error.into()),
-            Ok(None) => Err(kill(child, FfmpegError::Canceled).await),
-            // A file that takes so long to probe is malicious or damaged.
-            Err(_) => Err(kill(child, FfmpegError::Unreadable).await),
-        }
+        command.args(["-v", "error", "-of", "json", "-show_format", "-show_streams"]);
+        let report = read_report(command.args(input), cancel).await?;
+        Source::parse(&report).ok_or(FfmpegError::Unreadable)
     }
 
     /// Runs ffmpeg on the file at `url` with the output `arguments` in `folder`. Calls `on_progress` about every
@@ -157,6 +162,26 @@ impl Ffmpeg {
                 check_exit(status, &messages.replace(&url.0, "INPUT")).map(|()| latest)
             }
         }
+    }
+}
+
+/// Runs ffprobe and returns what it writes.
+async fn read_report(command: &mut Command, cancel: &CancellationToken) -> Result<Vec<u8>, FfmpegError> {
+    let mut child = command.stderr(Stdio::null()).spawn()?;
+    let mut report = vec![];
+    let reading = async {
+        if let Some(stdout) = child.stdout.take() {
+            stdout.take(MAX_REPORT_SIZE).read_to_end(&mut report).await?;
+        }
+        child.wait().await
+    };
+    match tokio::time::timeout(PROBE_TIMEOUT, cancel.run_until_cancelled(reading)).await {
+        Ok(Some(Ok(status))) if status.success() => Ok(report),
+        Ok(Some(Ok(_))) => Err(FfmpegError::Unreadable),
+        Ok(Some(Err(error))) => Err(error.into()),
+        Ok(None) => Err(kill(child, FfmpegError::Canceled).await),
+        // A file that takes so long to probe is malicious or damaged.
+        Err(_) => Err(kill(child, FfmpegError::Unreadable).await),
     }
 }
 

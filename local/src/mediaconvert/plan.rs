@@ -24,6 +24,8 @@ pub struct Plan {
     /// ffmpeg's arguments after the input.
     pub arguments: Vec<String>,
     pub groups: Vec<Group>,
+    /// Frame rate of the video whose frames ffmpeg counts; `None` if only pictures are captured.
+    pub counted_rate: Option<Ratio>,
 }
 
 #[derive(Debug)]
@@ -118,7 +120,8 @@ impl Plan {
             captures: vec![],
         };
         let groups = planner.groups()?;
-        Ok(Self { arguments: planner.arguments(tone_mapping), groups })
+        let counted_rate = planner.encodings.first().map(|encoding| encoding.frame_rate);
+        Ok(Self { arguments: planner.arguments(tone_mapping), groups, counted_rate })
     }
 }
 
@@ -307,7 +310,8 @@ impl<'a> Planner<'a> {
         graph
     }
 
-    /// Appends the audio filters: each track once, gaps filled with silence, split for the encodings that use it.
+    /// Appends the audio filters: each track once, split for the encodings that use it. Silence fills gaps, the time
+    /// before the first sample, and that from the last sample to the picture's end: players stall where audio ends.
     fn audio_graph(&self, graph: &mut String) {
         let encodings_of = |track| {
             self.encodings
@@ -321,7 +325,11 @@ impl<'a> Planner<'a> {
         tracks.dedup();
         for track in tracks {
             let count = encodings_of(track).count();
-            let _ = write!(graph, ";[0:{track}]aresample=async=1:first_pts=0,asplit={count}");
+            let _ = write!(graph, ";[0:{track}]aresample=async=1:first_pts=0,");
+            if let Some(end) = self.source.video_end() {
+                let _ = write!(graph, "apad=whole_dur={end},");
+            }
+            let _ = write!(graph, "asplit={count}");
             graph.extend(encodings_of(track).map(|(index, _)| format!("[a{index}]")));
         }
     }

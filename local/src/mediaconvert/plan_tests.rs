@@ -77,7 +77,10 @@ fn hls_and_mp4_of_one_height_are_encoded_once() {
         "{}",
         filter_graph(&plan)
     );
-    assert!(filter_graph(&plan).contains("[0:1]aresample=async=1:first_pts=0,asplit=4[a0][a1][a2][a3]"));
+    assert!(
+        filter_graph(&plan)
+            .contains("[0:1]aresample=async=1:first_pts=0,apad=whole_dur=10,asplit=4[a0][a1][a2][a3]")
+    );
     let hls = "[f=hls:hls_time=6:hls_list_size=0:hls_playlist_type=vod:start_number=1:\
                hls_segment_filename=encode1s6_%05d.ts]encode1s6.m3u8";
     let tee = format!("{hls}|[f=mp4:movflags=+faststart]encode1.mp4");

@@ -141,11 +141,15 @@ impl Attempt<'_> {
             JobError::Internal("The folder for the conversion can't be created.")
         })?;
         self.report_progress(Phase::Transcoding, 0.0, 0);
-        // The video track's duration is preferred: captions may last longer.
-        let declared = source.video().and_then(|(track, _)| track.duration).or(source.duration);
+        let declared = source.video_end();
+        // Audio is padded to the declared end, so only frames tell how far the picture got.
+        let seconds_of = |progress: FfmpegProgress| match plan.counted_rate {
+            Some(rate) => progress.frames as f64 / rate.as_f64(),
+            None => progress.seconds,
+        };
         let on_progress = |progress: FfmpegProgress| {
             let duration = declared.unwrap_or(f64::INFINITY);
-            self.report_progress(Phase::Transcoding, progress.seconds / duration, progress.frames);
+            self.report_progress(Phase::Transcoding, seconds_of(progress) / duration, progress.frames);
         };
         let ffmpeg = &self.service.ffmpeg;
         let converted =
@@ -153,8 +157,9 @@ impl Attempt<'_> {
         let converted = converted.map_err(|error| ffmpeg_failed(error, &input))?;
         if let Some(declared) = declared {
             let max_missing = MAX_MISSING_S.max(declared * MAX_MISSING_SHARE);
-            if converted.seconds + max_missing < declared {
-                return Err(JobError::Truncated { input, found: converted.seconds, declared }.into());
+            let found = seconds_of(converted);
+            if found + max_missing < declared {
+                return Err(JobError::Truncated { input, found, declared }.into());
             }
         }
         self.upload_outputs(&plan, work_dir.path(), converted.frames, &input).await

@@ -45,6 +45,8 @@ pub struct Track {
     pub codec: Option<String>,
     /// In seconds.
     pub duration: Option<f64>,
+    /// The time of the track's first sample after the start of the file, in seconds.
+    pub start: f64,
     /// In bits per second.
     pub bit_rate: Option<u64>,
     pub language: Option<String>,
@@ -96,21 +98,46 @@ impl Source {
     pub fn parse(report: &[u8]) -> Option<Self> {
         let report: Report = serde_json::from_slice(report).ok()?;
         let format = report.format?;
+        let start = start_time(format.start_time.as_deref());
         Some(Self {
             major_brand: format.tags.get("major_brand").cloned(),
             duration: seconds(format.duration.as_deref()),
             bit_rate: format.bit_rate.and_then(|rate| rate.parse().ok()),
-            tracks: report.streams.into_iter().map(Stream::track).collect(),
+            tracks: report.streams.into_iter().map(|stream| stream.track(start)).collect(),
             format: format.format_name,
         })
     }
 
-    /// Returns the first video track. Cover pictures don't count.
+    /// Returns the first video track. Pictures of one frame don't count.
     pub fn video(&self) -> Option<(&Track, &Video)> {
-        self.tracks.iter().find_map(|track| match &track.kind {
+        self.videos().next()
+    }
+
+    pub fn videos(&self) -> impl Iterator<Item = (&Track, &Video)> {
+        self.tracks.iter().filter_map(|track| match &track.kind {
             TrackKind::Video(video) => Some((track, video)),
             TrackKind::Audio { .. } | TrackKind::Data => None,
         })
+    }
+
+    /// Returns the end of the picture in seconds after the start of the file; that of the file if the video track
+    /// has no duration.
+    pub fn video_end(&self) -> Option<f64> {
+        let of_track = self.video().and_then(|(track, _)| Some(track.start.max(0.0) + track.duration?));
+        of_track.or(self.duration)
+    }
+
+    /// Turns video tracks that don't move into data tracks, if there is one that moves: covers without their flag.
+    /// `packets` has the track's index for each video packet at the start of the file.
+    pub fn discard_stills(&mut self, packets: &[u32]) {
+        let moves = |track: &Track| packets.iter().filter(|index| **index == track.index).count() > 1;
+        if self.videos().any(|(track, _)| moves(track)) {
+            for track in &mut self.tracks {
+                if matches!(track.kind, TrackKind::Video(_)) && !moves(track) {
+                    track.kind = TrackKind::Data;
+                }
+            }
+        }
     }
 
     pub fn audio(&self) -> impl Iterator<Item = &Track> {
@@ -129,6 +156,7 @@ struct Report {
 struct Format {
     #[serde(default)]
     format_name: String,
+    start_time: Option<String>,
     duration: Option<String>,
     bit_rate: Option<String>,
     #[serde(default)]
@@ -154,6 +182,7 @@ struct Stream {
     color_transfer: Option<String>,
     color_space: Option<String>,
     bits_per_raw_sample: Option<String>,
+    start_time: Option<String>,
     duration: Option<String>,
     bit_rate: Option<String>,
     sample_rate: Option<String>,
@@ -173,7 +202,8 @@ struct SideData {
 }
 
 impl Stream {
-    fn track(self) -> Track {
+    /// Returns the track of a file whose timestamps start at `file_start` seconds.
+    fn track(self, file_start: f64) -> Track {
         let kind = match (self.codec_type.as_str(), self.width, self.height) {
             ("video", Some(width @ 1..), Some(height @ 1..)) if !self.is_still() => {
                 TrackKind::Video(self.video(width, height))
@@ -189,7 +219,8 @@ impl Stream {
         Track {
             index: self.index,
             codec: self.codec_name.filter(|name| name != "unknown" && name != "none"),
-            duration: seconds(self.duration.as_deref()),
+            duration: seconds(self.duration.as_deref()).or_else(|| clock_time(self.tags.get("DURATION")?)),
+            start: start_time(self.start_time.as_deref()) - file_start,
             bit_rate: self.bit_rate.and_then(|rate| rate.parse().ok()),
             language: self.tags.get("language").filter(|code| *code != "und").cloned(),
             kind,
@@ -234,6 +265,19 @@ impl Stream {
 
 fn seconds(text: Option<&str>) -> Option<f64> {
     text?.parse().ok().filter(|seconds: &f64| seconds.is_finite() && *seconds > 0.0)
+}
+
+fn start_time(text: Option<&str>) -> f64 {
+    text.and_then(|text| text.parse().ok()).filter(|seconds: &f64| seconds.is_finite()).unwrap_or(0.0)
+}
+
+/// Parses Matroska's `HH:MM:SS.nnnnnnnnn` as seconds.
+fn clock_time(text: &str) -> Option<f64> {
+    let mut seconds = 0.0;
+    for part in text.split(':') {
+        seconds = seconds * 60.0 + part.parse::<f64>().ok()?;
+    }
+    Some(seconds).filter(|seconds| seconds.is_finite() && *seconds > 0.0)
 }
 
 /// Returns 0 to 3 quarter turns. An angle that isn't within 1 degree of one counts as 0, as in MediaConvert.
@@ -295,6 +339,34 @@ mod tests {
         assert!(matches!(source.tracks[2].kind, TrackKind::Data));
         assert_eq!(source.tracks[3].codec, None);
         assert_eq!(source.duration, Some(4.01));
+    }
+
+    #[test]
+    fn end_of_picture_is_that_of_the_video_track() {
+        let source = |video: &str| {
+            let report = format!(
+                r#"{{"streams":[{{"index":0,"codec_type":"video","width":2,"height":2{video}}}],
+                    "format":{{"start_time":"1.4","duration":"9"}}}}"#
+            );
+            Source::parse(report.as_bytes()).unwrap().video_end()
+        };
+        assert_eq!(source(""), Some(9.0));
+        assert_eq!(source(r#","start_time":"2.4","duration":"7""#), Some(8.0));
+        assert_eq!(source(r#","start_time":"1.4","tags":{"DURATION":"00:01:02.500000000"}"#), Some(62.5));
+    }
+
+    #[test]
+    fn one_frame_before_the_video_is_not_the_video() {
+        let report = br#"{"streams":[{"index":0,"codec_type":"video","width":9,"height":9},
+            {"index":1,"codec_type":"video","width":8,"height":8}],"format":{}}"#;
+        let video_after = |packets: &[u32]| {
+            let mut source = Source::parse(report).unwrap();
+            source.discard_stills(packets);
+            source.video().map(|(track, _)| track.index)
+        };
+        assert_eq!(video_after(&[0, 1, 1, 1]), Some(1));
+        assert_eq!(video_after(&[0, 0, 1]), Some(0));
+        assert_eq!(video_after(&[0, 1]), Some(0), "nothing moves");
     }
 
     #[test]

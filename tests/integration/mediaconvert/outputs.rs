@@ -228,3 +228,36 @@ async fn unusual_sources_are_normalized() {
         }
     }
 }
+
+/// Players stall where audio ends, so it is as long as the picture; one frame before the video isn't the video.
+#[tokio::test]
+async fn short_or_late_audio_is_filled_and_still_picture_is_skipped() {
+    let mut fixture = Fixture::new().await;
+    let picture = "-f lavfi -i testsrc2=s=160x90:r=10:d=4";
+    let encoders = "-c:v libx264 -preset ultrafast -c:a aac";
+    let sources = [
+        ("short", "mp4", format!("{picture} -f lavfi -i sine=d=1 {encoders}")),
+        ("late", "mkv", format!("{picture} -itsoffset 2 -f lavfi -i sine=d=2 {encoders}")),
+        (
+            "still",
+            "mkv",
+            format!(
+                "-f lavfi -i color=red:s=320x320:r=1:d=1 {picture} -map 0 -map 1 -c:v:0 mjpeg -c:v:1 libx264 \
+                 -preset ultrafast"
+            ),
+        ),
+    ];
+    for (name, extension, args) in sources {
+        let bytes = encode(&args, extension).await;
+        let input = fixture.put_input(&format!("inputs/{name}.{extension}"), bytes).await;
+        let job = fixture.create_job(&input, name, "360,540").await;
+        assert_eq!(fixture.final_detail(&job).await["status"], "COMPLETE", "{name}");
+        let mp4 = fixture.output(&format!("assets/MP4/{name}_540.mp4")).await;
+        let streams = ffprobe(&mp4, "mp4", &["width", "start_time", "duration"]).await;
+        assert_eq!(streams[0][0], "960", "{name}");
+        for stream in &streams {
+            let [start, duration] = [&stream[1], &stream[2]].map(|text| text.parse::<f64>().unwrap());
+            assert!(start.abs() < 0.1 && (duration - 4.0).abs() < 0.1, "{name}: {streams:?}");
+        }
+    }
+}

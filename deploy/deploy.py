@@ -28,7 +28,12 @@ RESERVED = ("CodeBucket", "CodeKey", "Architecture")
 # Raised by `upload_file`, by the connection, and by the services.
 AWS_ERRORS = (boto3.exceptions.Boto3Error, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
 # Placeholders for required parameters that a dry run may lack.
-EXAMPLES = {"AllowedOrigins": "https://site.example", "AuthJwksUrl": "https://site.example/.well-known/jwks.json"}
+EXAMPLES = {
+    "AllowedOrigins": "https://site.example",
+    "AuthJwksUrl": "https://site.example/.well-known/jwks.json",
+    "AuthIssuer": "https://site.example/",
+    "AuthAudience": "videos",
+}
 
 
 def parse_arguments():
@@ -131,8 +136,11 @@ def validated_template(options, values):
     values = {"CodeBucket": "artifacts", "CodeKey": "edge.zip"} | values
     if options.dry_run:
         missing = {name: value for name, value in EXAMPLES.items() if name not in values}
+        if "AuthClientId" in values:
+            missing.pop("AuthAudience", None)
         if "AuthJwtSecret" in values:
-            missing.pop("AuthJwksUrl", None)
+            for name in ("AuthJwksUrl", "AuthIssuer", "AuthAudience"):
+                missing.pop(name, None)
         for name, value in missing.items():
             if options.zip:
                 print(f"not given, required for deployment, tried here with {value}: --parameter {name}=…")

@@ -27,6 +27,7 @@ KEY = "-----BEGIN {0} KEY-----\nMIIBIjANBgkq+/=\n-----END {0} KEY-----\n"
 FULL = GOOD | {
     "AlarmEmail": "ops@site.example",
     "AuthAudience": "videos",
+    "AuthClientId": "web,app",
     "AuthIssuer": "https://id.example/",
     "CallbackUrl": "https://site.example/hook",
     "DomainName": "video.site.example",

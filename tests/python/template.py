@@ -163,15 +163,20 @@ def environment():
         "CALLBACK_SECRET",
         "CALLBACK_STYLE",
     }
-    assert set(env) - set(minimal) == optional | {"AUTH_AUDIENCE", "AUTH_ISSUER"}
+    assert set(env) - set(minimal) == optional | {"AUTH_AUDIENCE", "AUTH_CLIENT_ID", "AUTH_ISSUER"}
     assert env["CALLBACK_SECRET"].startswith("whsec_{{resolve:secretsmanager:") and "AWS_AUTH_KEY" not in env
     old = FULL | {"CallbackStyle": "greloupis", "CallbackAuthKey": "k" * 32}
     env = cfn.Template(old).resources()["Edge"]["Properties"]["Environment"]["Variables"]
     assert env["AWS_AUTH_KEY"] == "k" * 32 and "CALLBACK_SECRET" not in env
     jwks = {key: value for key, value in GOOD.items() if key != "AuthJwtSecret"} | {
-        "AuthJwksUrl": "https://id.example/keys"
+        "AuthJwksUrl": "https://id.example/keys",
+        "AuthIssuer": "https://id.example/",
     }
+    assert_refused("needs AuthIssuer", jwks | {"AuthIssuer": "", "AuthAudience": "videos"})
+    assert_refused("needs AuthAudience or AuthClientId", jwks)
+    jwks["AuthClientId"] = "3n4,5n6"
     env = cfn.Template(jwks).resources()["Edge"]["Properties"]["Environment"]["Variables"]
+    assert env["AUTH_CLIENT_ID"] == "3n4,5n6" and env["AUTH_OWNER_CLAIM"] == "sub"
     assert env["AUTH_JWKS_URL"] == "https://id.example/keys" and "AUTH_JWT_SECRET" not in env
 
 

@@ -8,6 +8,7 @@ use crate::services::webhook::WebhookError;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use std::borrow::Cow;
 use std::error::Error;
 use wire::{ErrorCode, PROBLEM_JSON, PlanError, Problem};
 
@@ -34,7 +35,7 @@ pub enum ApiError {
     #[error("You have {0} uploads open, as many as are allowed; finish or cancel one first.")]
     TooManyUploads(u32),
     #[error("{0}")]
-    Unauthorized(&'static str),
+    Unauthorized(Cow<'static, str>),
     #[error("Bearer tokens can't be verified right now; try again shortly.")]
     AuthUnavailable,
     #[error("This upload belongs to another user.")]

@@ -73,7 +73,20 @@ pub enum AuthConfig {
     /// No authentication: all callers are one owner. Allowed on loopback only.
     None,
     /// Bearer tokens.
-    Jwt { keys: JwtKeys, audience: Option<String>, issuer: Option<String> },
+    Jwt { keys: JwtKeys, rules: ClaimRules },
+}
+
+/// Requirements on the claims of a token. A list that isn't empty requires one of its values.
+#[derive(Clone, Debug)]
+pub struct ClaimRules {
+    /// For `iss`.
+    pub issuers: Vec<String>,
+    /// For `aud`.
+    pub audiences: Vec<String>,
+    /// For `client_id` or `azp`.
+    pub client_ids: Vec<String>,
+    /// The claim that identifies the owner of videos.
+    pub owner_claim: String,
 }
 
 #[derive(Clone, Debug)]

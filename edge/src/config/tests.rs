@@ -83,6 +83,7 @@ fn wrong_value_is_reported_with_its_variable() {
         ("MAX_OPEN_UPLOADS", "0"),
         ("MAX_OPEN_UPLOADS", "1001"),
         ("ORIGIN_SECRET", "short"),
+        ("AUTH_OWNER_CLAIM", "two words"),
         ("UPLOAD_CHECKSUM", "sha256"),
         ("UPLOAD_CHECKSUM", "CRC64NVME"),
         ("ALLOWED_ORIGINS", "*"),
@@ -101,6 +102,38 @@ fn auth_mode_none_is_allowed_on_loopback_only() {
     env.insert("AUTH_MODE", "none");
     assert!(matches!(read(Environment::Loopback, &env).unwrap().auth, AuthConfig::None));
     assert!(read(Environment::Network, &env).is_err());
+}
+
+#[test]
+fn jwks_url_needs_an_issuer_and_an_audience_or_a_client() {
+    let jwks = |others: &[(&'static str, &'static str)]| {
+        let mut env = good();
+        env.remove("AUTH_JWT_SECRET");
+        env.insert("AUTH_JWKS_URL", "https://id.example/keys");
+        env.extend(others.iter().copied());
+        read(Environment::Lambda, &env).map(|config| config.auth)
+    };
+    let issuer = ("AUTH_ISSUER", "https://id.example/, https://id2.example/");
+    for (others, named) in [
+        (&[][..], "AUTH_ISSUER is missing"),
+        (&[("AUTH_AUDIENCE", "videos")], "AUTH_ISSUER is missing"),
+        (&[issuer], "AUTH_AUDIENCE is missing"),
+        (&[issuer, ("AUTH_AUDIENCE", " , ")], "AUTH_AUDIENCE is missing"),
+    ] {
+        let error = jwks(others).unwrap_err();
+        assert!(error.0.starts_with(named), "{error}");
+    }
+    for name in ["AUTH_AUDIENCE", "AUTH_CLIENT_ID"] {
+        let Ok(AuthConfig::Jwt { rules, .. }) = jwks(&[issuer, (name, "a, b,")]) else { panic!("{name}") };
+        assert_eq!(rules.issuers, ["https://id.example/", "https://id2.example/"]);
+        assert_eq!(rules.owner_claim, "sub");
+        let (set, other) = if name == "AUTH_AUDIENCE" {
+            (rules.audiences, rules.client_ids)
+        } else {
+            (rules.client_ids, rules.audiences)
+        };
+        assert_eq!((&set[..], &other[..]), (&["a".to_owned(), "b".to_owned()][..], &[][..]));
+    }
 }
 
 #[test]

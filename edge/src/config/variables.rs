@@ -1,8 +1,8 @@
 //! One method for each variable: validates it and explains what it must be.
 
 use super::{
-    AuthConfig, CallbackConfig, CallbackStyle, CatalogConfig, Config, ConfigError, Conversion, CookieConfig,
-    Environment, JwtKeys, Secret,
+    AuthConfig, CallbackConfig, CallbackStyle, CatalogConfig, ClaimRules, Config, ConfigError, Conversion,
+    CookieConfig, Environment, JwtKeys, Secret,
 };
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -20,6 +20,7 @@ const LENIENT_BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true),
 );
+const MAX_CLAIM_LENGTH: usize = 128;
 /// DynamoDB holds the open uploads of an owner in one item, whose size is limited.
 const MAX_OPEN_UPLOADS: u32 = 1_000;
 const DEFAULT_OPEN_UPLOADS: u32 = 100;
@@ -212,11 +213,41 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
             (Some(url), None) => JwtKeys::Jwks(url),
             (None, _) => JwtKeys::Secret(self.secret("AUTH_JWT_SECRET")?),
         };
-        Ok(AuthConfig::Jwt {
-            keys,
-            audience: self.any("AUTH_AUDIENCE", None),
-            issuer: self.any("AUTH_ISSUER", None),
+        let rules = self.claim_rules()?;
+        // A provider signs tokens for all of its clients, some providers for all of their customers, with one key.
+        if matches!(keys, JwtKeys::Jwks(_)) {
+            if rules.issuers.is_empty() {
+                return Err(missing("AUTH_ISSUER", "the iss of the tokens that AUTH_JWKS_URL verifies"));
+            }
+            if rules.audiences.is_empty() && rules.client_ids.is_empty() {
+                return Err(missing(
+                    "AUTH_AUDIENCE",
+                    "the aud of the tokens that AUTH_JWKS_URL verifies, or in AUTH_CLIENT_ID their client_id or azp",
+                ));
+            }
+        }
+        Ok(AuthConfig::Jwt { keys, rules })
+    }
+
+    fn claim_rules(&self) -> Result<ClaimRules, ConfigError> {
+        let name = "AUTH_OWNER_CLAIM";
+        let owner_claim = self.any(name, None).unwrap_or_else(|| "sub".into()).trim().to_owned();
+        // It is part of the sentence of a 401.
+        if owner_claim.len() > MAX_CLAIM_LENGTH || !owner_claim.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(wrong(name, "the name of a claim: at most 128 printable ASCII characters"));
+        }
+        Ok(ClaimRules {
+            issuers: self.list("AUTH_ISSUER"),
+            audiences: self.list("AUTH_AUDIENCE"),
+            client_ids: self.list("AUTH_CLIENT_ID"),
+            owner_claim,
         })
+    }
+
+    /// Values separated by commas.
+    fn list(&self, name: &str) -> Vec<String> {
+        let text = self.any(name, None).unwrap_or_default();
+        text.split(',').map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned).collect()
     }
 
     /// Requires https except on loopback: keys sent unencrypted could be replaced.
@@ -281,13 +312,8 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
 
     fn origins(&self) -> Result<Vec<String>, ConfigError> {
         let name = "ALLOWED_ORIGINS";
-        let origins: Vec<String> = self
-            .any(name, None)
-            .unwrap_or_default()
-            .split(',')
-            .map(|origin| origin.trim().trim_end_matches('/').to_owned())
-            .filter(|origin| !origin.is_empty())
-            .collect();
+        let origins = self.list(name).into_iter().map(|origin| origin.trim_end_matches('/').to_owned());
+        let origins: Vec<String> = origins.filter(|origin| !origin.is_empty()).collect();
         let is_origin = |origin: &String| {
             origin.parse::<http::Uri>().is_ok_and(|uri| {
                 matches!(uri.scheme_str(), Some("http" | "https"))

@@ -81,19 +81,22 @@ fn bad_claims() -> Vec<Value> {
 }
 
 fn auth(name: &str, value: &str) -> Auth {
+    auth_with(&[(name, value), ("AUTH_AUDIENCE", "uploads, more"), ("AUTH_ISSUER", "site,site2")])
+}
+
+fn auth_with(settings: &[(&str, &str)]) -> Auth {
     let config = Config::read(Environment::Lambda, |variable| {
-        Some(match variable {
-            "UPLOAD_BUCKET" => "uploads".into(),
-            "DESTINATION_BUCKET" => "media".into(),
-            "MEDIA_CONVERT_ROLE" => "arn:aws:iam::1:role/m".into(),
-            "CDN_BASE_URL" => "https://c".into(),
-            "UPLOAD_TOKEN_SECRET" => SECRET.into(),
-            "AUTH_AUDIENCE" => "uploads".into(),
-            "AUTH_ISSUER" => "site".into(),
-            "CATALOG" => "sqlite:x".into(),
-            _ if variable == name => value.into(),
-            _ => return None,
-        })
+        let set = settings.iter().find(|(name, _)| *name == variable).map(|(_, value)| *value);
+        let common = match variable {
+            "UPLOAD_BUCKET" => "uploads",
+            "DESTINATION_BUCKET" => "media",
+            "MEDIA_CONVERT_ROLE" => "arn:aws:iam::1:role/m",
+            "CDN_BASE_URL" => "https://c",
+            "UPLOAD_TOKEN_SECRET" => SECRET,
+            "CATALOG" => "sqlite:x",
+            _ => return set.map(str::to_owned),
+        };
+        Some(common.into())
     });
     Auth::new(&config.unwrap().auth)
 }
@@ -132,6 +135,87 @@ async fn invalid_token_is_refused() {
         assert!(matches!(authenticate(&hs256(), bad).await, Err(ApiError::Unauthorized(_))), "{bad}");
     }
     assert!(hs256().caller(&HeaderMap::new()).await.is_err());
+}
+
+async fn sentence(auth: &Auth, claims: &Value) -> String {
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    let token = jsonwebtoken::encode(&Header::default(), claims, &key).unwrap();
+    match authenticate(auth, &format!("Bearer {token}")).await {
+        Ok(caller) => caller.id,
+        Err(error) => error.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn refusal_names_the_claim() {
+    let auth = auth_with(&[
+        ("AUTH_JWT_SECRET", SECRET),
+        ("AUTH_AUDIENCE", "uploads"),
+        ("AUTH_ISSUER", "site"),
+        ("AUTH_CLIENT_ID", "web, app"),
+        ("AUTH_OWNER_CLAIM", "https://site/user"),
+    ]);
+    let good = json!({
+        "https://site/user": "anna", "sub": "7", "client_id": "web", "exp": clock::now_ms() / 1000 + 60,
+        "aud": "uploads", "iss": "site",
+    });
+    assert_eq!(sentence(&auth, &good).await, "anna");
+    for (claim, value, named) in [
+        ("exp", json!(1), "has expired (exp)"),
+        ("exp", Value::Null, "has no exp"),
+        ("nbf", json!(u32::MAX), "isn't valid yet (nbf)"),
+        ("nbf", json!("soon"), "nbf has a wrong type"),
+        ("aud", json!("others"), "aud isn't one that is allowed"),
+        ("aud", Value::Null, "has no aud"),
+        ("iss", json!("evil"), "iss isn't one that is allowed"),
+        ("iss", Value::Null, "has no iss"),
+        ("client_id", json!("evil"), "client_id or azp isn't one that is allowed"),
+        ("https://site/user", json!(""), "https://site/user isn't a text of 1 to 256 bytes"),
+    ] {
+        let mut claims = good.clone();
+        claims[claim] = value;
+        let sentence = sentence(&auth, &claims).await;
+        assert!(sentence.contains(named), "{claims}: {sentence}");
+        assert!(!sentence.contains("evil") && !sentence.contains("anna"), "{sentence}");
+    }
+    for (claim, named) in
+        [("https://site/user", "has no https://site/user"), ("client_id", "neither client_id nor azp")]
+    {
+        let mut claims = good.clone();
+        claims.as_object_mut().unwrap().remove(claim);
+        let sentence = sentence(&auth, &claims).await;
+        assert!(sentence.contains(named), "{sentence}");
+    }
+}
+
+/// The claims of access tokens as the providers document them.
+#[tokio::test]
+async fn tokens_of_known_providers_are_accepted() {
+    let exp = clock::now_ms() / 1000 + 60;
+    let cognito = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Ab12";
+    for (issuer, rule, claims) in [
+        (cognito, ("AUTH_CLIENT_ID", "3n4"), json!({ "client_id": "3n4", "token_use": "access" })),
+        (
+            "https://t.auth0.com/",
+            ("AUTH_AUDIENCE", "https://api"),
+            json!({ "aud": ["https://api", "x"], "azp": "w" }),
+        ),
+        (
+            "https://securetoken.google.com/p1",
+            ("AUTH_AUDIENCE", "p1"),
+            json!({ "aud": "p1", "user_id": "anna" }),
+        ),
+        ("https://k.example/realms/r", ("AUTH_CLIENT_ID", "web"), json!({ "aud": "account", "azp": "web" })),
+    ] {
+        let mut claims = claims;
+        (claims["iss"], claims["exp"], claims["sub"]) = (issuer.into(), exp.into(), "anna".into());
+        let settings = |rule| [("AUTH_JWT_SECRET", SECRET), ("AUTH_ISSUER", issuer), rule];
+        assert_eq!(sentence(&auth_with(&settings(rule)), &claims).await, "anna", "{claims}");
+        assert!(
+            sentence(&auth_with(&settings((rule.0, "other"))), &claims).await.contains("allowed"),
+            "{claims}"
+        );
+    }
 }
 
 /// A token with `alg: none`, valid claims and no signature.

@@ -4,8 +4,7 @@ use aws_config::BehaviorVersion;
 use edge::config::{ConfigError, LambdaSettings, Mode};
 use edge::job::JobTemplate;
 use edge::{Aws, Edge, EventsOnly, LambdaService, log, sanitize_event};
-use lambda_http::request::RequestContext;
-use lambda_http::{Adapter, Error, Request, RequestExt, lambda_runtime};
+use lambda_http::{Adapter, Error, lambda_runtime};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::ExitCode;
@@ -27,7 +26,7 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let handler = Adapter::from(service.map_request(strip_stage)).map_request(sanitize_event);
+    let handler = Adapter::from(service).map_request(move |event| sanitize_event(event, &settings.base_path));
     match lambda_runtime::run(handler).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -54,22 +53,6 @@ async fn lambda_service(settings: &LambdaSettings) -> Result<LambdaService, Erro
             Ok(EventsOnly::new(conversion, job, &sdk).lambda_service())
         }
     }
-}
-
-/// Removes an API's stage (`/prod/…`), which `lambda_http` puts in front of every path.
-fn strip_stage(mut request: Request) -> Request {
-    let context = request.request_context_ref();
-    let stage = match context {
-        Some(RequestContext::ApiGatewayV1(context)) => context.stage.as_deref(),
-        Some(RequestContext::ApiGatewayV2(context)) => context.stage.as_deref(),
-        _ => None,
-    };
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    let stripped = stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage));
-    if let Some(Ok(uri)) = stripped.filter(|path| path.starts_with('/')).map(str::parse) {
-        *request.uri_mut() = uri;
-    }
-    request
 }
 
 /// Posts an init error to the Runtime API, so that the console and callers show the sentence.

@@ -84,7 +84,7 @@ impl Stack {
     /// Starts all services.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         // For webhooks and JWKS over HTTPS. An error means that the process has a provider already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let lock = lock_data_dir(&options.data)?;
         let loopback = options.host.is_loopback();
         let secret_key = if loopback {

@@ -1,18 +1,17 @@
-//! CloudFront's signed cookies, which give one browser access to one private video. Pure, except for the blinding of
-//! the RSA key.
+//! CloudFront's signed cookies, which give one browser access to one private video. Pure, except for the random numbers
+//! of the signatures.
 
 use crate::config::{Config, ConfigError};
 use crate::key::VideoId;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256};
 use axum::http::HeaderValue;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
-use p256::ecdsa::signature::hazmat::PrehashSigner;
-use p256::pkcs8::DecodePrivateKey;
-use rsa::pkcs1::DecodeRsaPrivateKey;
-use rsa::traits::PublicKeyParts;
-use rsa::{Pkcs1v15Sign, RsaPrivateKey};
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject;
 use serde_json::Value;
-use sha1::{Digest, Sha1};
 
 /// Validity of the cookies, in seconds.
 const LIFETIME_SECS: u64 = 12 * 3600;
@@ -29,8 +28,8 @@ pub struct SignedCookies {
 }
 
 enum Key {
-    Rsa(Box<RsaPrivateKey>),
-    P256(p256::ecdsa::SigningKey),
+    Rsa(Box<RsaKeyPair>),
+    P256(Box<EcdsaKeyPair>),
 }
 
 impl SignedCookies {
@@ -50,7 +49,7 @@ impl SignedCookies {
 
     /// The `Set-Cookie` values that give access to a video for twelve hours after `now`, in seconds since 1970.
     ///
-    /// Each folder has three cookies, at the folder's path: a policy names one resource, and one with a wildcard in its
+    /// Each folder has four cookies, at the folder's path: a policy names one resource, and one with a wildcard in its
     /// middle (`assets/*/ID*`) would also open every other video, by `assets/HLS/OTHER.m3u8?/ID`.
     pub fn for_video(&self, video_id: &str, now: u64) -> Vec<HeaderValue> {
         // Cookie policies match prefixes. An id that a client chose, before videos were private, may be the prefix of
@@ -61,7 +60,7 @@ impl SignedCookies {
         self.folders.iter().flat_map(|folder| self.for_folder(folder, video_id, now)).flatten().collect()
     }
 
-    fn for_folder(&self, folder: &str, video_id: &str, now: u64) -> Option<[HeaderValue; 3]> {
+    fn for_folder(&self, folder: &str, video_id: &str, now: u64) -> Option<[HeaderValue; 4]> {
         // Formatted by hand, because CloudFront allows no white space. `Value` quotes and escapes the resource.
         let resource = Value::from(format!("{}/{folder}{video_id}*", self.base_url));
         let end = now + LIFETIME_SECS;
@@ -80,6 +79,7 @@ impl SignedCookies {
             cookie("Policy", &cookie_base64(policy.as_bytes()))?,
             cookie("Signature", &cookie_base64(&signature))?,
             cookie("Key-Pair-Id", &self.key_pair_id)?,
+            cookie("Hash-Algorithm", "SHA256")?,
         ])
     }
 }
@@ -89,28 +89,30 @@ impl Key {
     fn parse(pem: &[u8]) -> Option<Self> {
         // Line breaks may be written as `\n`, for settings that allow one line only.
         let pem = std::str::from_utf8(pem).ok()?.replace("\\n", "\n");
-        let pem = pem.trim();
-        let rsa = RsaPrivateKey::from_pkcs1_pem(pem).ok().or_else(|| RsaPrivateKey::from_pkcs8_pem(pem).ok());
+        let key = PrivateKeyDer::from_pem_slice(pem.trim().as_bytes()).ok()?;
+        let rsa = match &key {
+            PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()).ok(),
+            PrivateKeyDer::Pkcs8(der) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).ok(),
+            _ => None,
+        };
         if let Some(key) = rsa {
-            return (key.size() == MODULUS_SIZE).then(|| Self::Rsa(Box::new(key)));
+            return (key.public_modulus_len() == MODULUS_SIZE).then(|| Self::Rsa(Box::new(key)));
         }
-        let p256 = p256::SecretKey::from_sec1_pem(pem).ok();
-        let p256 = p256.or_else(|| p256::SecretKey::from_pkcs8_pem(pem).ok())?;
-        Some(Self::P256(p256.into()))
+        let der = key.secret_der();
+        let key = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_ASN1_SIGNING, der).ok()?;
+        Some(Self::P256(Box::new(key)))
     }
 
-    /// Signs the SHA-1 hash, CloudFront's default.
+    /// Signs the SHA-256 hash.
     fn sign(&self, policy: &[u8]) -> Option<Vec<u8>> {
-        let hash = Sha1::digest(policy);
+        let random = SystemRandom::new();
         match self {
-            // Blinded, against timing attacks on the key.
             Self::Rsa(key) => {
-                key.sign_with_rng(&mut rsa::rand_core::OsRng, Pkcs1v15Sign::new::<Sha1>(), &hash).ok()
+                let mut signature = vec![0; key.public_modulus_len()];
+                key.sign(&RSA_PKCS1_SHA256, &random, policy, &mut signature).ok()?;
+                Some(signature)
             }
-            Self::P256(key) => {
-                let signature: p256::ecdsa::Signature = key.sign_prehash(&hash).ok()?;
-                Some(signature.to_der().as_bytes().to_vec())
-            }
+            Self::P256(key) => Some(key.sign(&random, policy).ok()?.as_ref().to_vec()),
         }
     }
 }

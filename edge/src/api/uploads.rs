@@ -16,7 +16,8 @@ use crate::state::AppState;
 use crate::token::{InvalidToken, Session};
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use complete::completed_object;
@@ -202,7 +203,7 @@ pub async fn status(
     State(app): State<AppState>,
     caller: Caller,
     Path(token): Path<String>,
-) -> Result<Json<UploadStatus>, ApiError> {
+) -> Result<impl IntoResponse, ApiError> {
     let (session, plan) = owned_session(&app, &caller, &token)?;
     let is_expired = session.is_expired(app.now_ms() / 1000);
     let listed =
@@ -216,7 +217,9 @@ pub async fn status(
         },
         Err(error) => return Err(error.into()),
     };
-    Ok(Json(UploadStatus { state, part_size: plan.part_size(), part_count: plan.part_count(), parts }))
+    let status = UploadStatus { state, part_size: plan.part_size(), part_count: plan.part_count(), parts };
+    // An old list would let a resuming client send stored parts again, or miss ones.
+    Ok(([(header::CACHE_CONTROL, "private, no-store")], Json(status)))
 }
 
 /// `DELETE /uploads/{upload}`: deletes the stored parts. A completed upload stays.

@@ -16,11 +16,14 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use wire::{Video, VideoList, VideoUrls};
 
 const DEFAULT_PAGE_SIZE: usize = 20;
 const MAX_PAGE_SIZE: usize = 100;
+/// In bytes of the hash.
+const ETAG_SIZE: usize = 12;
 /// In milliseconds since 1970: the last time with 13 digits, the width by which DynamoDB sorts.
 const MAX_CREATED_MS: u64 = 9_999_999_999_999;
 
@@ -35,14 +38,18 @@ pub async fn get(
     let video_id = VideoId::parse(&video_id).ok_or(ApiError::VideoNotFound)?;
     let record = app.catalog.get(video_id.as_str()).await?.filter(|record| record.owner == caller.id);
     let record = record.ok_or(ApiError::VideoNotFound)?;
-    let etag = format!("\"{:x}\"", record.updated_ms);
+    let is_ready = record.status == wire::VideoStatus::Ready;
+    let body = serde_json::to_vec(&to_video(&app.config, record))
+        .map_err(|_| ApiError::Internal("a video can't be serialized"))?;
+    // Of the body: a changed `CDN_BASE_URL` changes the response without changing the record.
+    let digest = Sha256::digest(&body);
+    let etag = format!("\"{}\"", hex::encode(digest.iter().take(ETAG_SIZE).copied().collect::<Vec<u8>>()));
     // Browsers may cache the response but must revalidate it each time.
     let response_headers =
         [(header::ETAG, etag.clone()), (header::CACHE_CONTROL, "private, no-cache".into())];
-    let is_ready = record.status == wire::VideoStatus::Ready;
     let mut response = match matches_etag(&headers, &etag) {
         true => (StatusCode::NOT_MODIFIED, response_headers).into_response(),
-        false => (response_headers, Json(to_video(&app.config, record))).into_response(),
+        false => (response_headers, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
     };
     if let Some(cookies) = cookies.filter(|_| is_ready) {
         for cookie in cookies.for_video(video_id.as_str(), app.now_ms() / 1000) {

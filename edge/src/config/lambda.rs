@@ -14,6 +14,8 @@ pub struct LambdaSettings {
     pub runtime_api: String,
     /// Puts the bucket's name into the path of S3 URLs: a configured endpoint is a store outside AWS.
     pub s3_path_style: bool,
+    /// What a gateway or load balancer puts in front of paths, such as `/v1`; empty for nothing.
+    pub base_path: String,
 }
 
 impl LambdaSettings {
@@ -28,8 +30,17 @@ impl LambdaSettings {
             log_filter: log_filter.unwrap_or_else(|| "info".into()),
             task_root: get("LAMBDA_TASK_ROOT").unwrap_or_else(|| ".".into()).into(),
             runtime_api: get("AWS_LAMBDA_RUNTIME_API").unwrap_or_default(),
+            base_path: base_path(&get("BASE_PATH").unwrap_or_default()),
             s3_path_style: get("AWS_ENDPOINT_URL_S3").or_else(|| get("AWS_ENDPOINT_URL")).is_some(),
         }
+    }
+}
+
+/// With a slash at its beginning and none at its end.
+fn base_path(text: &str) -> String {
+    match text.trim().trim_matches('/') {
+        "" => String::new(),
+        path => format!("/{path}"),
     }
 }
 

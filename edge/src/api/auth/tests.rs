@@ -2,17 +2,16 @@
 
 use super::*;
 use crate::config::{Config, Environment};
+use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RsaPublicKeyComponents};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use jsonwebtoken::{EncodingKey, Header};
-use p256::elliptic_curve::sec1::ToEncodedPoint;
-use p256::pkcs8::{DecodePrivateKey, EncodePrivateKey};
-use rsa::RsaPrivateKey;
-use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey, EncodeRsaPublicKey};
-use rsa::traits::PublicKeyParts;
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
@@ -21,34 +20,41 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const START: u64 = 1_000_000_000;
 const MINUTE: u64 = 60_000;
 
-fn rsa(name: &str) -> RsaPrivateKey {
-    let pem = match name {
-        "one" => include_str!("../../../../tests/fixtures/keys/rsa-one.pem"),
-        "two" => include_str!("../../../../tests/fixtures/keys/rsa-two.pem"),
-        _ => include_str!("../../../../tests/fixtures/keys/rsa-small.pem"),
-    };
-    RsaPrivateKey::from_pkcs1_pem(pem).unwrap()
+fn der(pem: &str) -> PrivateKeyDer<'static> {
+    PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap()
 }
 
-fn p256() -> p256::SecretKey {
-    p256::SecretKey::from_pkcs8_pem(include_str!("../../../../tests/fixtures/keys/p256.pem")).unwrap()
+fn rsa_der(name: &str) -> PrivateKeyDer<'static> {
+    match name {
+        "one" => der(include_str!("../../../../tests/fixtures/keys/rsa-one.pem")),
+        _ => der(include_str!("../../../../tests/fixtures/keys/rsa-two.pem")),
+    }
+}
+
+fn rsa(name: &str) -> RsaKeyPair {
+    RsaKeyPair::from_der(rsa_der(name).secret_der()).unwrap()
+}
+
+fn p256_der() -> PrivateKeyDer<'static> {
+    der(include_str!("../../../../tests/fixtures/keys/p256.pem"))
 }
 
 /// The public key in a provider's key set.
 pub fn listed_rsa(name: &str, id: Option<&str>) -> Value {
-    let key = rsa(name);
-    let [n, e] = [key.n(), key.e()].map(|number| BASE64URL.encode(number.to_bytes_be()));
+    let key = RsaPublicKeyComponents::<Vec<u8>>::from(rsa(name).public_key());
+    let [n, e] = [key.n, key.e].map(|number| BASE64URL.encode(number));
     json!({ "kty": "RSA", "n": n, "e": e, "kid": id })
 }
 
 pub fn listed_p256(id: Option<&str>) -> Value {
-    let point = p256().public_key().to_encoded_point(false);
-    let [x, y] = [point.x(), point.y()].map(|side| BASE64URL.encode(side.unwrap()));
-    json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": id })
+    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, p256_der().secret_der()).unwrap();
+    // After a byte for the uncompressed form, the two coordinates.
+    let (x, y) = key.public_key().as_ref()[1..].split_at(32);
+    json!({ "kty": "EC", "crv": "P-256", "x": BASE64URL.encode(x), "y": BASE64URL.encode(y), "kid": id })
 }
 
 fn rsa_key(name: &str) -> EncodingKey {
-    EncodingKey::from_rsa_der(rsa(name).to_pkcs1_der().unwrap().as_bytes())
+    EncodingKey::from_rsa_der(rsa_der(name).secret_der())
 }
 
 fn claims() -> Value {
@@ -286,7 +292,7 @@ fn by_rsa(name: &str, id: Option<&str>) -> String {
 }
 
 fn by_p256(id: Option<&str>) -> String {
-    let key = EncodingKey::from_ec_der(p256().to_pkcs8_der().unwrap().as_bytes());
+    let key = EncodingKey::from_ec_der(p256_der().secret_der());
     jsonwebtoken::encode(&head(Algorithm::ES256, id), &claims(), &key).unwrap()
 }
 
@@ -312,7 +318,7 @@ async fn keys_of_both_algorithms_verify_after_one_fetch() {
 async fn token_without_a_listed_keys_signature_is_refused() {
     let keys = vec![listed_rsa("one", Some("r")), listed_p256(Some("e"))];
     let provider = Provider::start(Reply::Keys(keys)).await;
-    let public = rsa("one").to_public_key().to_pkcs1_der().unwrap();
+    let public = rsa("one");
     let confused = |secret: &[u8]| {
         let key = EncodingKey::from_secret(secret);
         jsonwebtoken::encode(&head(Algorithm::HS256, Some("r")), &claims(), &key).unwrap()
@@ -324,7 +330,7 @@ async fn token_without_a_listed_keys_signature_is_refused() {
     let (rest, signature) = good.rsplit_once('.').unwrap();
     for (bad, reason) in [
         (unsigned().trim_start_matches("Bearer ").to_owned(), "alg: none"),
-        (confused(public.as_bytes()), "the public key as a secret"),
+        (confused(public.public_key().as_ref()), "the public key as a secret"),
         (confused(listed_rsa("one", None)["n"].as_str().unwrap().as_bytes()), "its modulus as a secret"),
         (by_rsa("two", Some("r")), "another key under a listed id"),
         (by_rsa("one", Some("e")), "the id of a key of another kind"),

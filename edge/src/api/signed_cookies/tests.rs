@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::Environment;
-use p256::ecdsa::signature::hazmat::PrehashVerifier;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, KeyPair, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::json;
 
 const RSA: &str = include_str!("../../../../tests/fixtures/keys/rsa-one.pem");
@@ -47,30 +47,31 @@ fn decode(value: &str) -> Vec<u8> {
 }
 
 fn verifies(pem: &str, policy: &[u8], signature: &[u8]) -> bool {
-    let hash = Sha1::digest(policy);
     match Key::parse(pem.as_bytes()).unwrap() {
-        Key::Rsa(key) => key.to_public_key().verify(Pkcs1v15Sign::new::<Sha1>(), &hash, signature).is_ok(),
-        Key::P256(key) => {
-            let signature = p256::ecdsa::Signature::from_der(signature).unwrap();
-            key.verifying_key().verify_prehash(&hash, &signature).is_ok()
-        }
+        Key::Rsa(key) => UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key.public_key())
+            .verify(policy, signature)
+            .is_ok(),
+        Key::P256(key) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key.public_key())
+            .verify(policy, signature)
+            .is_ok(),
     }
 }
 
 #[test]
-fn each_folder_has_three_cookies_for_one_video() {
+fn each_folder_has_four_cookies_for_one_video() {
     for pem in [RSA, RSA_PKCS8, P256, P256_SEC1, &RSA.replace('\n', "\\n"), &format!("\n {P256} \n")] {
         let cookies = cookies("https://d1.cloudfront.net/", pem).unwrap().unwrap().for_video(ID, NOW);
-        assert_eq!(cookies.len(), 6);
-        for (group, folder) in cookies.chunks(3).zip(["assets/HLS", "assets/MP4"]) {
-            let [policy, signature, id] = [0, 1, 2].map(|at| parts(&group[at]));
+        assert_eq!(cookies.len(), 8);
+        for (group, folder) in cookies.chunks(4).zip(["assets/HLS", "assets/MP4"]) {
+            let [policy, signature, id, hash] = [0, 1, 2, 3].map(|at| parts(&group[at]));
             let names = [policy.0, signature.0, id.0];
             assert_eq!(names, ["CloudFront-Policy", "CloudFront-Signature", "CloudFront-Key-Pair-Id"]);
-            for (_, value, attributes) in [policy, signature, id] {
+            for (_, value, attributes) in [policy, signature, id, hash] {
                 assert_eq!(attributes, format!("Path=/{folder}; Secure; HttpOnly; SameSite=Lax"));
                 assert!(!value.contains(['+', '=', '/', ' ', '"']), "{value}");
             }
             assert_eq!(id.1, "K2JCJMDEHXQW5F");
+            assert_eq!((hash.0, hash.1), ("CloudFront-Hash-Algorithm", "SHA256"));
             let text = decode(policy.1);
             let decoded: Value = serde_json::from_slice(&text).unwrap();
             let resource = format!("https://d1.cloudfront.net/{folder}/{ID}*");
@@ -84,17 +85,18 @@ fn each_folder_has_three_cookies_for_one_video() {
 }
 
 /// The expected values are the output of CloudFront's documented commands for this key and policy:
-/// `openssl sha1 -sign` and `tr '+=/' '-_~'`.
+/// `openssl sha256 -sign` and `tr '+=/' '-_~'`.
 #[test]
 fn signature_equals_openssls() {
     let cookies = cookies("https://d1.cloudfront.net", RSA).unwrap().unwrap().for_video(ID, NOW);
     let policy = "eyJTdGF0ZW1lbnQiOlt7IlJlc291cmNlIjoiaHR0cHM6Ly9kMS5jbG91ZGZyb250Lm5ldC9hc3NldHMvSExTLzAxMjM0NTY3\
                   ODlhYmNkZWYwMTIzNDU2NyoiLCJDb25kaXRpb24iOnsiRGF0ZUxlc3NUaGFuIjp7IkFXUzpFcG9jaFRpbWUiOjE3OTU1MDMy\
                   MDB9fX1dfQ__";
-    let signature = "mvG6Upq-Hhz2KfinfAI4bHeSGVp2o0STKHyVD82YuZk2eLUKsdmeUZjoquRoSQxjgoj0w~m0SeE8Wun8UQMJ4Cv55HqaJ\
-                     FeVZh-HfdxbpLS2b9QBXozHuSFwgqvf70jgo0MTXj48iU0pQm6aKTmcCecuZEMeXRBcQL0~mFsRN5eDUWc8qXN-mxbwAYJ\
-                     Vg53bErMQ9-L2WJVmjrKUKf2qaKQ0CISq4enT0w4~x8r6O04YYAMNolJRf2i4z8huJhpW5Xl183O9brPAtIeQkM-tN3JMl\
-                     1pY~J-LyboyfwAPqc9ST4J84-g61lP~KNhMHMQQNZhF5~OVLR4m9coDDZ7DoQ__";
+    let signature = "ivkJziQkwbJioHP7A4FwL5Bd2SM3RyGCkLR6hOjhl-pw3R92HS6NUAzSmSj-cXW4T5qfHvw6o7bqADcio~avK-djuwjVTl\
+                     3ROH2m1dBD5DD~uNdkaI6D4UzY5koIgLEGAjq0uY8T~-\
+                     Ql1yv2Uvgr5tCg~aNgZNVS5nuqAeElSjZpLjMLpiLxqFbvw1HlnrF9ddieUZBxXTpNmqIwVRL01R2K4E~gnJK~ITsw3cCE\
+                     BUrauhZd7rItfgmQ5fhCGS8AWsT2rZiAa-yJstykVzaeIsuBijYRbkXrHbMlNsCWXYEZgLVOqI-\
+                     DNLjmGK2k2xDCWOW0-HSfvVjviIUqSvszUw__";
     assert_eq!((parts(&cookies[0]).1, parts(&cookies[1]).1), (policy, signature));
 }
 

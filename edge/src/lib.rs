@@ -18,7 +18,7 @@ pub use crate::clock::Clock;
 pub use crate::events::events_only::EventsOnly;
 pub use crate::events::lambda_events::{EventFailed, LambdaService, event_request};
 pub use crate::events::sanitize_event::sanitize_event;
-pub use crate::services::{log, webhook};
+pub use crate::services::{log, secrets, webhook};
 pub use crate::state::Aws;
 
 use crate::api::ApiState;

@@ -1,9 +1,9 @@
 //! The Lambda: reads the settings, builds the clients, runs. Tested from outside, as the built binary.
 
 use aws_config::BehaviorVersion;
-use edge::config::{ConfigError, LambdaSettings, Mode};
+use edge::config::{ConfigError, LambdaSettings, Mode, SecretArns};
 use edge::job::JobTemplate;
-use edge::{Aws, Edge, EventsOnly, LambdaService, log, sanitize_event};
+use edge::{Aws, Edge, EventsOnly, LambdaService, log, sanitize_event, secrets};
 use lambda_http::{Adapter, Error, lambda_runtime};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -37,11 +37,13 @@ async fn main() -> ExitCode {
 }
 
 async fn lambda_service(settings: &LambdaSettings) -> Result<LambdaService, Error> {
-    let mode = Mode::from_process()?;
     let job = std::fs::read_to_string(settings.task_root.join("job.json"))
         .map_err(|error| ConfigError(format!("job.json can't be read: {error}")))?;
     let job = JobTemplate::parse(&job)?;
     let sdk = aws_config::load_defaults(BehaviorVersion::latest()).await;
+    let endpoint = settings.secrets_endpoint.as_deref();
+    let secrets = secrets::fetch(&sdk, endpoint, &SecretArns::from_process()).await?;
+    let mode = Mode::from_process(&secrets)?;
     match mode {
         Mode::Full(config) => {
             let s3_path_style = settings.s3_path_style;

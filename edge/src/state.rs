@@ -1,7 +1,7 @@
 //! The state that handlers of requests and events share: settings, the job template, a client for each service.
 
 use crate::clock::Clock;
-use crate::config::{CatalogConfig, Config, ConfigError};
+use crate::config::{CatalogConfig, Config, ConfigError, Secret};
 use crate::job::JobTemplate;
 use crate::key::IncomingKey;
 #[cfg(feature = "dynamodb")]
@@ -59,7 +59,7 @@ impl AppState {
             CatalogConfig::DynamoDb(table) => Box::new(DynamoDb::new(aws.dynamodb, table)),
         };
         Ok(Self(Arc::new(Shared {
-            tokens: Tokens::new(config.upload_token_secret.expose()),
+            tokens: config.upload_token_secret.values().map(Secret::expose).collect(),
             store: Store::new(
                 aws.s3,
                 &config.upload_bucket,

@@ -52,13 +52,20 @@ impl Session {
 #[error("the upload token is invalid")]
 pub struct InvalidToken;
 
-/// Seals and opens tokens with one key, by XChaCha20-Poly1305: clients can neither read nor change them.
+/// Seals tokens with the first key and opens those of any, by XChaCha20-Poly1305: clients can neither read nor change
+/// them.
 #[derive(Clone)]
-pub struct Tokens(XChaCha20Poly1305);
+pub struct Tokens(Vec<XChaCha20Poly1305>);
+
+impl<'a> FromIterator<&'a [u8]> for Tokens {
+    fn from_iter<I: IntoIterator<Item = &'a [u8]>>(secrets: I) -> Self {
+        Self(secrets.into_iter().map(|secret| XChaCha20Poly1305::new(&Sha256::digest(secret))).collect())
+    }
+}
 
 impl Tokens {
     pub fn new(secret: &[u8]) -> Self {
-        Self(XChaCha20Poly1305::new(&Sha256::digest(secret)))
+        Self::from_iter([secret])
     }
 
     /// The token of `session`. `None`: no random numbers are available.
@@ -67,7 +74,7 @@ impl Tokens {
         getrandom::fill(&mut sealed).ok()?;
         let plain = serde_json::to_vec(session).ok()?;
         let nonce = XNonce::try_from(&sealed[..]).ok()?;
-        sealed.extend(self.0.encrypt(&nonce, Payload { msg: &plain, aad: VERSION }).ok()?);
+        sealed.extend(self.0.first()?.encrypt(&nonce, Payload { msg: &plain, aad: VERSION }).ok()?);
         Some(BASE64URL.encode(sealed))
     }
 
@@ -79,8 +86,8 @@ impl Tokens {
         let sealed = BASE64URL.decode(token).map_err(|_| InvalidToken)?;
         let (nonce, sealed) = sealed.split_at_checked(NONCE_SIZE).ok_or(InvalidToken)?;
         let nonce = XNonce::try_from(nonce).map_err(|_| InvalidToken)?;
-        let payload = Payload { msg: sealed, aad: VERSION };
-        let plain = self.0.decrypt(&nonce, payload).map_err(|_| InvalidToken)?;
+        let open = |key: &XChaCha20Poly1305| key.decrypt(&nonce, Payload { msg: sealed, aad: VERSION }).ok();
+        let plain = self.0.iter().find_map(open).ok_or(InvalidToken)?;
         serde_json::from_slice(&plain).map_err(|_| InvalidToken)
     }
 }
@@ -125,6 +132,15 @@ mod tests {
     }
 
     #[test]
+    fn token_of_the_previous_key_opens() {
+        let rotated = Tokens::from_iter([&b"two"[..], b"one"]);
+        assert!(rotated.open(&Tokens::new(b"one").seal(&session()).unwrap()).is_ok());
+        let token = rotated.seal(&session()).unwrap();
+        assert!(Tokens::new(b"two").open(&token).is_ok());
+        assert_eq!(Tokens::new(b"one").open(&token), Err(InvalidToken));
+    }
+
+    #[test]
     fn token_of_another_version_is_invalid() {
         let tokens = Tokens::new(b"secret");
         let nonce = [7; NONCE_SIZE];
@@ -132,7 +148,7 @@ mod tests {
         for (version, opened) in [(VERSION, Ok(session())), (b"greloupis upload token 1", Err(InvalidToken))]
         {
             let payload = Payload { msg: &msg, aad: version };
-            let sealed = tokens.0.encrypt(&XNonce::from(nonce), payload).unwrap();
+            let sealed = tokens.0[0].encrypt(&XNonce::from(nonce), payload).unwrap();
             assert_eq!(tokens.open(&BASE64URL.encode([&nonce[..], &sealed].concat())), opened);
         }
     }

@@ -3,6 +3,7 @@
 use super::ApiState;
 use super::auth::Caller;
 use super::error::ApiError;
+use crate::services::log;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::HeaderMap;
@@ -47,7 +48,9 @@ impl FromRequestParts<ApiState> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
-        state.auth.caller(&parts.headers).await
+        let caller = state.auth.caller(&parts.headers).await?;
+        log::record_owner(&state.app.config.conversion.application, &caller.id);
+        Ok(caller)
     }
 }
 

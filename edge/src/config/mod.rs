@@ -1,11 +1,13 @@
 //! Settings. The only reader of the environment; a missing or wrong value is one sentence that names its variable.
 
 mod lambda;
+mod secret_arns;
 #[cfg(test)]
 mod tests;
 mod variables;
 
 pub use lambda::LambdaSettings;
+pub use secret_arns::{SecretArns, SecretValue};
 
 use std::fmt;
 use std::path::PathBuf;
@@ -40,7 +42,7 @@ pub struct Config {
     pub cdn_base_url: String,
     /// An origin in front of the upload bucket, without a slash at its end.
     pub upload_base_url: Option<String>,
-    pub upload_token_secret: Secret,
+    pub upload_token_secret: RotatingSecret,
     /// The checksum that the store verifies of new uploads.
     pub upload_checksum: ChecksumKind,
     pub auth: AuthConfig,
@@ -50,7 +52,7 @@ pub struct Config {
     pub max_open_uploads: u32,
     pub allowed_origins: Vec<String>,
     /// The value that requests must bring in `x-origin-secret`; the CDN adds it. `None`: not required.
-    pub origin_secret: Option<Secret>,
+    pub origin_secret: Option<RotatingSecret>,
     /// Whether metrics are written to stdout, where CloudWatch reads them.
     pub emits_metrics: bool,
     /// Signs the cookies of private videos. `None`: videos are public.
@@ -92,7 +94,7 @@ pub struct ClaimRules {
 #[derive(Clone, Debug)]
 pub enum JwtKeys {
     /// HS256 with a shared secret.
-    Secret(Secret),
+    Secret(RotatingSecret),
     /// RS256 and ES256 with the keys listed at this URL.
     Jwks(String),
 }
@@ -114,8 +116,8 @@ pub struct CallbackConfig {
 
 #[derive(Clone, Debug)]
 pub enum CallbackStyle {
-    /// Standard Webhooks, signed with HMAC-SHA256 by this key.
-    Standard(Secret),
+    /// Standard Webhooks, signed with HMAC-SHA256 by each of these keys.
+    Standard(RotatingSecret),
     /// The format of the original site's backend; the key is part of the body.
     Greloupis(Secret),
 }
@@ -141,6 +143,20 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret")
+    }
+}
+
+/// A secret and, while it is being changed, the one before it. Either is accepted.
+#[derive(Clone, Debug)]
+pub struct RotatingSecret {
+    pub current: Secret,
+    pub previous: Option<Secret>,
+}
+
+impl RotatingSecret {
+    /// The current value, then the previous one.
+    pub fn values(&self) -> impl Iterator<Item = &Secret> {
+        std::iter::once(&self.current).chain(&self.previous)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     AuthConfig, CallbackConfig, CallbackStyle, CatalogConfig, ClaimRules, Config, ConfigError, Conversion,
-    CookieConfig, Environment, JwtKeys, Secret,
+    CookieConfig, Environment, JwtKeys, RotatingSecret, Secret,
 };
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -63,7 +63,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
                 .base_url("CDN_BASE_URL")?
                 .ok_or_else(|| missing("CDN_BASE_URL", "the origin that delivers the videos"))?,
             upload_base_url: self.base_url("UPLOAD_BASE_URL")?,
-            upload_token_secret: self.secret("UPLOAD_TOKEN_SECRET")?,
+            upload_token_secret: self.rotating("UPLOAD_TOKEN_SECRET", Self::secret)?,
             upload_checksum: self.upload_checksum()?,
             auth: self.auth(environment)?,
             catalog: self.catalog()?,
@@ -80,7 +80,10 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
                 "a number from 1 to 1,000",
             )?,
             allowed_origins: self.origins()?,
-            origin_secret: self.secret_if_set("ORIGIN_SECRET")?,
+            origin_secret: match self.any("ORIGIN_SECRET", None) {
+                Some(_) => Some(self.rotating("ORIGIN_SECRET", Self::secret)?),
+                None => None,
+            },
             emits_metrics: environment == Environment::Lambda,
             cookies: self.cookies()?,
         };
@@ -172,6 +175,20 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         self.secret_if_set(name)?.ok_or_else(|| missing(name, "a secret of at least 32 bytes"))
     }
 
+    /// The secret `NAME`, and `NAME_PREVIOUS` if that is set.
+    fn rotating(
+        &self,
+        name: &str,
+        read: impl Fn(&Self, &str) -> Result<Secret, ConfigError>,
+    ) -> Result<RotatingSecret, ConfigError> {
+        let previous = format!("{name}_PREVIOUS");
+        let is_set = self.any(&previous, None).is_some();
+        Ok(RotatingSecret {
+            current: read(self, name)?,
+            previous: if is_set { Some(read(self, &previous)?) } else { None },
+        })
+    }
+
     /// Derives the key like the libraries of Standard Webhooks: base64, with or without `whsec_` before it, is decoded;
     /// any other text is used as the key itself ("raw").
     fn webhook_key(&self, name: &str) -> Result<Secret, ConfigError> {
@@ -211,7 +228,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
                 ));
             }
             (Some(url), None) => JwtKeys::Jwks(url),
-            (None, _) => JwtKeys::Secret(self.secret("AUTH_JWT_SECRET")?),
+            (None, _) => JwtKeys::Secret(self.rotating("AUTH_JWT_SECRET", Self::secret)?),
         };
         let rules = self.claim_rules()?;
         // A provider signs tokens for all of its clients, some providers for all of their customers, with one key.
@@ -278,7 +295,9 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
     fn callback(&self) -> Result<Option<CallbackConfig>, ConfigError> {
         let Some(url) = self.url("CALLBACK_URL")? else { return Ok(None) };
         let style = match self.any("CALLBACK_STYLE", None).as_deref() {
-            None | Some("standard") => CallbackStyle::Standard(self.webhook_key("CALLBACK_SECRET")?),
+            None | Some("standard") => {
+                CallbackStyle::Standard(self.rotating("CALLBACK_SECRET", Self::webhook_key)?)
+            }
             Some("greloupis") => CallbackStyle::Greloupis(self.secret("AWS_AUTH_KEY")?),
             Some(_) => return Err(wrong("CALLBACK_STYLE", "standard or greloupis")),
         };

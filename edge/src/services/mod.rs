@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod log;
 pub mod metrics;
+pub mod secrets;
 pub mod store;
 pub mod transcoder;
 pub mod webhook;

@@ -8,7 +8,7 @@ use crate::api::error::ApiError;
 use crate::clock;
 use crate::config::{AuthConfig, ClaimRules, JwtKeys};
 use axum::http::{HeaderMap, header};
-use jsonwebtoken::errors::ErrorKind as Kind;
+use jsonwebtoken::errors::{Error, ErrorKind as Kind};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use jwks::{Jwks, KeyError};
 use serde_json::{Map, Value};
@@ -43,8 +43,8 @@ pub struct Verifier {
 }
 
 enum Keys {
-    /// For HS256 only.
-    Secret(DecodingKey),
+    /// For HS256 only; a token may be signed with any of them.
+    Secrets(Vec<DecodingKey>),
     /// For RS256 and ES256.
     Jwks(Jwks),
 }
@@ -70,7 +70,9 @@ impl Auth {
         }
         validation.set_required_spec_claims(&required);
         let keys = match keys {
-            JwtKeys::Secret(secret) => Keys::Secret(DecodingKey::from_secret(secret.expose())),
+            JwtKeys::Secret(secret) => {
+                Keys::Secrets(secret.values().map(|key| DecodingKey::from_secret(key.expose())).collect())
+            }
             JwtKeys::Jwks(url) => Keys::Jwks(Jwks::new(url)),
         };
         let (client_ids, owner_claim) = (client_ids.clone(), owner_claim.clone());
@@ -89,10 +91,20 @@ impl Auth {
 impl Verifier {
     /// `now` is the age reference of cached keys, in milliseconds since 1970.
     async fn caller(&self, token: &str, now: u64) -> Result<Caller, ApiError> {
-        let refused = |error: jsonwebtoken::errors::Error| refusal(error.kind());
+        let refused = |error: Error| refusal(error.kind());
         let claims = match &self.keys {
             // Tokens of another algorithm, or of none, are refused before their signature is verified.
-            Keys::Secret(key) => jsonwebtoken::decode::<Claims>(token, key, &self.validation),
+            Keys::Secrets(keys) => {
+                let mut decoded = Err(Kind::InvalidSignature.into());
+                for key in keys {
+                    decoded = jsonwebtoken::decode::<Claims>(token, key, &self.validation);
+                    let is_other_key = |error: &Error| matches!(error.kind(), Kind::InvalidSignature);
+                    if !decoded.as_ref().is_err_and(is_other_key) {
+                        break;
+                    }
+                }
+                decoded
+            }
             Keys::Jwks(jwks) => {
                 let header = jsonwebtoken::decode_header(token).map_err(refused)?;
                 if !matches!(header.alg, Algorithm::RS256 | Algorithm::ES256) || header.crit.is_some() {

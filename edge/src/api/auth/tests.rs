@@ -194,6 +194,16 @@ async fn refusal_names_the_claim() {
     }
 }
 
+#[tokio::test]
+async fn token_of_the_previous_secret_is_accepted() {
+    let new = "fedcba9876543210fedcba9876543210";
+    let auth = auth_with(&[("AUTH_JWT_SECRET", new), ("AUTH_JWT_SECRET_PREVIOUS", SECRET)]);
+    assert_eq!(sentence(&auth, &claims()).await, "anna");
+    assert!(sentence(&auth, &changed("exp", json!(1))).await.contains("expired"));
+    let auth = auth_with(&[("AUTH_JWT_SECRET", new)]);
+    assert!(sentence(&auth, &claims()).await.contains("signature"));
+}
+
 /// The claims of access tokens as the providers document them.
 #[tokio::test]
 async fn tokens_of_known_providers_are_accepted() {

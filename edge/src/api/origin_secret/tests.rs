@@ -157,7 +157,7 @@ async fn private_video_has_cookies_when_it_is_ready() {
     record.status = wire::VideoStatus::Ready;
     catalog.add(record, 9).await.unwrap();
     let response = call(&edge, Method::GET, &path, &[("origin", "https://a.example")]).await;
-    // Three for each of the template's folders.
+    // Four for each of the template's folders.
     assert_eq!((response.status(), cookies(&response)), (StatusCode::OK, 9));
     assert_eq!(response.headers()[header::ACCESS_CONTROL_ALLOW_CREDENTIALS], "true");
     let etag = response.headers()[header::ETAG].to_str().unwrap();

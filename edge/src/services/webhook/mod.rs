@@ -7,7 +7,7 @@ mod standard;
 mod tests;
 
 use crate::clock;
-use crate::config::{CallbackConfig, CallbackStyle};
+use crate::config::{CallbackConfig, CallbackStyle, Secret};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use reqwest::redirect::Policy;
 use std::error::Error;
@@ -121,8 +121,9 @@ impl Webhook {
     /// `None`: this style has no message for the video's state. Built for each attempt: it contains the time.
     fn message(&self, video: &Video) -> Result<Option<Message>, WebhookError> {
         match &self.style {
-            CallbackStyle::Standard(key) => {
-                standard::message(key.expose(), video, clock::now_ms() / 1000).transpose()
+            CallbackStyle::Standard(keys) => {
+                let keys: Vec<&[u8]> = keys.values().map(Secret::expose).collect();
+                standard::message(&keys, video, clock::now_ms() / 1000).transpose()
             }
             CallbackStyle::Greloupis(key) => Ok(greloupis::message(key.expose(), video)),
         }

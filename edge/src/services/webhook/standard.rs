@@ -9,8 +9,8 @@ use sha2::Sha256;
 use wire::{Video, VideoStatus};
 
 /// The signed message for a video's final state, for one attempt at `now`, in seconds since 1970. `None` for other
-/// states.
-pub fn message(key: &[u8], video: &Video, now: u64) -> Option<Result<Message, WebhookError>> {
+/// states. Signed with each key, so that a receiver with any of them verifies it.
+pub fn message(keys: &[&[u8]], video: &Video, now: u64) -> Option<Result<Message, WebhookError>> {
     let (kind, status) = match video.status {
         VideoStatus::Uploading | VideoStatus::Uploaded | VideoStatus::Converting => return None,
         VideoStatus::Ready => ("video.ready", "ready"),
@@ -20,11 +20,14 @@ pub fn message(key: &[u8], video: &Video, now: u64) -> Option<Result<Message, We
     // Equal in every delivery, so that a receiver recognizes repetitions.
     let id = format!("video_{}_{status}", video.video_id);
     let body = json!({ "type": kind, "timestamp": video.updated_at, "data": video }).to_string();
-    Some(sign(key, &format!("{id}.{now}.{body}")).map(|signature| Message {
+    let text = format!("{id}.{now}.{body}");
+    let signatures: Result<Vec<String>, WebhookError> =
+        keys.iter().map(|key| sign(key, &text).map(|signature| format!("v1,{signature}"))).collect();
+    Some(signatures.map(|signatures| Message {
         headers: vec![
             ("webhook-id", id),
             ("webhook-timestamp", now.to_string()),
-            ("webhook-signature", format!("v1,{signature}")),
+            ("webhook-signature", signatures.join(" ")),
         ],
         body,
     }))
@@ -43,7 +46,7 @@ mod tests {
     use serde_json::Value;
 
     fn for_status(status: VideoStatus, now: u64) -> Option<Message> {
-        message(b"key", &video("5f2c", status), now).map(Result::unwrap)
+        message(&[b"key"], &video("5f2c", status), now).map(Result::unwrap)
     }
 
     #[test]
@@ -52,6 +55,15 @@ mod tests {
         let key = BASE64.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let text = r#"msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{"test": 2432232314}"#;
         assert_eq!(sign(&key, text).unwrap(), "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn each_key_has_a_signature() {
+        let of = |keys: &[&[u8]]| {
+            let message = message(keys, &video("5f2c", VideoStatus::Ready), 1).unwrap().unwrap();
+            message.headers[2].1.clone()
+        };
+        assert_eq!(of(&[b"new", b"old"]), format!("{} {}", of(&[b"new"]), of(&[b"old"])));
     }
 
     #[test]

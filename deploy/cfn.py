@@ -194,7 +194,9 @@ class Template:
             return arn.format(name=self._ref(name), region=REGION, account=ACCOUNT)
         return {
             "ApiEndpoint": f"https://{self._ref(name)}.execute-api.{REGION}.amazonaws.com",
-            "DomainName": "d111111abcdef8.cloudfront.net",
+            "DomainName": f"{self._ref(name)}.s3.amazonaws.com"
+            if self.body["Resources"][name]["Type"] == "AWS::S3::Bucket"
+            else "d111111abcdef8.cloudfront.net",
             "FunctionMetadata.FunctionARN": f"arn:aws:cloudfront::{ACCOUNT}:function/{self._ref(name)}",
             "QueueName": self._ref(name),
             "RegionalDomainName": f"{self._ref(name)}.s3.{REGION}.amazonaws.com",

@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 
 import boto3
 import boto3.exceptions
@@ -24,7 +25,9 @@ import args
 import cfn
 
 # Parameters that this program sets itself.
-RESERVED = ("CodeBucket", "CodeKey", "Architecture")
+RESERVED = ("CodeBucket", "CodeKey", "Architecture", "SecretsReadAfter")
+# In bytes; CloudFormation reads a larger template from a bucket.
+MAX_TEMPLATE_IN_REQUEST = 51_200
 # Raised by `upload_file`, by the connection, and by the services.
 AWS_ERRORS = (boto3.exceptions.Boto3Error, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
 # Placeholders for required parameters that a dry run may lack.
@@ -170,6 +173,10 @@ def deploy(options, values):
     region = session.region_name
     bucket = artifacts_bucket(session, region, options.bucket)
     values = values | {"CodeBucket": bucket}
+    known = cfn.read(cfn.PATH.read_text(encoding="utf-8"))["Parameters"]
+    if any(known.get(name, {}).get("NoEcho") for name in values):
+        # The functions read secrets at their start only.
+        values["SecretsReadAfter"] = str(int(time.time()))
     session.client("s3").upload_file(str(options.zip), bucket, values["CodeKey"])
     print(f"uploaded edge.zip to s3://{bucket}/{values['CodeKey']}")
     # A file, because a command line with secrets would be visible to all users of the machine.
@@ -178,6 +185,8 @@ def deploy(options, values):
         file.flush()
         command = [sys.executable, "-m", "awscli", "cloudformation", "deploy", "--stack-name", options.stack]
         command += ["--template-file", str(cfn.PATH), "--capabilities", "CAPABILITY_IAM"]
+        if cfn.PATH.stat().st_size > MAX_TEMPLATE_IN_REQUEST:
+            command += ["--s3-bucket", bucket, "--s3-prefix", "template"]
         command += ["--no-fail-on-empty-changeset", "--region", region, "--parameter-overrides", f"file://{file.name}"]
         result = subprocess.run(command, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"})
     if result.returncode:

@@ -6,6 +6,7 @@ Usage: doctor.py STACK [--region REGION] [--token TOKEN]; a token of @PATH is th
 
 import argparse
 import base64
+import datetime
 import json
 import os
 import sys
@@ -77,8 +78,8 @@ class Stack:
         require(name in self.outputs, f"the stack has no output {name}", self.redeploy)
         return self.outputs[name]
 
-    def function(self):
-        return self.client("lambda").get_function_configuration(FunctionName=self.id("Edge"))
+    def function(self, logical="Edge"):
+        return self.client("lambda").get_function_configuration(FunctionName=self.id(logical))
 
     def setting(self, name):
         """A variable of the function's environment."""
@@ -159,7 +160,7 @@ def uploads_emit_events(stack):
 
 
 def role_is_trusted(stack):
-    """MediaConvert may assume its role, and the function names that role"""
+    """MediaConvert may assume its role, and the functions name that role"""
     name = stack.id("MediaConvertRole")
     try:
         role = stack.client("iam").get_role(RoleName=name)["Role"]
@@ -172,13 +173,17 @@ def role_is_trusted(stack):
         f"the role {name} trusts {services}",
         f"let {name} trust mediaconvert.amazonaws.com alone",
     )
-    configured = stack.setting("MEDIA_CONVERT_ROLE")
-    require(configured == role["Arn"], f"the function names another role, {configured}", stack.redeploy)
+    for logical in FUNCTIONS:
+        configured = stack.function(logical)["Environment"]["Variables"].get("MEDIA_CONVERT_ROLE")
+        require(configured == role["Arn"], f"{logical} names another role, {configured}", stack.redeploy)
+
+
+FUNCTIONS = ("Edge", "Events")
 
 
 def rules_are_enabled(stack):
-    """EventBridge's rules are enabled and target the function"""
-    events, arn = stack.client("events"), stack.function()["FunctionArn"]
+    """EventBridge's rules are enabled and target the function of events"""
+    events, arn = stack.client("events"), stack.function("Events")["FunctionArn"]
     for logical in ("ObjectCreatedRule", "JobStateRule", "ReconcileRule"):
         rule = stack.id(logical).split("|")[-1]
         state = events.describe_rule(Name=rule)["State"]
@@ -188,24 +193,24 @@ def rules_are_enabled(stack):
 
 
 def function_is_ready(stack):
-    """the function is active and may be called by the API and the rules"""
-    function = stack.function()
-    state, update = function.get("State", "Active"), function.get("LastUpdateStatus", "Successful")
-    require(
-        state == "Active" and update == "Successful",
-        f"the function is {state}, its update {update}",
-        f"wait a minute; then {stack.redeploy}",
-    )
-    policy = stack.client("lambda").get_policy(FunctionName=function["FunctionName"])["Policy"]
-    callers = [json.dumps(statement.get("Principal")) for statement in json.loads(policy)["Statement"]]
-    for service in ("apigateway.amazonaws.com", "events.amazonaws.com"):
-        require(any(service in caller for caller in callers), f"{service} may not call the function", stack.redeploy)
+    """the functions are active and may be called, one by the API, the other by the rules"""
+    for logical, service in (("Edge", "apigateway.amazonaws.com"), ("Events", "events.amazonaws.com")):
+        function = stack.function(logical)
+        state, update = function.get("State", "Active"), function.get("LastUpdateStatus", "Successful")
+        require(
+            state == "Active" and update == "Successful",
+            f"{logical} is {state}, its update {update}",
+            f"wait a minute; then {stack.redeploy}",
+        )
+        policy = stack.client("lambda").get_policy(FunctionName=function["FunctionName"])["Policy"]
+        callers = {statement["Principal"]["Service"] for statement in json.loads(policy)["Statement"]}
+        require(callers == {service}, f"{logical} may be called by {sorted(callers)}", stack.redeploy)
 
 
 def function_handles_events(stack):
     """the function starts and handles events"""
     test = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": stack.id("UploadBucket")}
-    response = stack.client("lambda").invoke(FunctionName=stack.id("Edge"), Payload=json.dumps(test))
+    response = stack.client("lambda").invoke(FunctionName=stack.id("Events"), Payload=json.dumps(test))
     payload = response["Payload"].read().decode(errors="replace")
     require(
         "FunctionError" not in response, f"the function fails: {payload[:300]}", "its log says which setting is wrong"
@@ -282,6 +287,36 @@ def pages_may_call(stack):
         )
 
 
+def gateway_errors_are_readable(stack):
+    """pages may read errors of CloudFront and the gateway, which don't come from the edge"""
+    origin = stack.origins()[0]
+    # No route of the API has this path, so the gateway itself answers.
+    status, headers, _ = http("GET", stack.output("CdnBaseUrl") + "/api/", {"Origin": origin})
+    allowed = headers.get("access-control-allow-origin")
+    require(
+        allowed == origin and headers.get("strict-transport-security"),
+        f"GET /api/ is answered {status} without CORS and HSTS headers, allowing {allowed}",
+        stack.redeploy,
+    )
+
+
+def media_preflights_are_answered(stack):
+    """players of the allowed origins may fetch videos"""
+    for origin in stack.origins():
+        headers = {
+            "Origin": origin,
+            "Access-Control-Request-Method": "GET",
+            "Access-Control-Request-Headers": "range",
+        }
+        status, reply, _ = http("OPTIONS", stack.output("CdnBaseUrl") + "/assets/HLS/doctor.m3u8", headers)
+        allowed = reply.get("access-control-allow-origin")
+        require(
+            status < 300 and allowed == origin,
+            f"a preflight of a video from {origin} is answered {status}, allowing {allowed}",
+            f"check the CORS rules of the media bucket; {stack.redeploy}",
+        )
+
+
 def crc64nvme(data):
     """The value of `x-amz-checksum-crc64nvme`: base64 of eight big-endian bytes."""
     crc = 2**64 - 1
@@ -312,7 +347,8 @@ def round_trip(endpoint, token, origin=None):
         f"POST /uploads answers {status}: {reply[:300].decode(errors='replace')}",
         NO_CHECKSUM_FIX
         if refused_by_store
-        else "a 401 means that the token doesn't match AuthJwtSecret, AuthAudience or AuthIssuer",
+        else "the answer to a 401 names the claim of the token that doesn't match the parameters Auth…; a wrong signature means "
+        "another AuthJwtSecret",
     )
     opened = json.loads(reply)
     verifies = opened["checksum"] != "none"
@@ -370,7 +406,105 @@ CHECKS = [
     cdn_reaches_edge,
     origins_are_closed,
     pages_may_call,
+    gateway_errors_are_readable,
+    media_preflights_are_answered,
 ]
+
+
+def metric_sum(stack, name):
+    """The sum of a metric of the last two weeks; None if there is none."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    points = stack.client("cloudwatch").get_metric_statistics(
+        Namespace="Greloupis",
+        MetricName=name,
+        Dimensions=[{"Name": "Application", "Value": stack.name}],
+        StartTime=now - datetime.timedelta(days=14),
+        EndTime=now,
+        Period=86400,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    return sum(point["Sum"] for point in points) if points else None
+
+
+def has_jobs(stack):
+    """Whether a conversion has succeeded lately."""
+    return True if metric_sum(stack, "JobsSucceeded") else None
+
+
+def revalidates(stack, token):
+    """Whether the CDN forwards If-None-Match and returns 304, tried on the caller's latest video."""
+    bearer, api = {"Authorization": f"Bearer {token}"}, stack.output("CdnBaseUrl") + "/api/videos"
+    status, _, body = http("GET", api + "?limit=1", bearer)
+    videos = json.loads(body).get("videos") if status == 200 else None
+    if not videos:
+        return None
+    url = f"{api}/{videos[0]['videoId']}"
+    _, headers, _ = http("GET", url, bearer)
+    status, _, _ = http("GET", url, bearer | {"If-None-Match": headers.get("etag", "")})
+    return status == 304
+
+
+def caches_no_error(stack, token):
+    """Whether the second of two equal failing calls reaches the edge, too."""
+    url = stack.output("CdnBaseUrl") + "/api/videos/doctor-has-no-such-video"
+    replies = [http("GET", url, {"Authorization": f"Bearer {token}"}) for _ in range(2)]
+    return all(status == 404 and "age" not in headers for status, headers, _ in replies)
+
+
+# What only a live account can prove: a sentence, and the check that proves it, or a function of stack and token that
+# returns True, False or None (not tried). `round_trip` is the signed one.
+POINTS = [
+    ("CloudFormation creates the stack", is_complete),
+    ("the functions read their secrets, and CloudFront sends the origin secret", cdn_reaches_edge),
+    ("the gateway's own errors have CORS and HSTS headers", gateway_errors_are_readable),
+    ("preflights of videos reach the media bucket", media_preflights_are_answered),
+    ("Authorization passes CloudFront; S3 refuses other bytes and lists each part's CRC64NVME", round_trip),
+    ("If-None-Match passes CloudFront, and 304 passes back", revalidates),
+    ("CloudFront caches no error of the API", caches_no_error),
+    (
+        "S3 accepts parts through CloudFront (UploadsThroughCdn)",
+        lambda stack, token: None if not stack.setting("UPLOAD_BASE_URL") else round_trip,
+    ),
+    ("metric lines become metrics", lambda stack, token: True if metric_sum(stack, "UploadsOpened") else None),
+    ("MediaConvert assumes its role, reads and writes", lambda stack, token: has_jobs(stack)),
+    ("job events carry userMetadata and match the rule", lambda stack, token: has_jobs(stack)),
+    (
+        "a domain with its certificate and DNS records",
+        lambda stack, token: cdn_reaches_edge if "cloudfront.net" not in stack.output("CdnBaseUrl") else None,
+    ),
+    ("signed cookies open private videos in a player; a key is changed", None),
+    ("Probe reads with the function's own permission", None),
+    ("SearchJobs finds a new job within the lease", None),
+    ("a completion of minutes is found after the API's 30 s", None),
+    ("S3 answers 409 to concurrent completions", None),
+]
+
+
+def prove(stack, token, point, failed):
+    """`yes`, `no` or `not tried` for a point, after the checks."""
+    needs_token = point in (round_trip, revalidates, caches_no_error)
+    if point is None or (needs_token and not token):
+        return "not tried"
+    try:
+        outcome = point if point in (*CHECKS, round_trip) else point(stack, token)
+    except (CheckFailed, ValueError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+        outcome = False
+    if outcome is round_trip:
+        if not token:
+            return "not tried"
+        outcome = SIGNED not in failed
+    elif callable(outcome):
+        outcome = outcome.__doc__ not in failed
+    return {True: "yes", False: "no", None: "not tried"}[outcome]
+
+
+SIGNED = "a signed round trip: opened, sent, listed, aborted"
+
+
+def print_points(stack, token, failed):
+    print("what only a live account can prove:")
+    for sentence, point in POINTS:
+        print(f"  {prove(stack, token, point, failed):<10} {sentence}")
 
 
 def run_checks(stack, token=None, checks=CHECKS):
@@ -378,7 +512,7 @@ def run_checks(stack, token=None, checks=CHECKS):
     named = [(check.__doc__, lambda check=check: check(stack)) for check in checks]
     if token:
         signed = lambda: round_trip(stack.output("CdnBaseUrl") + "/api", token, stack.origins()[0])
-        named.append(("a signed round trip: opened, sent, listed, aborted", signed))
+        named.append((SIGNED, signed))
     failed = []
     for name, check in named:
         try:
@@ -409,6 +543,7 @@ def main():
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         sys.exit(f"the stack {options.stack} can't be checked: {error}")
     failed = run_checks(stack, token)
+    print_points(stack, token, failed)
     if not token:
         print("        --token TOKEN (a bearer token of the site) adds a signed round trip")
     if failed:

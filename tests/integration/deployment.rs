@@ -37,6 +37,16 @@ async fn event_rules_match_the_right_events() {
 }
 
 #[tokio::test]
+async fn alarms_logs_and_dashboard_are_declared() {
+    assert_passes("template.py", &["observability"]).await;
+}
+
+#[tokio::test]
+async fn secret_is_rotated_without_an_outage() {
+    assert_passes("rotate_moto.py", &[]).await;
+}
+
+#[tokio::test]
 async fn cdn_caches_by_the_right_policies() {
     assert_passes("template.py", &["delivery"]).await;
 }

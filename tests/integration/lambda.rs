@@ -185,6 +185,13 @@ fn malformed_http_requests() -> Vec<Row> {
             effect: "",
         }
     };
+    let undecodable =
+        HttpRequest { method: "POST", path: "/api/uploads", token: Some(&token), body: Some("%%%") };
+    let undecodable = PAYLOAD_FORMATS.iter().map(|(_, format)| {
+        let mut event = format(&undecodable);
+        event["isBase64Encoded"] = true.into();
+        event
+    });
     let path = |event: &mut Value, path: &str| {
         let name = if event["version"] == "2.0" { "rawPath" } else { "path" };
         event[name] = path.into();
@@ -201,7 +208,13 @@ fn malformed_http_requests() -> Vec<Row> {
         all("a path with invalid characters", "response 404 not_found", &|event| {
             path(event, &format!("/api/videos/{invalid}"));
         }),
-        all("a path without a slash", "response 404 not_found", &|event| path(event, ":x/api/videos")),
+        all("a path without a slash", "response 404 not_found", &|event| path(event, ":x")),
+        Row {
+            title: "each HTTP payload format: a body that isn't base64".into(),
+            events: undecodable.collect(),
+            outcome: "response 400 bad_json",
+            effect: "",
+        },
     ]
 }
 

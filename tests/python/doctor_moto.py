@@ -24,14 +24,18 @@ class FakeHttp:
 
     def __init__(self):
         self.cdn, self.api_origin, self.bucket, self.preflight = 401, 403, 403, 204
+        self.gateway_headers, self.media_preflight = True, 200
 
     def http(self, method, url, headers=None, body=None):
         reply_headers = email.message.Message()
         if method == "OPTIONS":
             reply_headers["access-control-allow-origin"] = headers["Origin"]
-            return self.preflight, reply_headers, b""
+            return self.media_preflight if "/assets/" in url else self.preflight, reply_headers, b""
         if "cloudfront.net" in url:
             reply_headers["content-type"] = "application/problem+json"
+            if url.endswith("/api/") and self.gateway_headers:
+                reply_headers["access-control-allow-origin"] = headers["Origin"]
+                reply_headers["strict-transport-security"] = "max-age=31536000"
             return self.cdn, reply_headers, b"{}"
         return self.api_origin if "execute-api" in url else self.bucket, reply_headers, b""
 
@@ -55,7 +59,9 @@ def run_doctor(http):
     doctor.http = http.http
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
-        failed = doctor.run_checks(doctor.Stack("demo", session()))
+        stack = doctor.Stack("demo", session())
+        failed = doctor.run_checks(stack)
+        doctor.print_points(stack, None, failed)
     return failed, output.getvalue()
 
 
@@ -161,6 +167,20 @@ def refuse_preflight(ids, http):
     http.preflight = 404
 
 
+def drop_gateway_headers(ids, http):
+    http.gateway_headers = False
+
+
+def refuse_media_preflight(ids, http):
+    http.media_preflight = 403
+
+
+def allow_stranger(ids, http):
+    boto3.client("lambda").add_permission(
+        FunctionName=ids["Events"], StatementId="x", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com"
+    )
+
+
 # Fault, name of the check that must fail, and a text that its message must contain.
 FAULTS = [
     (roll_back, "the stack is complete", "delete-stack --stack-name demo"),
@@ -182,6 +202,9 @@ FAULTS = [
     (open_api_origin, "around the CDN", "the API answers 401"),
     (open_bucket, "around the CDN", "to unsigned requests"),
     (refuse_preflight, "may call the API", "404"),
+    (drop_gateway_headers, "pages may read errors", "without CORS"),
+    (refuse_media_preflight, "may fetch videos", "403"),
+    (allow_stranger, "functions are active", "s3.amazonaws.com"),
 ]
 
 
@@ -194,9 +217,12 @@ def main():
                 fault(ids, http)
             failed, output = run_doctor(http)
             if not fault:
+                assert "yes        CloudFormation" in output and "not tried  If-None-Match" in output, output
                 assert failed == [] and output.count("ok ") == len(doctor.CHECKS), output
                 continue
             assert len(failed) == 1 and check in failed[0], f"{fault.__name__}: {output}"
+            if fault is drop_gateway_headers:
+                assert "no         the gateway's own errors" in output, output
             message = output.partition("FAILED")[2]
             assert expected in message and "fix: " in message, f"{fault.__name__}: {output}"
     print("passed")

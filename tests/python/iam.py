@@ -99,63 +99,99 @@ QUEUE, JOB = arn("mediaconvert", "queues/Default"), arn("mediaconvert", "jobs/17
 MC = "mediaconvert.amazonaws.com"
 
 
-def edge_role_is_minimal():
-    """The function's role allows all that the function does, and nothing on resources of others."""
-    statements = statements_of(cfn.Template(GOOD).resources(), "EdgeRole")
-    upload = f"{UPLOADS}/inputs/a b+ü.mp4"
-    for action, resource, context in [
-        *((f"s3:{action}", upload, {}) for action in ("PutObject", "GetObject", "DeleteObject")),
-        *((f"s3:{action}", upload, {}) for action in ("AbortMultipartUpload", "ListMultipartUploadParts")),
+UPLOAD = f"{UPLOADS}/inputs/a b+ü.mp4"
+
+
+def secret(name):
+    return arn("secretsmanager", f"secret:{name}-AbCdEf")
+
+
+def common_permissions(logs):
+    """What both functions need."""
+    return [
+        ("s3:GetObject", UPLOAD, {}),
         ("s3:ListBucket", UPLOADS, {}),
         ("s3:ListBucket", UPLOADS, {"s3:prefix": "inputs/"}),
-        ("s3:ListBucket", MEDIA, {"s3:prefix": "assets/Thumbnails/ID."}),
-        ("mediaconvert:CreateJob", QUEUE, {}),
-        ("mediaconvert:SearchJobs", QUEUE, {}),
-        ("mediaconvert:GetJob", JOB, {}),
-        ("mediaconvert:TagResource", JOB, {}),
-        ("mediaconvert:Probe", "*", {}),
-        ("iam:PassRole", ROLE, {"iam:PassedToService": MC}),
         *((f"dynamodb:{action}", TABLE, {}) for action in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")),
         ("dynamodb:Query", f"{TABLE}/index/by-owner", {}),
         ("dynamodb:Query", f"{TABLE}/index/unfinished", {}),
-        ("sqs:SendMessage", arn("sqs", "demo-deadletters"), {}),
-        ("logs:CreateLogStream", arn("logs", "log-group:demo-edgelogs:log-stream:1"), {}),
-        ("logs:PutLogEvents", arn("logs", "log-group:demo-edgelogs:log-stream:1"), {}),
+        ("secretsmanager:GetSecretValue", secret("UploadTokenSecret"), {}),
+        ("secretsmanager:GetSecretValue", secret("OriginSecret"), {}),
+        ("secretsmanager:BatchGetSecretValue", "*", {}),
+        ("logs:CreateLogStream", arn("logs", f"log-group:demo-{logs}:log-stream:1"), {}),
+        ("logs:PutLogEvents", arn("logs", f"log-group:demo-{logs}:log-stream:1"), {}),
         ("xray:PutTraceSegments", "*", {}),
+    ]
+
+
+HTTP_ONLY = [
+    ("s3:PutObject", UPLOAD, {}),
+    *((f"s3:{action}", UPLOAD, {}) for action in ("AbortMultipartUpload", "ListMultipartUploadParts")),
+]
+EVENTS_ONLY = [
+    ("s3:DeleteObject", UPLOAD, {}),
+    ("s3:ListBucket", MEDIA, {"s3:prefix": "assets/Thumbnails/ID."}),
+    ("mediaconvert:CreateJob", QUEUE, {}),
+    ("mediaconvert:SearchJobs", QUEUE, {}),
+    ("mediaconvert:GetJob", JOB, {}),
+    ("mediaconvert:TagResource", JOB, {}),
+    ("mediaconvert:Probe", "*", {}),
+    ("iam:PassRole", ROLE, {"iam:PassedToService": MC}),
+    ("sqs:SendMessage", arn("sqs", "demo-deadletters"), {}),
+]
+# What neither function may do.
+FORBIDDEN = [
+    ("s3:PutObject", "arn:aws:s3:::demo-uploadbucket-of-others/inputs/a.mp4", {}),
+    ("s3:GetObject", "arn:aws:s3:::another/inputs/a.mp4", {}),
+    ("s3:PutObject", f"{UPLOADS}/assets/a.mp4", {}),
+    ("s3:PutObject", f"{MEDIA}/assets/MP4/a_540.mp4", {}),
+    ("s3:GetObject", f"{MEDIA}/assets/MP4/a_540.mp4", {}),
+    ("s3:PutObjectAcl", UPLOAD, {}),
+    ("s3:PutBucketPolicy", UPLOADS, {}),
+    ("s3:DeleteBucket", UPLOADS, {}),
+    ("s3:ListBucket", UPLOADS, {"s3:prefix": ""}),
+    ("s3:ListBucket", MEDIA, {}),
+    ("s3:ListBucket", "arn:aws:s3:::another", {}),
+    ("s3:ListAllMyBuckets", "*", {}),
+    ("mediaconvert:CreateJob", arn("mediaconvert", "queues/Expensive"), {}),
+    ("mediaconvert:CreateJob", arn("mediaconvert", "queues/Default", "eu-west-1"), {}),
+    ("mediaconvert:SearchJobs", arn("mediaconvert", "queues/Expensive"), {}),
+    ("iam:PassRole", ROLE, {}),
+    ("iam:PassRole", ROLE, {"iam:PassedToService": "ec2.amazonaws.com"}),
+    ("iam:PassRole", arn("iam", "role/Admin", ""), {"iam:PassedToService": MC}),
+    ("dynamodb:Scan", TABLE, {}),
+    ("dynamodb:DeleteTable", TABLE, {}),
+    ("dynamodb:GetItem", arn("dynamodb", "table/another"), {}),
+    ("dynamodb:Query", arn("dynamodb", "table/another/index/by-owner"), {}),
+    ("sqs:SendMessage", arn("sqs", "another"), {}),
+    ("sqs:ReceiveMessage", arn("sqs", "demo-deadletters"), {}),
+    ("logs:PutLogEvents", arn("logs", "log-group:another:log-stream:1"), {}),
+    ("secretsmanager:GetSecretValue", secret("another"), {}),
+    ("secretsmanager:PutSecretValue", secret("OriginSecret"), {}),
+    ("sts:AssumeRole", arn("iam", "role/Admin", ""), {}),
+]
+
+
+def function_roles_are_minimal():
+    """Each function's role allows what that function does: the one that the internet reaches can neither start jobs nor
+    delete objects, and the other can't store any."""
+    resources = cfn.Template(GOOD).resources()
+    for role, logs, own, others in [
+        ("EdgeRole", "edgelogs", HTTP_ONLY, EVENTS_ONLY),
+        ("EventsRole", "eventslogs", EVENTS_ONLY, HTTP_ONLY),
     ]:
-        assert allowed(statements, action, resource, context), f"the edge can't {action} on {resource}"
-    for action, resource, context in [
-        ("s3:PutObject", "arn:aws:s3:::demo-uploadbucket-of-others/inputs/a.mp4", {}),
-        ("s3:GetObject", "arn:aws:s3:::another/inputs/a.mp4", {}),
-        ("s3:PutObject", f"{UPLOADS}/assets/a.mp4", {}),
-        ("s3:PutObject", f"{MEDIA}/assets/MP4/a_540.mp4", {}),
-        ("s3:GetObject", f"{MEDIA}/assets/MP4/a_540.mp4", {}),
-        ("s3:DeleteObject", f"{MEDIA}/assets/MP4/a_540.mp4", {}),
-        ("s3:PutObjectAcl", upload, {}),
-        ("s3:PutBucketPolicy", UPLOADS, {}),
-        ("s3:DeleteBucket", UPLOADS, {}),
-        ("s3:ListBucket", UPLOADS, {"s3:prefix": ""}),
-        ("s3:ListBucket", MEDIA, {}),
-        ("s3:ListBucket", "arn:aws:s3:::another", {}),
-        ("s3:ListAllMyBuckets", "*", {}),
-        ("mediaconvert:CreateJob", arn("mediaconvert", "queues/Expensive"), {}),
-        ("mediaconvert:CreateJob", arn("mediaconvert", "queues/Default", "eu-west-1"), {}),
-        ("mediaconvert:SearchJobs", arn("mediaconvert", "queues/Expensive"), {}),
-        ("mediaconvert:CancelJob", JOB, {}),
-        ("iam:PassRole", ROLE, {}),
-        ("iam:PassRole", ROLE, {"iam:PassedToService": "ec2.amazonaws.com"}),
-        ("iam:PassRole", arn("iam", "role/Admin", ""), {"iam:PassedToService": MC}),
-        ("dynamodb:Scan", TABLE, {}),
-        ("dynamodb:DeleteTable", TABLE, {}),
-        ("dynamodb:GetItem", arn("dynamodb", "table/another"), {}),
-        ("dynamodb:Query", arn("dynamodb", "table/another/index/by-owner"), {}),
-        ("sqs:SendMessage", arn("sqs", "another"), {}),
-        ("sqs:ReceiveMessage", arn("sqs", "demo-deadletters"), {}),
-        ("logs:PutLogEvents", arn("logs", "log-group:another:log-stream:1"), {}),
-        ("secretsmanager:GetSecretValue", arn("secretsmanager", "secret:any"), {}),
-        ("sts:AssumeRole", arn("iam", "role/Admin", ""), {}),
-    ]:
-        assert not allowed(statements, action, resource, context), f"the edge can {action} on {resource}"
+        statements = statements_of(resources, role)
+        for action, resource, context in common_permissions(logs) + own:
+            assert allowed(statements, action, resource, context), f"{role} can't {action} on {resource}"
+        for action, resource, context in FORBIDDEN + others:
+            assert not allowed(statements, action, resource, context), f"{role} can {action} on {resource}"
+    assert resources["Edge"]["Properties"]["Role"].endswith("role/demo-edgerole")
+    assert resources["Events"]["Properties"]["Role"].endswith("role/demo-eventsrole")
+    full = cfn.Template(FULL).resources()
+    for name, value in full["Edge"]["Properties"]["Environment"]["Variables"].items():
+        if value.startswith("arn:aws:secretsmanager:"):
+            for role in ("EdgeRole", "EventsRole"):
+                assert allowed(statements_of(full, role), "secretsmanager:GetSecretValue", value), f"{role}: {name}"
 
 
 def media_convert_role_is_minimal():
@@ -217,14 +253,14 @@ def bucket_policies_are_minimal():
 
 
 def only_api_and_rules_may_invoke():
-    """Only the stack's own API and rules may invoke the function."""
+    """Only the stack's own API may invoke the one function, only its rules the other."""
     resources = cfn.Template(GOOD).resources()
     permissions = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::Lambda::Permission"]
-    sources = {(one["Principal"], one["SourceArn"]) for one in permissions}
+    sources = {(one["FunctionName"], one["Principal"], one["SourceArn"]) for one in permissions}
     assert sources == {
-        ("apigateway.amazonaws.com", arn("execute-api", "demo-api/*")),
+        ("demo-edge", "apigateway.amazonaws.com", arn("execute-api", "demo-api/*")),
         *(
-            ("events.amazonaws.com", arn("events", f"rule/demo-{rule}rule"))
+            ("demo-events", "events.amazonaws.com", arn("events", f"rule/demo-{rule}rule"))
             for rule in ("objectcreated", "jobstate", "reconcile")
         ),
     }
@@ -234,7 +270,7 @@ def only_api_and_rules_may_invoke():
 def wildcards_are_minimal():
     """No Allow has a wildcard action; a wildcard resource is used only for actions that support no resources."""
     unrestricted = set()
-    for role in ("EdgeRole", "MediaConvertRole"):
+    for role in ("EdgeRole", "EventsRole", "MediaConvertRole"):
         for statement in statements_of(cfn.Template(FULL).resources(), role):
             for action in as_list(statement["Action"]):
                 assert "*" not in action, f"{role} allows {action}"
@@ -246,12 +282,17 @@ def wildcards_are_minimal():
                         f"{action} could be allowed on {known[name]['Resources']} only"
                     )
                     unrestricted.add(action)
-    assert unrestricted == {"mediaconvert:Probe", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}, unrestricted
+    assert unrestricted == {
+        "mediaconvert:Probe",
+        "secretsmanager:BatchGetSecretValue",
+        "xray:PutTraceSegments",
+        "xray:PutTelemetryRecords",
+    }, unrestricted
 
 
 CHECKS = [
     evaluator_follows_iam,
-    edge_role_is_minimal,
+    function_roles_are_minimal,
     media_convert_role_is_minimal,
     bucket_policies_are_minimal,
     only_api_and_rules_may_invoke,

@@ -36,6 +36,8 @@ FULL = GOOD | {
     "InputExpirationDays": "30",
     "ReservedConcurrency": "50",
     "UploadsThroughCdn": "yes",
+    "AuthJwtSecretPrevious": "fedcba9876543210fedcba9876543210",
+    "WebAclArn": f"arn:aws:wafv2:us-east-1:{cfn.ACCOUNT}:global/webacl/site/1-2-3",
     "CdnPublicKey": KEY.format("PUBLIC"),
     "CdnPrivateKey": KEY.format("PRIVATE"),
 }

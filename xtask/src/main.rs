@@ -10,6 +10,8 @@ mod package;
 mod packaging;
 mod process;
 mod progress;
+mod rotate;
+mod sbom;
 mod server;
 mod sim;
 mod site;
@@ -43,6 +45,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
         Deploys everything on AWS, with deploy/template.yaml.
   doctor --stack NAME [--region R] [--token TOKEN]
         Examines a deployed stack.
+  rotate --stack NAME ORIGIN|TOKEN|CALLBACK [--region R] [--finish]
+        Changes a secret of a deployed stack; --finish ends its previous value.
   help
         Prints this.
 ";
@@ -71,6 +75,7 @@ fn run(args: &[&str]) -> Result<()> {
         ["package", rest @ ..] => package::command(rest),
         ["deploy", rest @ ..] => deploy::deploy(rest),
         ["doctor", rest @ ..] => doctor::doctor(rest),
+        ["rotate", rest @ ..] => rotate::rotate(rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

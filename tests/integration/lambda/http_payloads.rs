@@ -11,11 +11,12 @@ pub struct HttpRequest<'a> {
 
 pub type PayloadFormat = fn(&HttpRequest<'_>) -> Value;
 
-pub const PAYLOAD_FORMATS: [(&str, PayloadFormat); 5] = [
+pub const PAYLOAD_FORMATS: [(&str, PayloadFormat); 6] = [
     ("function URL", function_url),
     ("HTTP API", http_api),
     ("HTTP API, stage `prod`", http_api_with_stage),
     ("REST API, stage `prod`", rest_api),
+    ("REST API, base path `v1`", rest_api_with_base_path),
     ("ALB", alb),
 ];
 
@@ -70,6 +71,13 @@ fn rest_api(request: &HttpRequest<'_>) -> Value {
         },
         "body": request.body, "isBase64Encoded": false,
     })
+}
+
+/// A custom domain passes its base path in `path`, and only there.
+fn rest_api_with_base_path(request: &HttpRequest<'_>) -> Value {
+    let mut event = rest_api(request);
+    event["path"] = format!("/v1{}", request.path).into();
+    event
 }
 
 fn alb(request: &HttpRequest<'_>) -> Value {

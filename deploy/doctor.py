@@ -193,8 +193,9 @@ def rules_are_enabled(stack):
 
 
 def function_is_ready(stack):
-    """the functions are active and may be called, one by the API, the other by the rules"""
-    for logical, service in (("Edge", "apigateway.amazonaws.com"), ("Events", "events.amazonaws.com")):
+    """the functions are active and may be called, one by the API, the other by the rules and to delete a video"""
+    api, rules = "apigateway.amazonaws.com", "events.amazonaws.com"
+    for logical, expected in (("Edge", {api}), ("Events", {api, rules})):
         function = stack.function(logical)
         state, update = function.get("State", "Active"), function.get("LastUpdateStatus", "Successful")
         require(
@@ -203,8 +204,20 @@ def function_is_ready(stack):
             f"wait a minute; then {stack.redeploy}",
         )
         policy = stack.client("lambda").get_policy(FunctionName=function["FunctionName"])["Policy"]
-        callers = {statement["Principal"]["Service"] for statement in json.loads(policy)["Statement"]}
-        require(callers == {service}, f"{logical} may be called by {sorted(callers)}", stack.redeploy)
+        statements = json.loads(policy)["Statement"]
+        callers = {statement["Principal"]["Service"] for statement in statements}
+        require(callers == expected, f"{logical} may be called by {sorted(callers)}", stack.redeploy)
+    # The last policy is that of Events.
+    calls = [source_of(statement) for statement in statements if statement["Principal"]["Service"] == api]
+    require(
+        all(call.endswith("/DELETE/api/videos/*") for call in calls),
+        f"Events may be called by the API for {calls}",
+        stack.redeploy,
+    )
+
+
+def source_of(statement):
+    return statement.get("Condition", {}).get("ArnLike", {}).get("AWS:SourceArn", "")
 
 
 def function_handles_events(stack):

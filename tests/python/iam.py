@@ -110,6 +110,7 @@ def common_permissions(logs):
     """What both functions need."""
     return [
         ("s3:GetObject", UPLOAD, {}),
+        ("s3:AbortMultipartUpload", UPLOAD, {}),
         ("s3:ListBucket", UPLOADS, {}),
         ("s3:ListBucket", UPLOADS, {"s3:prefix": "inputs/"}),
         *((f"dynamodb:{action}", TABLE, {}) for action in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")),
@@ -126,14 +127,16 @@ def common_permissions(logs):
 
 HTTP_ONLY = [
     ("s3:PutObject", UPLOAD, {}),
-    *((f"s3:{action}", UPLOAD, {}) for action in ("AbortMultipartUpload", "ListMultipartUploadParts")),
+    ("s3:ListMultipartUploadParts", UPLOAD, {}),
 ]
 EVENTS_ONLY = [
     ("s3:DeleteObject", UPLOAD, {}),
+    ("s3:DeleteObject", f"{MEDIA}/assets/MP4/a_540.mp4", {}),
     ("s3:ListBucket", MEDIA, {"s3:prefix": "assets/Thumbnails/ID."}),
     ("mediaconvert:CreateJob", QUEUE, {}),
     ("mediaconvert:SearchJobs", QUEUE, {}),
     ("mediaconvert:GetJob", JOB, {}),
+    ("mediaconvert:CancelJob", JOB, {}),
     ("mediaconvert:TagResource", JOB, {}),
     ("mediaconvert:Probe", "*", {}),
     ("iam:PassRole", ROLE, {"iam:PassedToService": MC}),
@@ -146,6 +149,8 @@ FORBIDDEN = [
     ("s3:PutObject", f"{UPLOADS}/assets/a.mp4", {}),
     ("s3:PutObject", f"{MEDIA}/assets/MP4/a_540.mp4", {}),
     ("s3:GetObject", f"{MEDIA}/assets/MP4/a_540.mp4", {}),
+    ("s3:DeleteObject", f"{UPLOADS}/others.mp4", {}),
+    ("s3:DeleteObject", f"{MEDIA}/index.html", {}),
     ("s3:PutObjectAcl", UPLOAD, {}),
     ("s3:PutBucketPolicy", UPLOADS, {}),
     ("s3:DeleteBucket", UPLOADS, {}),
@@ -253,18 +258,25 @@ def bucket_policies_are_minimal():
 
 
 def only_api_and_rules_may_invoke():
-    """Only the stack's own API may invoke the one function, only its rules the other."""
+    """Only the stack's own API may invoke the one function, only its rules and one call of the API the other."""
     resources = cfn.Template(GOOD).resources()
     permissions = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::Lambda::Permission"]
     sources = {(one["FunctionName"], one["Principal"], one["SourceArn"]) for one in permissions}
     assert sources == {
         ("demo-edge", "apigateway.amazonaws.com", arn("execute-api", "demo-api/*")),
+        ("demo-events", "apigateway.amazonaws.com", arn("execute-api", "demo-api/*/DELETE/api/videos/*")),
         *(
             ("demo-events", "events.amazonaws.com", arn("events", f"rule/demo-{rule}rule"))
             for rule in ("objectcreated", "jobstate", "reconcile")
         ),
     }
     assert not any(one["Type"] == "AWS::Lambda::Url" for one in resources.values())
+    routes = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::ApiGatewayV2::Route"]
+    targets = {}
+    for route in routes:
+        (integration,) = [name for name in resources if route["Target"] == f"integrations/demo-{name.lower()}"]
+        targets[route["RouteKey"]] = resources[integration]["Properties"]["IntegrationUri"].rsplit(":", 1)[1]
+    assert targets == {"ANY /api/{proxy+}": "demo-edge", "DELETE /api/videos/{videoId}": "demo-events"}, targets
 
 
 def wildcards_are_minimal():

@@ -81,7 +81,9 @@ fn unused_items(files: &[(String, String)]) -> Vec<String> {
 
 /// Whether a word is the name of a variable, a field or a definition rather than of a function.
 fn is_variable(previous: &str, next: &str, after_next: &str) -> bool {
-    ["let", "mut", "ref", "fn", "mod", "|"].contains(&previous)
+    ["let", "mut", "ref", "fn", "mod"].contains(&previous)
+        // The body of a closure can begin with a call.
+        || (previous == "|" && next != "(")
         || ["=", "?"].contains(&next)
         || (next == "." && previous != ".")
         || (next == ":" && after_next != ":")
@@ -300,6 +302,7 @@ mod tests {
             "let a = b.dead().c();",
             "a.map(x::dead)",
             "a.map(dead)",
+            "a.map(|b| dead(b))",
             "#[serde(with = \"x::dead\")]",
             "format!(\"a {dead}\")",
             "use x::dead as y;",

@@ -131,7 +131,7 @@ async fn cors_allows_listed_origins_only() {
     let listed = [&[("origin", "https://a.example")], &preflight[..]].concat();
     let response = call(&edge, Method::OPTIONS, "/api/uploads", &listed).await;
     let headers = response.headers();
-    assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_METHODS], "GET,POST,DELETE");
+    assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_METHODS], "GET,POST,PATCH,DELETE");
     assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_HEADERS], "authorization,content-type,if-none-match");
     assert_eq!(headers[header::ACCESS_CONTROL_MAX_AGE], "7200");
     let edge = self::edge(&[]);

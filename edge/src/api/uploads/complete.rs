@@ -60,7 +60,7 @@ async fn create_object(
             Ok(listed) => {
                 let parts = planned_parts(session.checksum, plan, listed)?;
                 match app.store.complete_multipart_upload(session, parts, checksum).await {
-                    Ok(object) => return verified(app, session, object, checksum).await,
+                    Ok(object) => return verified(app, session, object, checksum),
                     Err(StoreError::PartsChanged) => continue,
                     Err(error) => error,
                 }
@@ -82,8 +82,8 @@ async fn create_object(
     Err(StoreError::PartsChanged.into())
 }
 
-/// Removes a new object whose checksum differs, which a store has not compared.
-async fn verified(
+/// Refuses a new object whose checksum differs, which a store has not compared. It stays: no call may delete objects.
+fn verified(
     app: &AppState,
     session: &Session,
     mut object: ObjectInfo,
@@ -91,7 +91,6 @@ async fn verified(
 ) -> Result<ObjectInfo, ApiError> {
     app.metrics.record(&[Metric::UploadsCompleted, Metric::UploadedBytes(object.size)]);
     if differ(checksum, object.checksum.as_deref()) {
-        app.store.delete_object(&session.key).await?;
         return Err(ApiError::ChecksumMismatch);
     }
     object.checksum = object.checksum.filter(|_| session.checksum == ChecksumKind::Crc64Nvme);

@@ -282,11 +282,6 @@ impl Store {
             Err(error) => Err(error),
         }
     }
-
-    pub async fn delete_object(&self, key: &str) -> Result<(), StoreError> {
-        let request = self.client.delete_object().bucket(&self.bucket).key(key);
-        request.send().await.map(drop).map_err(classify("DeleteObject"))
-    }
 }
 
 fn attempt_timeout(timeout: Duration) -> TimeoutConfig {

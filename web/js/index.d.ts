@@ -5,13 +5,48 @@
  *
  * Throws a `TypeError` if `file` is no `Blob` and no handle, or if an option is unknown or out of its range. Every other
  * failure rejects {@link Upload.done} and {@link Upload.ready}.
+ *
+ * ```ts
+ * import { type UploadOptions, upload } from "@greloupis/uploader";
+ *
+ * export async function send(file: File, token: UploadOptions["token"]) {
+ *   const run = upload(file, { endpoint: "/api", token });
+ *   for await (const event of run) {
+ *     if (event.type === "progress") console.log(`${event.sent} of ${event.total} bytes`);
+ *   }
+ *   const { videoId } = await run.done;
+ *   const { urls } = await run.ready;
+ *   return { videoId, playlist: urls.hls };
+ * }
+ * ```
  */
 export function upload(file: Blob | FileSystemFileHandle, options: UploadOptions): Upload;
 
-/** The unfinished uploads of earlier page loads of this site that no other tab is sending, the newest first. */
+/**
+ * The unfinished uploads of earlier page loads of this site that no other tab is sending, the newest first.
+ *
+ * ```ts
+ * import { resumable, upload } from "@greloupis/uploader";
+ *
+ * // In a click, as the browser may ask for permission to read the file.
+ * export async function continueAll() {
+ *   for (const left of await resumable()) {
+ *     if (left.handle) upload(left.handle, { endpoint: left.endpoint });
+ *   }
+ * }
+ * ```
+ */
 export function resumable(): Promise<ResumableUpload[]>;
 
-/** Sets where the wasm and the worker are loaded from. To be called before the first upload. */
+/**
+ * Sets where the wasm and the worker are loaded from. To be called before the first upload.
+ *
+ * ```ts
+ * import { init } from "@greloupis/uploader";
+ *
+ * init({ wasm: "/static/uploader.wasm", worker: "/static/worker.js" });
+ * ```
+ */
 export function init(options?: InitOptions): void;
 
 export interface InitOptions {
@@ -206,7 +241,22 @@ export interface ReadyVideo extends Video {
   urls: NonNullable<Video["urls"]>;
 }
 
-/** The reason of every rejection of `done` and `ready`. */
+/**
+ * The reason of every rejection of `done` and `ready`. Its `message` is a sentence for people.
+ *
+ * ```ts
+ * import { UploadError, upload } from "@greloupis/uploader";
+ *
+ * export async function tryToSend(file: File) {
+ *   try {
+ *     return await upload(file, { endpoint: "/api" }).done;
+ *   } catch (error) {
+ *     if (error instanceof UploadError && error.code === "not_a_video") alert(error.message);
+ *     else throw error;
+ *   }
+ * }
+ * ```
+ */
 export class UploadError extends Error {
   /** A stable code: one of these, or one of the edge's. */
   readonly code:

@@ -12,6 +12,16 @@ export interface GreloupisUploaderEventMap extends HTMLElementEventMap, UploadQu
 /**
  * `<greloupis-uploader endpoint="/api">`: drop zone, file dialog, paste, a list with progress, and the conversion. Its
  * attributes, events, slots, parts and custom properties are in `custom-elements.json`.
+ *
+ * ```ts
+ * import "@greloupis/uploader/element";
+ *
+ * const uploader = document.createElement("greloupis-uploader");
+ * uploader.endpoint = "/api";
+ * uploader.token = () => localStorage.getItem("token") ?? undefined;
+ * uploader.addEventListener("ready", ({ detail: { video } }) => console.log(video.urls.hls));
+ * document.body.append(uploader);
+ * ```
  */
 export class GreloupisUploaderElement extends HTMLElement {
   static formAssociated: true;

@@ -4,12 +4,16 @@ import type { ReadyVideo, ResumableUpload, resumable, Upload, UploadOptions, Upl
  * The list of files of one uploader, without a page. `<greloupis-uploader>` has one as `queue`, the React hook returns
  * one; a page of its own design makes one:
  *
- * ```js
- * import { UploadQueue } from "@greloupis/uploader/element";
+ * ```ts
+ * import { UploadQueue } from "@greloupis/uploader/queue";
  *
  * const queue = new UploadQueue({ endpoint: "/api", multiple: true });
- * queue.subscribe(() => render(queue.getSnapshot()));
- * input.onchange = () => queue.add(input.files);
+ * queue.subscribe(() => {
+ *   const { items, totals } = queue.getSnapshot();
+ *   console.log(`${totals.stored} of ${totals.files} stored`, items.map(({ title, state }) => [title, state]));
+ * });
+ * const input = document.querySelector("input");
+ * input?.addEventListener("change", () => queue.add(input.files ?? []));
  * ```
  */
 export class UploadQueue extends EventTarget {

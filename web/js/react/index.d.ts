@@ -44,20 +44,24 @@ export interface Uploader extends QueueSnapshot {
 /**
  * A list of uploads with a page of your own:
  *
- * ```jsx
- * const { items, queue, getDropzoneProps, getInputProps, open } = useUploader({ endpoint: "/api", multiple: true });
- * return (
- *   <div {...getDropzoneProps()}>
- *     <input {...getInputProps({ hidden: true })} />
- *     <button type="button" onClick={open}>Choose videos</button>
- *     {items.map((item) => (
- *       <p key={item.id}>
- *         {item.title} {item.state} <progress value={item.sent} max={item.size} />
- *         <button type="button" onClick={() => queue.cancel(item)}>Cancel</button>
- *       </p>
- *     ))}
- *   </div>
- * );
+ * ```tsx
+ * import { useUploader } from "@greloupis/uploader/react";
+ *
+ * export function Videos() {
+ *   const { items, queue, getDropzoneProps, getInputProps, open } = useUploader({ endpoint: "/api", multiple: true });
+ *   return (
+ *     <div {...getDropzoneProps()}>
+ *       <input {...getInputProps({ hidden: true })} />
+ *       <button type="button" onClick={open}>Choose videos</button>
+ *       {items.map((item) => (
+ *         <p key={item.id}>
+ *           {item.title} {item.state} <progress value={item.sent} max={item.size} />
+ *           <button type="button" onClick={() => queue.cancel(item)}>Cancel</button>
+ *         </p>
+ *       ))}
+ *     </div>
+ *   );
+ * }
  * ```
  *
  * An upload goes on when the component is unmounted; to show it again, keep the list outside and pass it as `queue`.
@@ -90,7 +94,17 @@ export interface GreloupisUploaderProps
   texts?: GreloupisUploaderElement["texts"];
 }
 
-/** `<greloupis-uploader>` with React's names for everything. */
+/**
+ * `<greloupis-uploader>` with React's names for everything.
+ *
+ * ```tsx
+ * import { GreloupisUploader } from "@greloupis/uploader/react";
+ *
+ * export const Videos = ({ token }: { token: string }) => (
+ *   <GreloupisUploader endpoint="/api" token={token} multiple onReady={({ detail }) => console.log(detail.video.urls.hls)} />
+ * );
+ * ```
+ */
 export const GreloupisUploader: React.ForwardRefExoticComponent<
   GreloupisUploaderProps & React.RefAttributes<GreloupisUploaderElement>
 >;

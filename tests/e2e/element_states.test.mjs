@@ -1,4 +1,5 @@
-// The states of `<greloupis-uploader>` in Chromium and Firefox: accessibility by axe, and sizes of targets.
+// The states of `<greloupis-uploader>` in Chromium and Firefox: accessibility by axe, sizes of targets,
+// and the layout of rows.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -36,6 +37,39 @@ for (const Browser of [Chromium, Firefox]) {
     } finally {
       await browser.close();
     }
+  });
+}
+
+test("rows_have_title_above_status_and_no_overflow_at_any_width", async () => {
+  const browser = await e2e.startBrowser();
+  try {
+    for (const width of [320, 360, 768, 1440]) {
+      for (const lang of ["en", "ar"]) {
+        const options = { viewport: { width, height: 900 } };
+        const page = await e2e.openPage(browser, `${system.url}/gallery/?lang=${lang}`, { options });
+        await page.waitForFunction(hasAllRows, STATES);
+        assert.deepEqual(await page.evaluate(misplacedRows), [], `${width} px, ${lang}`);
+        await page.context().close();
+      }
+    }
+  } finally {
+    await browser.close();
+  }
+});
+
+/** Rows whose title isn't above their status, or whose content is wider than they are. */
+function misplacedRows() {
+  const uploaders = [...document.querySelectorAll("greloupis-uploader")];
+  return uploaders.flatMap((uploader) => {
+    const rows = [...(uploader.shadowRoot?.querySelectorAll(".row") ?? [])];
+    const isMisplaced = (/** @type {Element} */ row) => {
+      const bottomOf = (/** @type {string} */ selector) =>
+        row.querySelector(selector)?.getBoundingClientRect().bottom ?? 0;
+      return bottomOf(".title-line") >= bottomOf(".row-body") || row.scrollWidth > row.clientWidth;
+    };
+    // Rows out of sight have no layout: their content is skipped.
+    for (const row of rows) Object.assign(/** @type {HTMLElement} */ (row).style, { contentVisibility: "visible" });
+    return rows.filter(isMisplaced).map((row) => `${uploader.id}: ${row.querySelector(".row-title")?.textContent}`);
   });
 }
 

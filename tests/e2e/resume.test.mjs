@@ -243,7 +243,7 @@ test("file added in two tabs is sent once, with progress in both", async () => {
   await card.and(page.locator("[data-state=uploading]")).waitFor();
   await other.getByRole("button", { name: `Resume: ${TITLE}` }).click();
   await card.getByRole("button", { name: `Pause: ${TITLE}` }).click();
-  await other.and(second.locator("[data-state=waiting]")).waitFor();
+  await other.and(second.locator("[data-state=waiting]")).getByText("Paused in another tab").waitFor();
   await card.getByRole("button", { name: `Resume: ${TITLE}` }).click();
   await e2e.throttle(page, 0);
   await assertStored(card);

@@ -1,6 +1,7 @@
 // Installs the packed tarball in projects of site developers' tools, builds them, opens the result in headless Chromium
 // and uploads 20 MB to the one-machine stack. `cargo xtask packaging [NAME]` runs it, with GRELOUPIS_LOCAL and
-// GRELOUPIS_TARBALL. Prints one line for each: stored or not, and whether a worker sent it.
+// GRELOUPIS_TARBALL. Prints one line for each: stored or not, and whether a worker sent it. A picture of each page at its end
+// is left in target/packaging/NAME.png.
 //
 // A folder here is a project; `packaging` of its package.json says how it is built: `build`, and then `serve`, the folder
 // to be served; or `start`, a server that takes `$PORT`, and `build` before it if there is one; or `test`, which needs no
@@ -139,9 +140,10 @@ async function start(command, cwd, env) {
  * @param {import("playwright-core").Browser} browser
  * @param {string} url
  * @param {string} video
+ * @param {string} picture the path of its picture
  */
-async function uploadIn(browser, url, video) {
-  const page = await (await browser.newContext()).newPage();
+async function uploadIn(browser, url, video, picture) {
+  const page = await (await browser.newContext({ viewport: { width: 900, height: 700 } })).newPage();
   /** @type {string[]} */
   const said = [];
   page.on("pageerror", (error) => said.push(String(error)));
@@ -161,6 +163,7 @@ async function uploadIn(browser, url, video) {
       if (Date.now() > deadline) return { videoId: undefined, error: { code: `stuck in ${state}`, message: "" } };
       return videoId || error ? { videoId, error } : undefined;
     });
+    await page.screenshot({ path: picture });
     return { ...end, engine: workers > 0 ? "worker" : "page", said };
   } catch (error) {
     return { error: { code: "no element", message: String(error).split("\n")[0] }, engine: "", said };
@@ -186,7 +189,9 @@ async function tryProject(name, { browser, system, video, front, place }) {
     if (project.build) await shell(project.build, folder, project.env);
     if (project.start) server = await start(project.start, folder, project.env);
     Object.assign(place, { folder: join(folder, project.serve ?? ""), port: server?.port });
-    const { videoId, error, engine, said } = /** @type {any} */ (await uploadIn(browser, front.url, video));
+    const { videoId, error, engine, said } = /** @type {any} */ (
+      await uploadIn(browser, front.url, video, join(WORK, `${name}.png`))
+    );
     const isStored = videoId && (await system.api(`/videos/${videoId}`)).size === FILE_SIZE;
     const seconds = Math.round((Date.now() - started) / 1000);
     if (isStored) return { name, ok: true, text: `stored, by the ${engine}, ${seconds} s`, said };

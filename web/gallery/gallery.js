@@ -78,7 +78,7 @@ const FILES = {
   },
   "Harbour.mkv": {
     size: 620 * MB,
-    events: [state("uploading"), media, progress(40 * MB, 620 * MB, 0), state("waiting")],
+    events: [state("uploading"), media, progress(40 * MB, 620 * MB, 0), { ...state("waiting"), pausedElsewhere: true }],
   },
   "Goats.mp4": {
     size: 55 * MB,

@@ -160,7 +160,12 @@ export type UploadEvent =
       /** Absent while nothing is sent. */
       etaSeconds?: number;
     }
-  | { type: "state"; state: UploadState }
+  | {
+      type: "state";
+      state: UploadState;
+      /** With `"waiting"`: for another upload of the same file, which is paused. */
+      pausedElsewhere?: boolean;
+    }
   | {
       type: "retry";
       /** Absent if a call to the edge is retried. */

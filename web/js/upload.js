@@ -21,6 +21,7 @@ export class Upload {
   #id = ++lastId;
   /** @type {UploadState} */
   #state = "starting";
+  #isPausedElsewhere = false;
   #ended = false;
   #paused = false;
   /** Bytes, of the last progress event. */
@@ -178,8 +179,9 @@ export class Upload {
       case "failed":
         return this.#fail(new UploadError(event.code, event.message));
       case "state":
-        if (this.#state === event.state) return;
+        if (this.#state === event.state && this.#isPausedElsewhere === Boolean(event.pausedElsewhere)) return;
         this.#state = event.state;
+        this.#isPausedElsewhere = Boolean(event.pausedElsewhere);
         return this.#emit(event);
       case "uploaded":
         this.#done.resolve(event.stored);

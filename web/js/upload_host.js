@@ -192,15 +192,18 @@ export class UploadHost {
   /** @param {EngineEvent} event */
   #onFollowedEvent(event) {
     if (event.type !== "state") return this.#page.onEvent(event);
-    // It can't be resumed from here.
-    this.#followedState = event.state === "paused" ? "waiting" : event.state;
+    this.#followedState = event.state;
     this.#showFollowedState();
   }
 
   #showFollowedState() {
     const pause = this.#commands.get("pause");
     const isPaused = pause?.command === "pause" && pause.value;
-    this.#page.onEvent({ type: "state", state: isPaused ? "paused" : this.#followedState });
+    if (isPaused || this.#followedState !== "paused") {
+      return this.#page.onEvent({ type: "state", state: isPaused ? "paused" : this.#followedState });
+    }
+    // It can't be resumed from here.
+    this.#page.onEvent({ type: "state", state: "waiting", pausedElsewhere: true });
   }
 
   /** If the record is this upload's, both send the same parts, and completing twice gives one object. */

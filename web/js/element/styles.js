@@ -177,6 +177,7 @@ button:disabled { opacity: 0.55; cursor: default; }
   [part="unfinished"] .poster, .row[data-state="failed"] .poster, .row[data-state="canceled"] .poster { display: none; }
   [part="unfinished"] .row-buttons { grid-column: 2; }
   .row[data-state="failed"] .title-line, .row[data-state="canceled"] .title-line { grid-column: 1 / span 2; }
+  :host([layout="compact"]) .row .title-line, :host([layout="button"]) .row .title-line { grid-column: 1; }
   :host([layout="compact"]) .row-body, :host([layout="button"]) .row-body { grid-column: 1 / -1; }
   .length { display: none; }
   .row-title { white-space: normal; overflow-wrap: anywhere; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; }

@@ -19,6 +19,7 @@ export interface Texts {
   uploading: Text;
   paused: Text;
   waiting: Text;
+  pausedElsewhere: Text;
   retrying: Text;
   finishing: Text;
   uploaded: Text;

@@ -115,6 +115,8 @@ export interface QueueItem {
   /** The file's name without its extension, until it is edited. */
   readonly title: string;
   readonly state: ItemState;
+  /** With the state `"waiting"`: for another upload of the same file, which is paused, as in another tab. */
+  readonly isPausedElsewhere: boolean;
   /** Bytes; never goes back but for a retry. */
   readonly sent: number;
   readonly bytesPerSecond: number;

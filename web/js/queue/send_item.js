@@ -155,7 +155,10 @@ export class SendItem {
       case "state":
         // Ends are known from the promises, together with their result.
         if (["ready", "failed", "canceled"].includes(event.state)) return;
-        this.update({ state: event.state, retrying: undefined, bytesPerSecond: 0, etaSeconds: undefined });
+        this.update({
+          ...{ state: event.state, isPausedElsewhere: event.pausedElsewhere ?? false },
+          ...{ retrying: undefined, bytesPerSecond: 0, etaSeconds: undefined },
+        });
         if (event.state === "paused") this.#callbacks.onSlotFree();
         return;
       case "media": {
@@ -203,6 +206,7 @@ export class SendItem {
 /** @returns {Omit<QueueItem, "id" | "file" | "name" | "size" | "title">} */
 const initialState = () => ({
   state: "queued",
+  isPausedElsewhere: false,
   sent: 0,
   bytesPerSecond: 0,
   etaSeconds: undefined,

@@ -16,6 +16,7 @@ export default {
   uploading: "Uploading",
   paused: "Paused",
   waiting: "Waiting; goes on by itself",
+  pausedElsewhere: "Paused in another tab",
   retrying: "Connection problems; trying again",
   finishing: "Checking what arrived",
   uploaded: "Uploaded; waiting to be converted",

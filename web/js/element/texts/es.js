@@ -16,6 +16,7 @@ export default {
   uploading: "Subiendo",
   paused: "En pausa",
   waiting: "En espera; continuará automáticamente",
+  pausedElsewhere: "En pausa en otra pestaña",
   retrying: "Problemas de conexión; reintentando",
   finishing: "Comprobando lo recibido",
   uploaded: "Subido; en espera de conversión",

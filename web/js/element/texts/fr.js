@@ -16,6 +16,7 @@ export default {
   uploading: "Envoi en cours",
   paused: "En pause",
   waiting: "En attente ; reprise automatique",
+  pausedElsewhere: "En pause dans un autre onglet",
   retrying: "Problèmes de connexion ; nouvel essai",
   finishing: "Vérification de ce qui est arrivé",
   uploaded: "Envoyée ; en attente de conversion",

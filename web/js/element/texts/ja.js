@@ -16,6 +16,7 @@ export default {
   uploading: "アップロード中",
   paused: "一時停止中",
   waiting: "待機中。自動的に再開します",
+  pausedElsewhere: "別のタブで一時停止中",
   retrying: "接続に問題があります。再試行しています",
   finishing: "受信内容を確認中",
   uploaded: "アップロード済み。変換待ち",

@@ -16,6 +16,7 @@ export default {
   uploading: "Enviando",
   paused: "Em pausa",
   waiting: "Aguardando; continua automaticamente",
+  pausedElsewhere: "Em pausa em outra aba",
   retrying: "Problemas de conexão; tentando de novo",
   finishing: "Verificando o que chegou",
   uploaded: "Enviado; aguardando conversão",

@@ -16,6 +16,7 @@ export default {
   uploading: "正在上传",
   paused: "已暂停",
   waiting: "等待中，会自动继续",
+  pausedElsewhere: "已在另一个标签页中暂停",
   retrying: "连接有问题，正在重试",
   finishing: "正在核对已收到的内容",
   uploaded: "已上传，等待转换",

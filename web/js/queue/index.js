@@ -3,7 +3,7 @@
 
 import { resumable, upload } from "../index.js";
 import { rejectionReason } from "./limits.js";
-import { SendItem } from "./send_item.js";
+import { fileKey, SendItem } from "./send_item.js";
 import { isUnsent, totalsOf } from "./totals.js";
 
 /** @import { Engine, QueueFile, QueueItem, QueueOptions, QueueSnapshot, RejectedFile, UploadQueueEventMap } from "./index.js" */
@@ -255,10 +255,12 @@ export class UploadQueue extends EventTarget {
   /** @param {File} file */
   #rejection(file) {
     const { multiple = false, maxFiles = Number.POSITIVE_INFINITY } = this.#options;
-    const isDuplicate = [...this.#items.values()].find(({ item }) => isActive(item) && isSameFile(item.file, file));
-    if (isDuplicate && this.#emit("duplicate", { file, item: isDuplicate.item }, true)) return "duplicate";
-    const count = [...this.#items.values()].filter(({ item }) => isActive(item)).length;
-    if (count >= (multiple ? maxFiles : 1)) return "too_many_files";
+    const key = fileKey(file);
+    const active = () => [...this.#items.values()].filter(({ item }) => isActive(item));
+    const duplicate = active().find((entry) => entry.fileKey === key);
+    if (duplicate && this.#emit("duplicate", { file, item: duplicate.item }, true)) return "duplicate";
+    // Listeners of that event may have made room.
+    if (active().length >= (multiple ? maxFiles : 1)) return "too_many_files";
     return rejectionReason(file, this.#options);
   }
 
@@ -329,13 +331,6 @@ const isQueueFile = (entry) => "file" in entry;
 
 /** @param {QueueItem} item */
 const isActive = ({ state }) => state !== "failed" && state !== "canceled";
-
-/** @param {File} a @param {File} b */
-const isSameFile = (a, b) =>
-  a.name === b.name &&
-  a.size === b.size &&
-  a.lastModified === b.lastModified &&
-  a.webkitRelativePath === b.webkitRelativePath;
 
 /** @param {string} url */
 const absoluteUrl = (url) => new URL(url, document.baseURI).href.replace(/\/+$/, "");

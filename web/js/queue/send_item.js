@@ -24,9 +24,15 @@ const FILE_ERRORS = [
 ];
 const RUNNING_STATES = ["starting", "uploading", "waiting", "finishing"];
 
+/** The same for the same file chosen again. @param {File} file */
+export const fileKey = ({ name, size, lastModified, webkitRelativePath }) =>
+  JSON.stringify([name, size, lastModified, webkitRelativePath]);
+
 export class SendItem {
   /** @type {QueueItem} */
   item;
+  /** Made once: reading the fields of many files takes long. */
+  fileKey;
   #handle;
   #callbacks;
   /** @type {Upload | undefined} */
@@ -43,6 +49,7 @@ export class SendItem {
   constructor(id, file, handle, callbacks) {
     this.#handle = handle;
     this.#callbacks = callbacks;
+    this.fileKey = fileKey(file);
     const { name, size } = file;
     const title = name.replace(/\.[^.]{1,5}$/, "") || name;
     this.item = Object.freeze({ id, file, name, size, title, ...initialState() });

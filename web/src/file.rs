@@ -133,8 +133,7 @@ impl SourceFile {
         for read in (0..=SAMPLE_COUNT).map(sample).collect::<Vec<_>>() {
             hasher.update(&read.await?);
         }
-        let numbers = [size, hasher.crc.value()];
-        Ok(numbers.map(crc64::to_base64).concat())
+        Ok(crc64::to_base64(size) + &crc64::to_base64(hasher.crc.value()))
     }
 
     /// Starts to read a range.

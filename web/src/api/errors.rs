@@ -37,39 +37,40 @@ pub fn retry_after_ms(header: Option<&str>, wall_ms: u64) -> u32 {
 /// The storage's answer to a part.
 pub fn from_storage(status: u16, body: &str) -> UploadError {
     let refused = "The storage refuses a part of the upload.";
-    match status {
-        0 => UploadError::network(),
+    match (status, s3_code(body)) {
+        (0, _) => UploadError::network(),
         // S3's words, and Garage's.
-        400 if ["BadDigest", "XAmzContentChecksumMismatch", "InvalidDigest"]
-            .iter()
-            .any(|code| body.contains(code)) =>
-        {
+        (400, Some("BadDigest" | "XAmzContentChecksumMismatch" | "InvalidDigest")) => {
             UploadError::checksum_mismatch()
         }
         // S3 answers 400 to a connection it has given up on, and to temporary credentials that have expired.
-        400 if body.contains("RequestTimeout") || body.contains("IncompleteBody") => UploadError::network(),
-        403 if body.contains("RequestTimeTooSkewed") => UploadError::new(
+        (400, Some("RequestTimeout" | "IncompleteBody")) => UploadError::network(),
+        (403, Some("RequestTimeTooSkewed")) => UploadError::new(
             ErrorKind::ClockSkew,
             codes::CLOCKS_DIFFER,
             "The server's clock and the storage's differ.",
         ),
-        400 if body.contains("ExpiredToken") => {
+        (400, Some("ExpiredToken")) | (403, Some(_)) => {
             UploadError::new(ErrorKind::Expired, codes::STORAGE_REFUSED, refused)
         }
-        // A page in its place is no storage's: it is `blocked`.
-        403 if body.is_empty() || body.contains("<Code>") => {
+        (403, None) if body.is_empty() => {
             UploadError::new(ErrorKind::Expired, codes::STORAGE_REFUSED, refused)
         }
-        404 => UploadError::upload_gone(),
-        507 => UploadError::new(ErrorKind::StorageFull, codes::NO_SPACE, "The storage is full."),
-        429 | 503 => {
+        (404, _) => UploadError::upload_gone(),
+        (507, _) => UploadError::new(ErrorKind::StorageFull, codes::NO_SPACE, "The storage is full."),
+        (429 | 503, _) => {
             UploadError::new(ErrorKind::Throttled, codes::THROTTLED, "The storage asks for fewer requests.")
         }
-        408 | 500.. => UploadError::storage_unavailable(),
-        // S3 gives each refusal a code.
-        _ if !body.contains("<Code>") => UploadError::blocked(status),
-        _ => UploadError::permanent(codes::STORAGE_REFUSED, refused),
+        (408 | 500.., _) => UploadError::storage_unavailable(),
+        // S3 gives each refusal a code. A page in its place is no storage's.
+        (_, None) => UploadError::blocked(status),
+        (_, Some(_)) => UploadError::permanent(codes::STORAGE_REFUSED, refused),
     }
+}
+
+/// The code of a body such as `<Error><Code>SlowDown</Code>…`.
+fn s3_code(body: &str) -> Option<&str> {
+    body.split('<').find_map(|tag| tag.strip_prefix("Code>"))
 }
 
 /// The edge's answer; `problem` is `None` where the body is none of its own.

@@ -6,6 +6,7 @@ mod replies;
 pub use replies::VideoProgress;
 
 use crate::clock;
+use crate::from_js::from_js;
 use crate::host::UploadHost;
 use gloo_net::http::{Headers, Method, RequestBuilder, Response};
 use js_sys::{JSON, Promise};
@@ -124,8 +125,7 @@ impl ApiClient {
             return Ok(PollResult::NotModified);
         }
         let video = parse(&reply.body)?;
-        let progress =
-            serde_wasm_bindgen::from_value(video.clone()).map_err(|_| UploadError::bad_answer())?;
+        let progress = from_js(video.clone()).map_err(|_| UploadError::bad_answer())?;
         Ok(PollResult::Video { progress, video, etag: reply.etag })
     }
 
@@ -198,7 +198,7 @@ impl Reply {
     /// The body of an error that is the edge's own.
     fn problem(&self) -> Option<errors::ProblemBody> {
         let json = parse(&self.body).ok().filter(|_| !self.is_success())?;
-        let problem: errors::ProblemBody = serde_wasm_bindgen::from_value(json).ok()?;
+        let problem: errors::ProblemBody = from_js(json).ok()?;
         (!problem.code.is_empty()).then_some(problem)
     }
 
@@ -211,7 +211,7 @@ impl Reply {
     }
 
     fn json<T: DeserializeOwned>(&self) -> Result<T, UploadError> {
-        serde_wasm_bindgen::from_value(parse(&self.body)?).map_err(|_| UploadError::bad_answer())
+        from_js(parse(&self.body)?).map_err(|_| UploadError::bad_answer())
     }
 }
 

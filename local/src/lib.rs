@@ -10,5 +10,7 @@ mod random;
 mod remote_edge;
 pub mod s3;
 mod secrets;
+mod server;
 pub mod stack;
+pub mod standalone;
 mod start_error;

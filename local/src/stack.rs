@@ -5,11 +5,9 @@ use crate::mediaconvert::{self, MediaConvert, MediaConvertConfig};
 use crate::outbox::{Handler, Outbox};
 use crate::remote_edge::RemoteEdge;
 use crate::s3::{self, BucketConfig, CorsRule, S3, S3Config};
+use crate::server::{self, ACCESS_KEY, REGION};
 pub use crate::start_error::StartError;
 use crate::{cdn, secrets};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_s3::config::{BehaviorVersion, Region};
 use aws_types::SdkConfig;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -20,9 +18,9 @@ use edge::config::{Config, Environment};
 use edge::job::JobTemplate;
 use edge::{Aws, Edge};
 use serde_json::json;
-use std::fs::{self, File};
-use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -32,18 +30,12 @@ use tower::{Service, ServiceExt};
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-const ACCESS_KEY: &str = "local";
-/// A public value, so it is used on loopback only.
-const LOOPBACK_SECRET: &str = "locallocal";
-const REGION: &str = "us-east-1";
 const UPLOAD_BUCKET: &str = "uploads";
 const MEDIA_BUCKET: &str = "media";
 /// Required by MediaConvert's API; no role is assumed.
 const ROLE: &str = "arn:aws:iam::000000000000:role/local";
 
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(3600);
-/// How long `stop` waits for open requests.
-const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Returns an environment variable.
 pub type Env = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -85,19 +77,10 @@ impl Stack {
     pub async fn start(options: Options) -> Result<Self, StartError> {
         // For webhooks and JWKS over HTTPS. An error means that the process has a provider already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let lock = lock_data_dir(&options.data)?;
-        let loopback = options.host.is_loopback();
-        let secret_key = if loopback {
-            LOOPBACK_SECRET.into()
-        } else {
-            secrets::load_or_create(&options.data.join("s3-secret"))?
-        };
-        let [page, s3, mediaconvert] = listen(options.host, options.port).await?;
-        let url = |listener: &TcpListener| {
-            let address = listener.local_addr().map_err(StartError::LocalAddress)?;
-            Ok::<_, StartError>(format!("http://{address}"))
-        };
-        let (page_url, s3_url, mediaconvert_url) = (url(&page)?, url(&s3)?, url(&mediaconvert)?);
+        let lock = server::lock_data_dir(&options.data)?;
+        let secret_key = server::secret_key(options.host, &options.data)?;
+        let [(page, page_url), (s3, s3_url), (mediaconvert, mediaconvert_url)] =
+            listen(options.host, options.port).await?;
 
         let db = Db::open(&options.data.join("local.db"))
             .map_err(|error| StartError::data_dir(&options.data, error))?;
@@ -114,10 +97,8 @@ impl Stack {
         })
         .await?;
 
-        let s3_config = sdk_config(&secret_key, &s3_url);
-        let s3_client = aws_sdk_s3::Client::from_conf(
-            aws_sdk_s3::config::Builder::from(&s3_config).force_path_style(true).build(),
-        );
+        let s3_config = server::sdk_config(ACCESS_KEY, &secret_key, &s3_url);
+        let s3_client = server::s3_client(&s3_config);
         let mediaconvert_service = mediaconvert::open(MediaConvertConfig {
             work_dir: options.data.join("mediaconvert"),
             db,
@@ -136,7 +117,7 @@ impl Stack {
                 (edge.router(), edge.handler())
             }
             None => {
-                let mediaconvert_config = sdk_config(&secret_key, &mediaconvert_url);
+                let mediaconvert_config = server::sdk_config(ACCESS_KEY, &secret_key, &mediaconvert_url);
                 let edge = local_edge(&options, &page_url, &s3_config, &mediaconvert_config)?;
                 (Router::new().nest("/api", edge.router()), event_handler(&edge))
             }
@@ -149,11 +130,11 @@ impl Stack {
 
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(page, router, stopped.clone()));
-        tasks.spawn(serve(s3, s3_service.router(), stopped.clone()));
-        tasks.spawn(serve(mediaconvert, mediaconvert_service.router(), stopped.clone()));
-        tasks.spawn(run_until_stopped(stopped.clone(), outbox.clone().deliver(handler)));
-        tasks.spawn(run_until_stopped(stopped, schedule_reconcile(outbox.clone())));
+        tasks.spawn(server::serve(page, router, stopped.clone()));
+        tasks.spawn(server::serve(s3, s3_service.router(), stopped.clone()));
+        tasks.spawn(server::serve(mediaconvert, mediaconvert_service.router(), stopped.clone()));
+        tasks.spawn(server::run_until_stopped(stopped.clone(), outbox.clone().deliver(handler)));
+        tasks.spawn(server::run_until_stopped(stopped, schedule_reconcile(outbox.clone())));
         Ok(Self {
             page: page_url,
             s3: s3_url,
@@ -170,43 +151,17 @@ impl Stack {
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         self.mediaconvert_service.shutdown().await;
-        let finish = async { while self.tasks.join_next().await.is_some() {} };
-        // Limited, because browsers keep connections open.
-        let _ = tokio::time::timeout(STOP_TIMEOUT, finish).await;
+        server::join(&mut self.tasks).await;
     }
 }
 
-/// Creates the data folder and locks it against other processes.
-fn lock_data_dir(data: &Path) -> Result<File, StartError> {
-    let path = data.join("lock");
-    let lock = fs::create_dir_all(data)
-        .and_then(|()| File::create(path))
-        .map_err(|error| StartError::data_dir(data, error))?;
-    lock.try_lock().map_err(|_| StartError::DataDirInUse(data.to_owned()))?;
-    Ok(lock)
-}
-
-async fn listen(host: IpAddr, port: u16) -> Result<[TcpListener; 3], StartError> {
+/// Listens on three ports; returns each listener with its URL.
+async fn listen(host: IpAddr, port: u16) -> Result<[(TcpListener, String); 3], StartError> {
     let bind = async |offset: u16| {
         let port = if port == 0 { 0 } else { port.checked_add(offset).ok_or(StartError::PortRange)? };
-        let address = SocketAddr::new(host, port);
-        TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+        server::listen(host, port).await
     };
     Ok([bind(0).await?, bind(1).await?, bind(2).await?])
-}
-
-/// Returns the SDK configuration as on AWS, with another endpoint.
-fn sdk_config(secret_key: &str, endpoint: &str) -> SdkConfig {
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(REGION))
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
-            ACCESS_KEY, secret_key, None, None, "local",
-        )))
-        .endpoint_url(endpoint)
-        // The local endpoints speak plain HTTP, and compiling TLS for the SDK takes a minute.
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build()
 }
 
 fn buckets(page: &str, allowed_origins: &[String]) -> Vec<BucketConfig> {
@@ -330,24 +285,5 @@ async fn forward_to_s3(State((s3, host)): State<(Router, String)>, mut request: 
     match s3.oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
-    }
-}
-
-async fn serve(listener: TcpListener, router: Router, stopped: watch::Receiver<bool>) {
-    let served = axum::serve(listener, router).with_graceful_shutdown(wait_for_stop(stopped));
-    if let Err(error) = served.await {
-        tracing::error!(%error, "server failed");
-    }
-}
-
-async fn wait_for_stop(mut stopped: watch::Receiver<bool>) {
-    // An error means that the stack was dropped.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
-async fn run_until_stopped(stopped: watch::Receiver<bool>, task: impl Future<Output = ()>) {
-    tokio::select! {
-        () = task => {}
-        () = wait_for_stop(stopped) => {}
     }
 }

@@ -34,6 +34,21 @@ fn program_prints_ready_line_and_exits_on_sigterm() {
 }
 
 #[test]
+fn single_service_prints_ready_line_and_exits_on_sigterm() {
+    for service in ["s3", "mediaconvert"] {
+        let data = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+        command.args([service, "--port", "0", "--data"]).arg(data.path());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.starts_with("ready http://127.0.0.1:"), "{line}");
+        assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(0), "exit code of {service} after SIGTERM");
+    }
+}
+
+#[test]
 fn missing_ffmpeg_error_names_install_command() {
     let data = tempfile::tempdir().unwrap();
     let message = error_message(local(&data).env("PATH", "/nowhere"));
@@ -54,6 +69,14 @@ fn invalid_argument_error_names_the_argument() {
         (["--data", "/dev/null/x"], "--data"),
     ] {
         let message = error_message(local(&data).args(args));
+        assert!(message.contains(expected), "{args:?}: {message}");
+    }
+    for (args, expected) in [
+        (["s3", "--site", "x"], "--site"),
+        (["mediaconvert", "--s3-endpoint", "https://a"], "--s3-endpoint"),
+        (["sqs", "--port", "0"], "sqs"),
+    ] {
+        let message = error_message(Command::new(env!("CARGO_BIN_EXE_local")).args(args));
         assert!(message.contains(expected), "{args:?}: {message}");
     }
     let message = error_message(local(&data).arg("--port"));

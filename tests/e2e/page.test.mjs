@@ -109,6 +109,8 @@ test("page is usable by keyboard alone", async () => {
   await page.locator("#uploader a", { hasText: "Watch" }).focus();
   await page.keyboard.press("Enter");
   await page.waitForURL("**/watch.html?v=*");
+  // Hidden until it can play.
+  await page.locator("media-play-button").waitFor();
   await page.locator("media-play-button").focus();
   await page.keyboard.press("Enter");
   await e2e.played(page, 0.5);

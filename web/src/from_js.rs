@@ -121,7 +121,8 @@ impl<'de> de::Deserializer<'de> for Value {
 }
 
 /// Run by `cargo xtask test wasm`.
-#[cfg(all(test, target_arch = "wasm32"))]
+#[cfg(test)]
+#[cfg(target_arch = "wasm32")]
 mod tests {
     use super::*;
     use js_sys::{JSON, Reflect};

@@ -1,5 +1,7 @@
 // What the watch page loads to play: controls, menus, and HLS. Bundled by `xtask/src/site.rs`.
 
 import "media-chrome";
-import "media-chrome/menu";
-import "hls-video-element";
+
+// Each in a task of its own, so that none holds the page for long.
+await import("media-chrome/menu");
+await import("hls-video-element");

@@ -39,8 +39,9 @@ function render(video) {
 }
 
 /** @param {Video} video */
-function play({ urls }) {
+async function play({ urls }) {
   if (!urls) return;
+  await customElements.whenDefined("hls-video");
   showNote();
   elementById("player").hidden = false;
   if (urls.poster) elementById("poster").setAttribute("src", urls.poster);

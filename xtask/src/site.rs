@@ -13,10 +13,10 @@ pub fn assemble(package: &Path) -> Result<PathBuf> {
     remove_dir(&site)?;
     copy_folder(&root.join("www"), &site)?;
     copy_folder(package, &site.join("vendor/uploader"))?;
-    // The player is some forty modules of three packages; the watch page alone loads it.
+    // The player is some forty modules of three packages; the watch page alone loads it, each package on its own.
     run(Command::new(root.join("node_modules/.bin/esbuild"))
-        .args(["--bundle", "--minify", "--format=esm", "--target=es2022", "--log-level=error"])
-        .arg(format!("--outfile={}", site.join("vendor/player.js").display()))
+        .args(["--bundle", "--minify", "--splitting", "--format=esm", "--target=es2022", "--log-level=error"])
+        .arg(format!("--outdir={}", site.join("vendor/player").display()))
         .arg(root.join("www/js/player.js")))?;
     fs::remove_file(site.join("js/player.js")).context("js/player.js can't be removed from the site")?;
     Ok(site)

@@ -146,8 +146,9 @@ button:disabled { opacity: 0.55; cursor: default; }
 .row[data-state="paused"] .fill, .row[data-state="waiting"] .fill { background: var(--_muted); }
 .row[data-state="converting"] .fill, .row[data-state="uploaded"] .fill, .row[data-state="unverified"] .fill { background: var(--_success); }
 .bar[data-indeterminate] .fill { visibility: hidden; }
-.bar[data-indeterminate]::after { content: ""; position: absolute; inset-block: 0; width: 35%; border-radius: inherit; background: var(--_accent); animation: slide 1.4s ease-in-out infinite alternate; }
-@keyframes slide { from { inset-inline-start: 0; } to { inset-inline-start: 65%; } }
+.bar[data-indeterminate]::after { content: ""; position: absolute; inset-block: 0; width: 35%; inset-inline-start: 0; border-radius: inherit; background: var(--_accent); animation: slide 1.4s ease-in-out infinite alternate; }
+.base[dir="rtl"] .bar::after { --_end: -186%; }
+@keyframes slide { to { transform: translateX(var(--_end, 186%)); } }
 
 /* Compact, and the drop zone over a list */
 :host([layout="compact"]) .dropzone, .has-files .dropzone { flex-flow: row wrap; justify-content: start; gap: 8px 12px; padding: 12px 14px; text-align: start; }

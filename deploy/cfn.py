@@ -186,6 +186,8 @@ class Template:
             return value.split(",") if self.body["Parameters"][name]["Type"] == "CommaDelimitedList" else value
         if self.body["Resources"][name]["Type"] == "AWS::SecretsManager::Secret":
             return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-AbCdEf"
+        if self.body["Resources"][name]["Type"] == "AWS::Lambda::Alias":
+            return f"{self._attribute('Edge', 'Arn')}:live"
         return f"{self.stack}-{name.lower()}"
 
     def _attribute(self, name, attribute):
@@ -199,6 +201,7 @@ class Template:
             else "d111111abcdef8.cloudfront.net",
             "FunctionMetadata.FunctionARN": f"arn:aws:cloudfront::{ACCOUNT}:function/{self._ref(name)}",
             "QueueName": self._ref(name),
+            "Version": "1",
             "RegionalDomainName": f"{self._ref(name)}.s3.{REGION}.amazonaws.com",
         }[attribute]
 

@@ -25,7 +25,7 @@ import args
 import cfn
 
 # Parameters that this program sets itself.
-RESERVED = ("CodeBucket", "CodeKey", "Architecture", "SecretsReadAfter")
+RESERVED = ("CodeBucket", "CodeKey", "Architecture", "Release")
 # In bytes; CloudFormation reads a larger template from a bucket.
 MAX_TEMPLATE_IN_REQUEST = 51_200
 # Raised by `upload_file`, by the connection, and by the services.
@@ -73,7 +73,7 @@ def check_name(stack):
 
 
 def code_key(path):
-    """A name derived from the content, so that CloudFormation updates the function only when the zip has changed."""
+    """A name derived from the content: no zip replaces another, which a rolled back stack needs."""
     return f"edge/{hashlib.sha256(path.read_bytes()).hexdigest()[:32]}.zip"
 
 
@@ -172,11 +172,7 @@ def deploy(options, values):
     session = open_session(options, values)
     region = session.region_name
     bucket = artifacts_bucket(session, region, options.bucket)
-    values = values | {"CodeBucket": bucket}
-    known = cfn.read(cfn.PATH.read_text(encoding="utf-8"))["Parameters"]
-    if any(known.get(name, {}).get("NoEcho") for name in values):
-        # The functions read secrets at their start only.
-        values["SecretsReadAfter"] = str(int(time.time()))
+    values = values | {"CodeBucket": bucket, "Release": str(int(time.time()))}
     session.client("s3").upload_file(str(options.zip), bucket, values["CodeKey"])
     print(f"uploaded edge.zip to s3://{bucket}/{values['CodeKey']}")
     # A file, because a command line with secrets would be visible to all users of the machine.

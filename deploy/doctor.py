@@ -195,7 +195,8 @@ def rules_are_enabled(stack):
 def function_is_ready(stack):
     """the functions are active and may be called, one by the API, the other by the rules and to delete a video"""
     api, rules = "apigateway.amazonaws.com", "events.amazonaws.com"
-    for logical, expected in (("Edge", {api}), ("Events", {api, rules})):
+    # The API invokes an alias of the one, the version that is rolled out.
+    for logical, alias, expected in (("Edge", {"Qualifier": "live"}, {api}), ("Events", {}, {api, rules})):
         function = stack.function(logical)
         state, update = function.get("State", "Active"), function.get("LastUpdateStatus", "Successful")
         require(
@@ -203,7 +204,7 @@ def function_is_ready(stack):
             f"{logical} is {state}, its update {update}",
             f"wait a minute; then {stack.redeploy}",
         )
-        policy = stack.client("lambda").get_policy(FunctionName=function["FunctionName"])["Policy"]
+        policy = stack.client("lambda").get_policy(FunctionName=function["FunctionName"], **alias)["Policy"]
         statements = json.loads(policy)["Statement"]
         callers = {statement["Principal"]["Service"] for statement in statements}
         require(callers == expected, f"{logical} may be called by {sorted(callers)}", stack.redeploy)
@@ -464,6 +465,11 @@ def caches_no_error(stack, token):
     return all(status == 404 and "age" not in headers for status, headers, _ in replies)
 
 
+def released_version(stack):
+    """The number of the version that the API invokes; the first was created without CodeDeploy."""
+    return stack.client("lambda").get_alias(FunctionName=stack.id("Edge"), Name="live")["FunctionVersion"]
+
+
 # What only a live account can prove: a sentence, and the check that proves it, or a function of stack and token that
 # returns True, False or None (not tried). `round_trip` is the signed one.
 POINTS = [
@@ -485,6 +491,8 @@ POINTS = [
         "a domain with its certificate and DNS records",
         lambda stack, token: cdn_reaches_edge if "cloudfront.net" not in stack.output("CdnBaseUrl") else None,
     ),
+    ("CodeDeploy moves requests to a new version", lambda stack, token: True if released_version(stack) != "1" else None),
+    ("a failing release is undone by its alarm", None),
     ("signed cookies open private videos in a player; a key is changed", None),
     ("Probe reads with the function's own permission", None),
     ("SearchJobs finds a new job within the lease", None),

@@ -23,11 +23,10 @@ SECRETS = {
     "TOKEN": ("UploadTokenSecret", "7 days, the lifetime of an upload"),
     "CALLBACK": ("CallbackSecret", "until the site verifies with the new value"),
 }
-FUNCTIONS = ("Edge", "Events")
-# Changed to start the functions anew: a function reads the secrets at its start.
-MARKER = "SECRETS_READ_AFTER"
+# The parameter that is changed to start the functions anew: a function reads the secrets at its start.
+RELEASE = "Release"
 LENGTH = 64
-# For CloudFront, which takes some minutes.
+# For CloudFront and for a release, which take some minutes.
 POLLING = {"Delay": 15, "MaxAttempts": 120}
 
 
@@ -74,16 +73,22 @@ class Stack:
         return value
 
     def restart_functions(self):
-        """Starts the functions anew, and waits until they have done so."""
-        client = self.client("lambda")
-        for logical in FUNCTIONS:
-            name = self.id(logical)
-            env = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-            env = {variable: str(value) for variable, value in env.items()} | {MARKER: str(int(time.time()))}
-            client.update_function_configuration(FunctionName=name, Environment={"Variables": env})
-        for logical in FUNCTIONS:
-            client.get_waiter("function_updated_v2").wait(FunctionName=self.id(logical))
-            print(f"{logical}: started anew")
+        """Starts the functions anew, as a release that changes nothing else, and waits until they have done so."""
+        client = self.client("cloudformation")
+        (stack,) = client.describe_stacks(StackName=self.name)["Stacks"]
+        values = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack.get("Parameters", [])}
+        if RELEASE not in values:
+            raise cfn.TemplateError(f"the stack {self.name} is of an older version: first run `cargo xtask deploy`")
+        kept = [{"ParameterKey": name, "UsePreviousValue": True} for name in values if name != RELEASE]
+        release = str(max(int(time.time()), int(values[RELEASE]) + 1))
+        client.update_stack(
+            StackName=self.name,
+            UsePreviousTemplate=True,
+            Parameters=[*kept, {"ParameterKey": RELEASE, "ParameterValue": release}],
+            Capabilities=["CAPABILITY_IAM"],
+        )
+        client.get_waiter("stack_update_complete").wait(StackName=self.name, WaiterConfig=POLLING)
+        print("the functions started anew")
 
     def update_distribution(self, value):
         """Lets CloudFront send another origin secret, and waits until all its servers do."""

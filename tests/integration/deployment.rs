@@ -42,6 +42,16 @@ async fn alarms_logs_and_dashboard_are_declared() {
 }
 
 #[tokio::test]
+async fn release_gets_a_part_of_the_requests_first() {
+    assert_passes("template.py", &["releases"]).await;
+}
+
+#[tokio::test]
+async fn commands_of_the_operations_document_work() {
+    assert_passes("operations_moto.py", &[]).await;
+}
+
+#[tokio::test]
 async fn secret_is_rotated_without_an_outage() {
     assert_passes("rotate_moto.py", &[]).await;
 }

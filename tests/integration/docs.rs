@@ -165,7 +165,7 @@ fn deployment_lists_every_parameter_with_its_default() {
     let table = section(&deployment, "## Parameters");
     let template = read("deploy/template.yaml");
     for (name, lines) in template_entries(&template, "Parameters") {
-        if ["CodeBucket", "CodeKey", "Architecture", "SecretsReadAfter"].contains(&name) {
+        if ["CodeBucket", "CodeKey", "Architecture", "Release"].contains(&name) {
             continue;
         }
         let default = lines.iter().find_map(|line| line.trim().strip_prefix("Default: "));

@@ -98,7 +98,7 @@ def new_stack_is_deployed(folder):
     assert all(block["PublicAccessBlockConfiguration"].values())
     function, _ = boto3.client("lambda").list_functions()["Functions"]
     env = function["Environment"]["Variables"]
-    assert env["AUTH_JWT_SECRET"].startswith("arn:aws:secretsmanager:") and int(env["SECRETS_READ_AFTER"]) > 0 and env["ALLOWED_ORIGINS"] == GOOD["AllowedOrigins"]
+    assert env["AUTH_JWT_SECRET"].startswith("arn:aws:secretsmanager:") and int(env["RELEASE"]) > 0 and env["ALLOWED_ORIGINS"] == GOOD["AllowedOrigins"]
     assert run("demo") == "", "an existing stack keeps its parameters"
     assert "AlowedOrigins is no parameter" in run("demo", "--parameter", "AlowedOrigins=https://site.example")
     assert "AllowedOrigins '*' is wrong" in run("demo", "--parameter", "AllowedOrigins=*")

@@ -263,7 +263,7 @@ def only_api_and_rules_may_invoke():
     permissions = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::Lambda::Permission"]
     sources = {(one["FunctionName"], one["Principal"], one["SourceArn"]) for one in permissions}
     assert sources == {
-        ("demo-edge", "apigateway.amazonaws.com", arn("execute-api", "demo-api/*")),
+        (arn("lambda", "function:demo-edge:live"), "apigateway.amazonaws.com", arn("execute-api", "demo-api/*")),
         ("demo-events", "apigateway.amazonaws.com", arn("execute-api", "demo-api/*/DELETE/api/videos/*")),
         *(
             ("demo-events", "events.amazonaws.com", arn("events", f"rule/demo-{rule}rule"))
@@ -275,8 +275,11 @@ def only_api_and_rules_may_invoke():
     targets = {}
     for route in routes:
         (integration,) = [name for name in resources if route["Target"] == f"integrations/demo-{name.lower()}"]
-        targets[route["RouteKey"]] = resources[integration]["Properties"]["IntegrationUri"].rsplit(":", 1)[1]
-    assert targets == {"ANY /api/{proxy+}": "demo-edge", "DELETE /api/videos/{videoId}": "demo-events"}, targets
+        targets[route["RouteKey"]] = resources[integration]["Properties"]["IntegrationUri"]
+    assert targets == {
+        "ANY /api/{proxy+}": arn("lambda", "function:demo-edge:live"),
+        "DELETE /api/videos/{videoId}": arn("lambda", "function:demo-events"),
+    }, targets
 
 
 def wildcards_are_minimal():

@@ -55,7 +55,11 @@ SUPPORTED = {model.cloudformation_type() for model in _subclasses(CloudFormation
 
 def reduced_for_moto(template):
     """The template as JSON, without the resources that moto doesn't support; references to them are resolved."""
-    unsupported = {name for name, one in template.body["Resources"].items() if one["Type"] not in SUPPORTED}
+    unsupported = {
+        name
+        for name, one in template.body["Resources"].items()
+        if one["Type"] not in SUPPORTED or one["Properties"].get("FunctionName") == {"Ref": "EdgeAlias"}
+    }
 
     def walk(value):
         if isinstance(value, list):
@@ -102,6 +106,7 @@ def create(given, name="demo"):
     for bucket in ("UploadBucket", "MediaBucket"):
         _complete_bucket(ids[bucket], template.resources()[bucket]["Properties"])
     _complete_table(ids["CatalogTable"], template.resources()["CatalogTable"]["Properties"])
+    _complete_alias(ids["Edge"], template.resources()["ApiMayInvoke"]["Properties"])
     return ids
 
 
@@ -135,6 +140,18 @@ def _complete_table(table, properties):
     dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification=properties["TimeToLiveSpecification"])
     recovery = properties["PointInTimeRecoverySpecification"]
     dynamodb.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=recovery)
+
+
+def _complete_alias(function, permission):
+    """Creates the alias and what may invoke it, which moto's CloudFormation doesn't support."""
+    client = boto3.client("lambda")
+    client.create_alias(FunctionName=function, Name="live", FunctionVersion="1")
+    client.add_permission(
+        FunctionName=function,
+        Qualifier="live",
+        StatementId="api",
+        **{name: permission[name] for name in ("Action", "Principal", "SourceArn")},
+    )
 
 
 def _renamed(value, names):

@@ -141,6 +141,9 @@ def unsupported_types_are_known():
         "AWS::CloudFront::PublicKey",
         "AWS::CloudFront::ResponseHeadersPolicy",
         "AWS::CloudWatch::Alarm",
+        "AWS::CodeDeploy::Application",
+        "AWS::CodeDeploy::DeploymentGroup",
+        "AWS::Lambda::Alias",
         "AWS::Lambda::EventInvokeConfig",
         "AWS::S3::BucketPolicy",
         "AWS::SQS::QueuePolicy",
@@ -232,6 +235,7 @@ def parameters():
         "MemorySize": ["64", "20000"],
         "ReservedConcurrency": ["-1"],
         "LogRetentionDays": ["31"],
+        "Rollout": ["LambdaLinear10PercentEvery1Minute"],
         "ReconcileRate": ["1 hour", "rate(0 minutes)", "rate(1 hours)", "cron(* * * * ? *)"],
         "AlarmEmail": ["ops"],
         "HostedZoneId": ["site.example"],
@@ -367,9 +371,32 @@ def observability():
         "ApiErrorsAlarm",
         "ApiLatencyAlarm",
         "CallbacksFailedAlarm",
+        "ReleaseAlarm",
     }
-    assert all(one["AlarmActions"] == ["demo-alarmtopic"] for one in alarms.values())
+    without_mail = {name for name, one in alarms.items() if one.get("AlarmActions") != ["demo-alarmtopic"]}
+    assert without_mail == {"ReleaseAlarm"}, without_mail
     assert ">= 3" in alarms["JobsFailedAlarm"]["Metrics"][0]["Expression"]
+
+
+def releases():
+    """Each release publishes a version, which gets a part of the requests first; the alarm undoes it, before the function of
+    the events is updated."""
+    first, second = (cfn.Template(GOOD | {"Release": release}).resources() for release in ("1", "2"))
+    assert first["EdgeVersion"]["Properties"]["Description"] != second["EdgeVersion"]["Properties"]["Description"]
+    for function in ("Edge", "Events"):
+        # Without a change Lambda publishes no version, and the update fails.
+        assert first[function] != second[function]
+    assert first["EdgeAlias"] == second["EdgeAlias"] and first["Events"]["DependsOn"] == "EdgeAlias"
+    policy = first["EdgeAlias"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+    assert policy == {"ApplicationName": "demo-releaseapplication", "DeploymentGroupName": "demo-releasegroup"}
+    group = first["ReleaseGroup"]["Properties"]
+    assert group["DeploymentConfigName"] == "CodeDeployDefault.LambdaCanary10Percent5Minutes"
+    assert group["AlarmConfiguration"] == {"Enabled": True, "Alarms": [{"Name": "demo-releasealarm"}]}
+    assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+    alarm = first["ReleaseAlarm"]["Properties"]
+    # It must be raised within the five minutes of the first step.
+    assert alarm["Period"] * alarm["EvaluationPeriods"] <= 60
+    assert "AlarmActions" not in alarm
 
 
 def cors(resources):
@@ -410,6 +437,7 @@ CHECKS = [
     events,
     delivery,
     observability,
+    releases,
 ]
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
 
 use crate::process::{cargo, create_dir, remove_dir, root, run};
 use crate::server::{Server, release_build};
-use crate::{install, pack, package, up};
+use crate::{install, pack, package, test, up};
 use anyhow::{Result, bail};
+use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-/// Runs the benchmark of that name, or all.
+/// Runs the benchmark of that name, or all but the soak.
 pub fn bench(args: &[&str]) -> Result<()> {
     match args {
         [] => upload().and_then(|()| s3()).and_then(|()| crc()).and_then(|()| edge()),
@@ -16,7 +17,11 @@ pub fn bench(args: &[&str]) -> Result<()> {
         ["s3"] => s3(),
         ["crc"] => crc(),
         ["edge"] => edge(),
-        _ => bail!("usage: cargo xtask bench [upload | s3 | crc | edge]"),
+        ["soak"] => soak("30"),
+        ["soak", "--minutes", minutes] if minutes.parse::<u32>().is_ok_and(|minutes| minutes > 0) => {
+            soak(minutes)
+        }
+        _ => bail!("usage: cargo xtask bench [upload | s3 | crc | edge | soak [--minutes 30]]"),
     }
 }
 
@@ -84,6 +89,45 @@ fn edge() -> Result<()> {
         .args([unpacked, zip, python, results()?.join("edge.json")])
         .current_dir(root()))?;
     run(cargo().args(["run", "--quiet", "--profile=lambda", "--package=edge", "--example=sign"]))
+}
+
+/// A light mixed load for minutes on the packaged edge and the local server; memory must stay flat.
+fn soak(minutes: &str) -> Result<()> {
+    install::ffmpeg()?;
+    install::npm_ci_in(&root().join("tests/bench"))?;
+    let (edge, data, video) =
+        (package::unpacked()?, results()?.join("soak-data"), results()?.join("soak.mp4"));
+    let server = test::build_server("local_with_lambda")?;
+    run(Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-f", "lavfi", "-i", "testsrc2=duration=1:size=320x180:rate=10"])
+        .args(["-pix_fmt", "yuv420p"])
+        .arg(&video))?;
+    remove_dir(&data)?;
+    create_dir(&data)?;
+    let mut command = Command::new(server);
+    command.args(["--port", &free_ports()?.to_string(), "--data"]).arg(&data);
+    // Its log would have a line for each call.
+    command.env("GRELOUPIS_EDGE", edge).stderr(Stdio::null()).current_dir(root());
+    let server = Server::start(&mut command, "ready")?;
+    let measured = run(Command::new("node")
+        .args(["tests/bench/soak.mjs", &server.url, &server.id().to_string(), minutes])
+        .args([&video, &results()?.join("soak.json")])
+        .current_dir(root()));
+    drop(server);
+    remove_dir(&data)?;
+    measured
+}
+
+/// The first of three consecutive ports that are free: the Lambda's settings name them before the server binds them.
+fn free_ports() -> Result<u16> {
+    for _ in 0..100 {
+        let first = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if (first..=first.saturating_add(2)).all(is_free) {
+            return Ok(first);
+        }
+    }
+    bail!("no three consecutive ports are free")
 }
 
 fn results() -> Result<PathBuf> {

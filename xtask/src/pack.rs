@@ -1,8 +1,8 @@
 //! `cargo xtask pack`: builds the npm package in `target/npm/package/` and its tarball in `target/npm/`, prints the
 //! size of each file and fails when a limit of `web/size-budget.json` is exceeded.
 
-use crate::install;
 use crate::process::{cargo, copy, create_dir, output, read, remove_dir, root, run};
+use crate::{install, sbom};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::fs;
@@ -28,6 +28,9 @@ const WASM: &str = "uploader.wasm";
 /// Copied as they are: the path in the repository, the name in the package.
 const COPIED: &[(&str, &str)] = &[("web/README.md", "README.md"), ("LICENSE", "LICENSE")];
 
+/// Legal documents, which the tarball must have.
+const REQUIRED: [&str; 3] = ["LICENSE", sbom::SBOM, sbom::NOTICES];
+
 const TARGET: &str = "wasm32-unknown-unknown";
 /// The features that rustc enables for the wasm target. A newer one could keep current browsers from loading the module.
 const WASM_FEATURES: [&str; 7] = [
@@ -52,10 +55,20 @@ pub fn pack() -> Result<PathBuf> {
     }
     copy_sources(&root.join("web/js"), &npm.join("glue"))?;
     run(Command::new("node").arg(root.join("web/build.mjs")).arg(npm.join("glue")).arg(&package))?;
+    sbom::write("web", "pkg:npm/%40greloupis/uploader", TARGET, &package)?;
     check_sizes(&package, &root.join("web"))?;
-    output(
-        Command::new("npm").args(["pack", "--silent", "--pack-destination"]).arg(&npm).current_dir(&package),
+    let printed = output(
+        Command::new("npm")
+            .args(["pack", "--json", "--silent", "--pack-destination"])
+            .arg(&npm)
+            .current_dir(&package),
     )?;
+    let packed: Value = serde_json::from_str(&printed).context("npm pack printed no JSON")?;
+    let files = packed.pointer("/0/files").and_then(Value::as_array).context("npm pack listed no files")?;
+    for name in REQUIRED {
+        let is_packed = files.iter().any(|file| file.get("path").and_then(Value::as_str) == Some(name));
+        ensure!(is_packed, "the tarball lacks {name}: add it to `files` of web/package.json");
+    }
     Ok(package)
 }
 

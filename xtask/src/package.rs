@@ -86,7 +86,7 @@ pub fn package(architecture: Architecture) -> Result<PathBuf> {
         .current_dir(root()))?;
     let zip = folder.join("edge.zip");
     copy(&build.join("edge/bootstrap.zip"), &zip)?;
-    let documents = sbom::write("edge", architecture.target(), &build)?;
+    let documents = sbom::write("edge", "pkg:generic/edge", architecture.target(), &build)?;
     run(Command::new(programs.join("python")).args(["-c", ADD_TO_ZIP]).arg(&zip).args(documents))?;
     let size = fs::metadata(&zip).with_context(|| format!("{} can't be read", zip.display()))?.len();
     ensure!(

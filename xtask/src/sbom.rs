@@ -1,4 +1,5 @@
-//! What a shipped binary is made of: a bill of materials in CycloneDX's JSON, and the licences of its crates.
+//! What the Lambda's zip and the npm package are made of: a bill of materials in CycloneDX's JSON, and the licences of the
+//! crates.
 
 use crate::process::{cargo, output};
 use anyhow::{Context, Result, ensure};
@@ -12,14 +13,15 @@ pub const NOTICES: &str = "THIRD_PARTY_NOTICES.txt";
 /// Beginnings of the names of files that state a licence.
 const LICENCE_FILES: [&str; 5] = ["license", "licence", "copying", "notice", "unlicense"];
 
-/// Writes both files for a package and target into a folder, which must exist; returns their paths.
-pub fn write(package: &str, target: &str, folder: &Path) -> Result<[PathBuf; 2]> {
+/// Writes both files for a crate and target into a folder, which must exist; returns their paths. `purl` is the package URL of
+/// what is shipped, without its version.
+pub fn write(package: &str, purl: &str, target: &str, folder: &Path) -> Result<[PathBuf; 2]> {
     let printed =
         output(cargo().args(["metadata", "--format-version=1", "--locked", "--filter-platform", target]))?;
     let metadata: Value = serde_json::from_str(&printed).context("cargo metadata printed no JSON")?;
     let (own, linked) = linked_packages(&metadata, package)?;
     let files = [folder.join(SBOM), folder.join(NOTICES)];
-    let contents = [format!("{:#}\n", bill_of_materials(own, &linked)), notices(&linked)?];
+    let contents = [format!("{:#}\n", bill_of_materials(own, purl, &linked)), notices(&linked)?];
     for (file, content) in files.iter().zip(contents) {
         fs::write(file, content).with_context(|| format!("{} can't be written", file.display()))?;
     }
@@ -61,7 +63,7 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
 }
 
-fn bill_of_materials(own: &Value, linked: &[&Value]) -> Value {
+fn bill_of_materials(own: &Value, purl: &str, linked: &[&Value]) -> Value {
     let component = |package: &&Value| {
         let (name, version) = (text(package, "name"), text(package, "version"));
         let url = format!("pkg:cargo/{name}@{version}");
@@ -71,12 +73,15 @@ fn bill_of_materials(own: &Value, linked: &[&Value]) -> Value {
             "licenses": [{ "expression": text(package, "license").replace('/', " OR ") }],
         })
     };
+    let version = text(own, "version");
+    let name = purl.split_once('/').map_or(purl, |(_, name)| name).replace("%40", "@");
+    let purl = format!("{purl}@{version}");
     json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
         "version": 1,
         "metadata": {
-            "component": { "type": "application", "name": text(own, "name"), "version": text(own, "version") },
+            "component": { "type": "application", "bom-ref": purl, "name": name, "version": version, "purl": purl },
         },
         "components": linked.iter().map(component).collect::<Vec<_>>(),
     })
@@ -123,10 +128,17 @@ mod tests {
     fn linked_crates_are_listed_with_their_licences() -> Result<()> {
         let folder = std::env::temp_dir().join(format!("sbom-{}", std::process::id()));
         fs::create_dir_all(&folder)?;
-        let [sbom, notices] = write("edge", "aarch64-unknown-linux-gnu", &folder)?;
-        let (sbom, notices) = (fs::read_to_string(sbom)?, fs::read_to_string(notices)?);
+        let written = |package, purl, target| -> Result<(Value, String)> {
+            let [sbom, notices] = write(package, purl, target, &folder)?;
+            Ok((serde_json::from_str(&fs::read_to_string(sbom)?)?, fs::read_to_string(notices)?))
+        };
+        let (sbom, notices) = written("edge", "pkg:generic/edge", "aarch64-unknown-linux-gnu")?;
+        let (web, web_notices) = written("web", "pkg:npm/%40greloupis/uploader", "wasm32-unknown-unknown")?;
         fs::remove_dir_all(&folder)?;
-        let sbom: Value = serde_json::from_str(&sbom)?;
+        assert_eq!(web["metadata"]["component"]["name"], "@greloupis/uploader");
+        let web: Vec<&str> = list(&web["components"]).map(|component| text(component, "name")).collect();
+        assert!(web.contains(&"wasm-bindgen") && !web.contains(&"aws-lc-rs"), "{web:?}");
+        assert!(web_notices.contains("wasm-bindgen "));
         assert_eq!(sbom["metadata"]["component"]["name"], "edge");
         let components: Vec<&Value> = list(&sbom["components"]).collect();
         let has = |name: &str| components.iter().any(|component| text(component, "name") == name);

@@ -138,7 +138,8 @@ export class Localizer {
       format = new Intl.NumberFormat(this.tag, options);
       this.#formats.set(key, format);
     }
-    return format.format(value);
+    // A number and its unit stay on one line.
+    return format.format(value).replaceAll(" ", "\u00a0");
   }
 }
 

@@ -16,7 +16,7 @@ export default {
   uploading: "Wird hochgeladen",
   paused: "Angehalten",
   waiting: "Wartet; geht von selbst weiter",
-  pausedElsewhere: "In einem anderen Tab pausiert",
+  pausedElsewhere: "In einem anderen Tab angehalten",
   retrying: "Verbindungsprobleme; neuer Versuch",
   finishing: "Wird geprüft",
   uploaded: "Hochgeladen; wartet auf die Umwandlung",

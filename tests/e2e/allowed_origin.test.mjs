@@ -42,6 +42,7 @@ after(async () => {
  */
 async function uploadFrom(host) {
   const page = await (await browser.newContext()).newPage();
+  page.setDefaultTimeout(e2e.TIMEOUT_MS);
   await page.goto(`http://${host}:${port}/`);
   await page.evaluate(async (endpoint) => {
     // A variable, as TypeScript doesn't know the site's modules.
@@ -56,7 +57,7 @@ async function uploadFrom(host) {
 
 test("page_of_an_allowed_origin_uploads_and_plays", async () => {
   const page = await uploadFrom("localhost");
-  await page.locator('greloupis-uploader .row[data-state="ready"]').waitFor({ timeout: e2e.TIMEOUT_MS });
+  await page.locator('greloupis-uploader .row[data-state="ready"]').waitFor();
   const played = await page.evaluate(async () => {
     const uploader = /** @type {any} */ (document.querySelector("greloupis-uploader"));
     const { urls } = uploader.queue.items[0].video;

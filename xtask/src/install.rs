@@ -185,7 +185,9 @@ fn venv(name: &str, requirements: &Path, what: &str, purpose: &str) -> Result<Pa
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).map_err(|_| {
         anyhow!("Python 3 with venv is missing ({what} {purpose}): install it with `sudo apt-get install python3-venv`")
     })?;
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(requirements))?;
+    run(Command::new(&python)
+        .args(["-m", "pip", "install", "--quiet", "--require-hashes", "-r"])
+        .arg(requirements))?;
     fs::write(&stamp, required).with_context(|| format!("{} can't be written", stamp.display()))?;
     Ok(python)
 }

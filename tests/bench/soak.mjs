@@ -39,7 +39,7 @@ const OPERATIONS = [
   revalidate,
   playlist,
   () => call("GET", "/videos/absent", undefined, [404]),
-  () => call("POST", "/uploads/forged/complete", {}, [400]),
+  () => call("POST", "/uploads/forged/complete", {}, [404]),
 ];
 
 const start = performance.now();
@@ -66,6 +66,7 @@ for (let now = start; now < end; now = performance.now()) {
   await sleep(CALL_INTERVAL);
 }
 await Promise.all(inFlight);
+printRow();
 
 const growth = Object.fromEntries(["edge", "local"].map((name) => [name, grown(name)]));
 const result = { minutes: Number(minutes), rows, growth, failures: Object.fromEntries(failures) };

@@ -176,6 +176,12 @@ export type UploadEvent =
       /** The code of the error. */
       reason: string;
     }
+  | {
+      /** The endpoint hasn't answered at all for 10 s. The upload is tried on for two minutes. At most once. */
+      type: "unreachable";
+      /** A sentence for people: where nothing answers, and why that may be. */
+      message: string;
+    }
   | { type: "uploaded"; videoId: string }
   | {
       type: "converting";
@@ -276,6 +282,7 @@ export class UploadError extends Error {
     | "clocks_differ"
     | "storage_refused"
     | "storage_unavailable"
+    | "storage_unreachable"
     | "throttled"
     | "unavailable"
     | "bad_answer"

@@ -194,6 +194,9 @@ export class Upload {
         // Another tab may have been further.
         this.#sent = Math.max(this.#sent, event.sent);
         return this.#emit({ ...event, sent: this.#sent });
+      case "unreachable":
+        console.warn(event.message);
+        return this.#emit(event);
       default:
         return this.#emit(event);
     }

@@ -3,7 +3,6 @@
 use crate::api::ApiClient;
 use crate::driver::{Driver, UploadOptions};
 use crate::file::SourceFile;
-use crate::from_js::from_js;
 use crate::host::UploadHost;
 use futures_channel::mpsc::{UnboundedSender, unbounded};
 use js_sys::Function;
@@ -33,8 +32,7 @@ impl UploadHandle {
     /// An `Error` if an option is missing or of another type.
     #[wasm_bindgen(constructor)]
     pub fn new(file: Blob, options: JsValue, host: UploadHost) -> Result<UploadHandle, JsValue> {
-        let options: UploadOptions =
-            from_js(options).map_err(|error| js_sys::TypeError::new(&error.to_string()))?;
+        let options: UploadOptions = serde_wasm_bindgen::from_value(options)?;
         let (sender, events) = unbounded();
         let api = ApiClient::new(options.endpoint.clone(), host.clone());
         let driver = Driver::new(SourceFile::new(file), options, api, host, sender.clone(), events);

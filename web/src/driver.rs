@@ -279,6 +279,7 @@ impl Driver {
             Command::NotifyRetry { task, attempt, delay_ms, error } => {
                 self.host.emit(&UploadEvent::retry(task, attempt, delay_ms, &error));
             }
+            Command::NotifyUnreachable => self.host.emit(&UploadEvent::unreachable(self.api.endpoint())),
             // They end the loop of `send`.
             Command::RejectSaved | Command::Finish(_) => {}
         }
@@ -326,13 +327,13 @@ async fn put_part(
     checks_file: bool,
     sender: UnboundedSender<Event>,
 ) -> Result<Event, UploadError> {
-    let PresignedPart { part, url, headers, .. } = presigned;
+    let part = presigned.part;
     if checks_file {
         file.check_readable(range.start).await?;
     }
     let body = file.slice(range.clone())?;
     let on_progress = move |bytes| drop(sender.unbounded_send(Event::Progress { part, bytes }));
-    let response = match xhr::put(&url, &headers, &body, on_progress).await {
+    let response = match xhr::put(&presigned, &body, on_progress).await {
         // Browsers report a network failure, too, when they can't read what they are to send.
         Err(error) if error.kind == ErrorKind::Network => {
             file.check_readable(range.start).await?;
@@ -341,7 +342,8 @@ async fn put_part(
         other => other?,
     };
     if !response.is_success() {
-        return Err(api::storage_error(response.status, &response.body, response.header("retry-after")));
+        let retry_after = response.header("retry-after");
+        return Err(api::storage_error(response.status, &response.body, retry_after, presigned.origin()));
     }
     Ok(Event::Uploaded { part, multiplexed: response.multiplexed })
 }

@@ -15,6 +15,7 @@ pub enum UploadEvent {
     Media(MediaEvent),
     Progress(ProgressEvent),
     Retry(RetryEvent),
+    Unreachable { message: String },
     Uploaded { stored: StoredFile },
     Converting { percent: u8 },
     Ready(ReadyEvent),
@@ -78,6 +79,11 @@ impl UploadEvent {
             Task::Open | Task::Sign | Task::List | Task::Complete | Task::Abort => None,
         };
         Self::Retry(RetryEvent { part_number, attempt, in_ms: delay_ms, reason: error.code.to_string() })
+    }
+
+    /// Nothing has answered there so far.
+    pub fn unreachable(endpoint: &str) -> Self {
+        Self::Unreachable { message: UploadError::network(endpoint).message.into_owned() }
     }
 
     pub fn ready(video: JsValue) -> Self {

@@ -1,7 +1,6 @@
 //! The JavaScript object that an upload reports to and asks, implemented by `web/js/worker.js`.
 
 use crate::events::UploadEvent;
-use crate::from_js::from_js;
 use crate::records::{PreviousUpload, RecordChange};
 use serde::Serialize;
 use serde_wasm_bindgen::Serializer;
@@ -64,7 +63,7 @@ impl UploadHost {
     pub async fn claim(&self, fingerprint: &str, slot: u32) -> Result<Option<PreviousUpload>, UploadError> {
         let record = self.claim_value(fingerprint, slot).await.map_err(|_| UploadError::canceled())?;
         // A record that can't be read is treated as none: the file is sent from its start.
-        Ok(from_js(record).ok().and_then(PreviousUpload::from_record))
+        Ok(serde_wasm_bindgen::from_value(record).ok().and_then(PreviousUpload::from_record))
     }
 }
 

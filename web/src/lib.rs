@@ -8,7 +8,6 @@ mod clock;
 mod driver;
 mod events;
 mod file;
-mod from_js;
 mod host;
 mod records;
 mod task_set;

@@ -5,6 +5,7 @@ use futures_channel::oneshot;
 use gloo_events::EventListener;
 use std::collections::BTreeMap;
 use uploader_core::error::UploadError;
+use uploader_core::types::PresignedPart;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Blob, ProgressEvent, XmlHttpRequest};
 
@@ -50,17 +51,17 @@ impl Drop for UploadRequest {
 /// # Errors
 /// `network` without an answer that a script may see; `bad_answer` for a URL or a header that isn't valid.
 pub async fn put(
-    url: &str,
-    headers: &BTreeMap<String, String>,
+    presigned: &PresignedPart,
     body: &Blob,
     on_progress: impl Fn(u64) + 'static,
 ) -> Result<PutResponse, UploadError> {
+    let PresignedPart { url, headers, .. } = presigned;
     // The guard lives until the answer is read.
     let (request, ended) = start(url, headers, body, on_progress).map_err(|_| UploadError::bad_answer())?;
     let _ = ended.await;
     let xhr = &request.xhr;
     match xhr.status() {
-        Ok(0) | Err(_) => Err(UploadError::network()),
+        Ok(0) | Err(_) => Err(UploadError::network(presigned.origin())),
         Ok(status) => Ok(PutResponse {
             status,
             body: xhr.response_text().ok().flatten().unwrap_or_default(),

@@ -365,7 +365,7 @@ pub fn storage_error(code: &str) -> UploadError {
     let error = |kind, error_code: &'static str| UploadError::new(kind, error_code, code.to_owned());
     match code {
         "NoSuchUpload" => UploadError::upload_gone(),
-        "RequestTimeout" => UploadError::network(),
+        "RequestTimeout" => UploadError::network("the server"),
         "BadDigest" => UploadError::checksum_mismatch(),
         "RequestTimeTooSkewed" => error(ErrorKind::ClockSkew, codes::CLOCKS_DIFFER),
         "AccessDenied" | "SignatureDoesNotMatch" => error(ErrorKind::Expired, codes::STORAGE_REFUSED),

@@ -203,6 +203,7 @@ pub fn is_transient(error: &UploadError) -> bool {
         | ErrorKind::Expired
         | ErrorKind::ClockSkew
         | ErrorKind::Blocked
+        | ErrorKind::Unreadable
         | ErrorKind::StorageFull => true,
         ErrorKind::ChecksumMismatch
         | ErrorKind::FileChanged

@@ -77,7 +77,7 @@ impl RequestFault {
             return Self::Refused(edge_error(401, ErrorCode::Unauthorized));
         }
         if rng.chance(rates.edge_blocked) {
-            return Self::Refused(UploadError::blocked(403));
+            return Self::Refused(UploadError::blocked("HTTP 403"));
         }
         if rng.chance(rates.edge_unreadable) { Self::Refused(UploadError::bad_answer()) } else { Self::None }
     }

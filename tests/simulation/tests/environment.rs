@@ -19,7 +19,7 @@ fn blocked_calls_end_the_upload_and_the_next_page_load_goes_on() {
         scenario.fault_rates.edge_blocked = 1;
         scenario.faults_end_ms = 0;
         let mut world = World::new(scenario, Rng::new(7), machine, false);
-        world.forced = vec![(task, RequestFault::Refused(UploadError::blocked(403))); 3];
+        world.forced = vec![(task, RequestFault::Refused(UploadError::blocked("HTTP 403"))); 3];
         let run = world.run();
         assert!(run.as_ref().is_ok_and(|run| run.outcome.is_ok() && run.loads == 2), "{task:?}: {run:?}");
         assert!(run.is_ok_and(|run| run.puts <= 46), "stored parts are kept");

@@ -272,7 +272,8 @@ fn audius_9888_progress_does_not_decrease_on_retry() {
         machine.handle(Event::Progress { part: 1, bytes }, at(now));
         sent.extend(machine.progress(now).map(|report| report.sent));
     }
-    machine.handle(Event::Failed { task: Task::Put(1), error: UploadError::network() }, at(3_000));
+    machine
+        .handle(Event::Failed { task: Task::Put(1), error: UploadError::network("the server") }, at(3_000));
     sent.extend(machine.progress(3_000).map(|report| report.sent));
     while machine.poll(at(4_000)).is_some() {}
     machine.handle(Event::Progress { part: 1, bytes: 2 }, at(4_000));

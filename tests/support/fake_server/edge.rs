@@ -21,6 +21,8 @@ use wire::{
 const FIREWALL_LIMIT: u64 = 8192;
 /// Number of sign requests that fail when the signer is down.
 const SIGNER_DOWN_REQUESTS: u32 = 3;
+/// Browsers connect to no such port.
+const UNUSED_ADDRESS: &str = "127.0.0.1:9";
 const EXPIRES_AT: &str = "2099-01-01T00:00:00Z";
 
 pub fn routes() -> Router<Uploads> {
@@ -44,6 +46,17 @@ async fn refuse(request: Request, next: Next) -> Response {
         request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if faults.has(Fault::Blocked) && names_upload {
         return (StatusCode::FORBIDDEN, Html("<html>Blocked by your organization</html>")).into_response();
+    }
+    if !names_upload {
+        if faults.has(Fault::NoAnswer) {
+            return CloseConnection::response();
+        } else if faults.has(Fault::SignInPage) {
+            return Html("<html>Sign in</html>").into_response();
+        } else if faults.has(Fault::OtherJson) {
+            return Json([1, 2, 3]).into_response();
+        } else if faults.has(Fault::NotFoundPage) {
+            return (StatusCode::NOT_FOUND, Html("<html>Not found</html>")).into_response();
+        }
     }
     if faults.has(Fault::Firewall) && length.unwrap_or(0) > FIREWALL_LIMIT {
         return (StatusCode::PAYLOAD_TOO_LARGE, Html("<html>Request entity too large</html>"))
@@ -232,7 +245,10 @@ fn sign_parts(
     checksum: ChecksumKind,
     parts: impl Iterator<Item = PartToSign>,
 ) -> Result<Vec<SignedPart>, Refusal> {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = match Faults::parse(fault_names) {
+        Some(faults) if faults.has(Fault::NoStorage) => UNUSED_ADDRESS,
+        _ => headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
+    };
     let sign = |part: PartToSign| {
         let number = part.part_number;
         let headers = match (checksum, part.checksum) {

@@ -32,6 +32,16 @@ pub enum Fault {
     Blocked,
     /// Calls of the edge with a body over 8 KB: 413 with a firewall's page.
     Firewall,
+    /// Opening: the connection is closed without an answer.
+    NoAnswer,
+    /// Opening: 200 with the page of a sign-in.
+    SignInPage,
+    /// Opening: 200 with JSON that isn't the edge's.
+    OtherJson,
+    /// Opening: 404 with a page.
+    NotFoundPage,
+    /// Part URLs lead to a port where nothing listens.
+    NoStorage,
     /// The conversion fails.
     ConvertFails,
     /// Part 2: 503 `SlowDown`, once, with a `Retry-After` that is the date of as many seconds from now; negative for a
@@ -41,7 +51,7 @@ pub enum Fault {
     Delay(u64),
 }
 
-const FAULT_NAMES: [(&str, Fault); 14] = [
+const FAULT_NAMES: [(&str, Fault); 19] = [
     ("slow-down", Fault::SlowDown),
     ("server-error", Fault::ServerError),
     ("reset", Fault::Reset),
@@ -55,6 +65,11 @@ const FAULT_NAMES: [(&str, Fault); 14] = [
     ("signer-down", Fault::SignerDown),
     ("blocked", Fault::Blocked),
     ("firewall", Fault::Firewall),
+    ("no-answer", Fault::NoAnswer),
+    ("sign-in-page", Fault::SignInPage),
+    ("other-json", Fault::OtherJson),
+    ("not-found-page", Fault::NotFoundPage),
+    ("no-storage", Fault::NoStorage),
     ("convert-fails", Fault::ConvertFails),
 ];
 

@@ -28,6 +28,8 @@ pub enum ErrorKind {
     FileUnreadable,
     /// Something between the page and the server refuses the request.
     Blocked,
+    /// The response isn't the server's: HTML, for instance, or other JSON.
+    Unreadable,
     /// The upload no longer exists on the server.
     UploadGone,
     /// A retry would change nothing.
@@ -68,6 +70,7 @@ pub mod codes {
     pub const CHECKSUM_MISMATCH: &str = "checksum_mismatch";
     pub const SIZE_MISMATCH: &str = "size_mismatch";
     pub const STORAGE_UNAVAILABLE: &str = "storage_unavailable";
+    pub const STORAGE_UNREACHABLE: &str = "storage_unreachable";
     pub const THROTTLED: &str = "throttled";
     pub const UNAVAILABLE: &str = "unavailable";
     pub const UPLOAD_GONE: &str = "upload_gone";
@@ -94,10 +97,14 @@ impl UploadError {
         Self::permanent(codes::CANCELED, "The upload was canceled.")
     }
 
-    /// There is no response that a script may read.
-    pub fn network() -> Self {
-        let message = "The connection failed, or the server's CORS rules hide it.";
-        Self::new(ErrorKind::Network, codes::NETWORK, message)
+    /// `server`, a URL or an origin, has given no response that a script may read.
+    pub fn network(server: &str) -> Self {
+        Self::new(ErrorKind::Network, codes::NETWORK, no_answer(server))
+    }
+
+    /// No part has ever got an answer from the storage, although the edge answers.
+    pub fn storage_unreachable(origin: &str) -> Self {
+        Self::new(ErrorKind::Network, codes::STORAGE_UNREACHABLE, no_answer(origin))
     }
 
     /// No progress for longer than the timeout; the connection may be dead without an error.
@@ -135,7 +142,13 @@ impl UploadError {
 
     /// The response can't be read. The next one may.
     pub fn bad_answer() -> Self {
-        Self::new(ErrorKind::Server, codes::BAD_ANSWER, "The server's answer can't be read.")
+        Self::new(ErrorKind::Unreadable, codes::BAD_ANSWER, "The server's answer can't be read.")
+    }
+
+    /// The same, with `response` to tell which it is: status, media type and URL.
+    pub fn bad_answer_from(response: &str) -> Self {
+        let message = format!("The answer isn't that of the upload's server: {response}.");
+        Self { message: message.into(), ..Self::bad_answer() }
     }
 
     /// The stored bytes have another checksum than the file's.
@@ -144,10 +157,12 @@ impl UploadError {
         Self::new(ErrorKind::ChecksumMismatch, codes::CHECKSUM_MISMATCH, message)
     }
 
-    /// A proxy, a firewall or a captive portal has answered in place of the server, with this HTTP status.
-    pub fn blocked(status: u16) -> Self {
-        let message =
-            format!("Something between this page and the server refuses the request (HTTP {status}).");
+    /// A proxy, a firewall or a captive portal has answered in place of the server, or another server: `response` is
+    /// its status, with media type and URL where they are known.
+    pub fn blocked(response: &str) -> Self {
+        let message = format!(
+            "The request is refused by something other than the upload's server, perhaps a firewall: {response}."
+        );
         Self::new(ErrorKind::Blocked, codes::BLOCKED, message)
     }
 
@@ -173,4 +188,11 @@ impl UploadError {
     pub(crate) fn of_kind(kind: ErrorKind) -> Self {
         Self::new(kind, codes::STORAGE_UNAVAILABLE, "")
     }
+}
+
+fn no_answer(server: &str) -> String {
+    format!(
+        "There is no answer from {server}: the connection fails, or the server's CORS rules don't allow this page's \
+         origin."
+    )
 }

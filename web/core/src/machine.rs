@@ -6,6 +6,7 @@
 
 mod on_failure;
 mod on_success;
+mod reachability;
 mod request_state;
 
 use crate::concurrency::{BROWSER_CONNECTIONS, Concurrency};
@@ -15,6 +16,7 @@ use crate::progress::{Progress, ProgressReport};
 use crate::retry::RetryBudget;
 use crate::timeout::REQUEST_TIMEOUT_MS;
 use crate::types::{Clocks, Command, Event, SavedState, SavedUpload, StoredFile, Task, UploadState};
+use reachability::Reachability;
 use request_state::RequestState;
 use wire::PartPlan;
 
@@ -48,6 +50,7 @@ pub struct Machine {
     clock_lead_ms: Option<u64>,
     /// When a sleep or a network change last made connections suspect.
     suspect_since_ms: Option<u64>,
+    reachability: Reachability,
     /// How many times a new upload was opened in place of one that was gone.
     restarts: u32,
     /// How many parts the storage has lost after it had accepted them.
@@ -117,6 +120,7 @@ impl Machine {
             paused: false,
             clock_lead_ms: None,
             suspect_since_ms: None,
+            reachability: Reachability::default(),
             restarts: 0,
             lost_parts: 0,
         };
@@ -155,7 +159,15 @@ impl Machine {
     pub fn poll(&mut self, clocks: Clocks) -> Option<Command> {
         self.detect_sleep(clocks);
         self.time_out_stalled(clocks);
+        let is_held_back = self.paused || self.offline_until_ms.is_some();
+        if self.awaits_first_answer() && self.reachability.announce(is_held_back, clocks.now_ms) {
+            self.commands.push(Command::NotifyUnreachable);
+        }
         if self.commands.is_empty() { self.start_next(clocks) } else { Some(self.commands.remove(0)) }
+    }
+
+    fn awaits_first_answer(&self) -> bool {
+        matches!(self.phase, Phase::Opening { .. } | Phase::Resuming { .. })
     }
 
     fn start_next(&mut self, clocks: Clocks) -> Option<Command> {
@@ -190,9 +202,11 @@ impl Machine {
                     None => Vec::new(),
                 };
                 let part_size = parts.as_ref().map_or(self.part_size, |parts| parts.plan().part_size());
+                self.reachability.edge_requested(clocks.now_ms);
                 request.start(clocks).then_some(Command::Open { part_size, checksums })
             }
             Phase::Resuming { request, .. } | Phase::CheckingStatus { request, .. } => {
+                self.reachability.edge_requested(clocks.now_ms);
                 request.start(clocks).then_some(Command::List)
             }
             Phase::Completing { parts, request } => {
@@ -230,6 +244,21 @@ impl Machine {
     /// Takes an event. Stale responses, to what is no longer in flight, are ignored.
     pub fn handle(&mut self, event: Event, clocks: Clocks) {
         self.detect_sleep(clocks);
+        match &event {
+            Event::Uploaded { .. } => self.reachability.storage_answers(),
+            Event::Failed { task, error } => self.reachability.failed(*task, error),
+            Event::Opened(_)
+            | Event::Signed(_)
+            | Event::Listed(_)
+            | Event::Completed(_)
+            | Event::PartsMissing(_)
+            | Event::Aborted => self.reachability.edge_answers(),
+            Event::Hashed { .. }
+            | Event::Progress { .. }
+            | Event::Online(_)
+            | Event::Paused(_)
+            | Event::Canceled => {}
+        }
         match event {
             Event::Opened(opened) => self.on_opened(opened, clocks),
             Event::Signed(parts) => self.on_signed(parts, clocks),
@@ -281,7 +310,8 @@ impl Machine {
             Some(until_ms) => Some(until_ms),
             None => retry_ms,
         };
-        earlier(deadline_ms, retry_ms)
+        let announce_at_ms = self.reachability.announce_at_ms().filter(|_| self.awaits_first_answer());
+        earlier(earlier(deadline_ms, retry_ms), announce_at_ms)
     }
 
     /// The upload's state, for people.

@@ -89,6 +89,12 @@ impl Parts {
         parts.filter(is_waiting).count() >= BROWSER_CONNECTIONS
     }
 
+    /// The origin of the first part that has a URL.
+    pub fn storage_origin(&self) -> &str {
+        let presigned = self.parts.iter().find_map(|part| part.presigned.as_ref());
+        presigned.map_or("the storage", |(presigned, _)| presigned.origin())
+    }
+
     /// Whether every part is stored.
     pub fn all_stored(&self) -> bool {
         self.stored == self.plan.part_count()

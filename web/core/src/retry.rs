@@ -104,7 +104,7 @@ impl RetryBudget {
             ErrorKind::Expired | ErrorKind::ClockSkew => count(&mut self.renewals, max_in_flight),
             ErrorKind::ChecksumMismatch => count(&mut self.checksum_mismatches, max_in_flight),
             ErrorKind::UploadGone => return self.check_status(),
-            ErrorKind::Throttled | ErrorKind::Server | ErrorKind::StorageFull => {
+            ErrorKind::Throttled | ErrorKind::Server | ErrorKind::Unreadable | ErrorKind::StorageFull => {
                 let timeout_ms = if self.is_open { RETRY_TIMEOUT_MS } else { SHORT_RETRY_TIMEOUT_MS };
                 !self.refused.exceeds(interval_ms, timeout_ms)
             }

@@ -24,6 +24,9 @@ pub enum Task {
     Abort,
 }
 
+/// An edge that hasn't answered for so long is announced as unreachable, in milliseconds.
+pub const UNREACHABLE_AFTER_MS: u64 = 10_000;
+
 /// An instruction for the driver. Part numbers are S3's: they start at 1.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
@@ -66,6 +69,8 @@ pub enum Command {
         /// Why it failed.
         error: UploadError,
     },
+    /// Announce that the edge has never answered, for [`UNREACHABLE_AFTER_MS`]. It is tried on; nothing is reported.
+    NotifyUnreachable,
     /// The saved upload is another file's: go on without it, and leave it as it is. No command follows.
     RejectSaved,
     /// The upload has ended, with this result. No command follows.
@@ -135,6 +140,14 @@ pub struct PresignedPart {
     /// How long the URL is valid from its signing on, in milliseconds; `None` if unknown. A duration, because
     /// the server's clock and the client's may differ.
     pub ttl_ms: Option<u64>,
+}
+
+impl PresignedPart {
+    /// The URL's origin, or its beginning where it has none.
+    pub fn origin(&self) -> &str {
+        let path = self.url.match_indices('/').nth(2).map_or(self.url.len(), |(index, _)| index);
+        self.url.get(..path).unwrap_or_default()
+    }
 }
 
 impl std::fmt::Debug for PresignedPart {

@@ -181,7 +181,8 @@ export class Row {
 const stateKey = (state) => (state === "unverified" ? "uploaded" : state);
 
 /** @param {QueueItem} item @param {Localizer} localizer */
-export function stateText({ state, error, retrying, isPausedElsewhere }, localizer) {
+export function stateText({ state, error, retrying, unreachable, isPausedElsewhere }, localizer) {
+  if (state === "starting" && unreachable) return localizer.text("errorNetwork");
   if (state === "waiting" && isPausedElsewhere) return localizer.text("pausedElsewhere");
   if (state === "uploading" && retrying) return localizer.text("retrying");
   if (state !== "failed" || !error) return localizer.text(stateKey(state));

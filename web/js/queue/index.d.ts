@@ -123,6 +123,8 @@ export interface QueueItem {
   readonly etaSeconds?: number;
   /** Set while a failed request waits to be sent again. */
   readonly retrying?: { attempt: number; inMs: number; reason: string };
+  /** Set while the endpoint hasn't answered at all for 10 s: a sentence that says where nothing answers. */
+  readonly unreachable?: string;
   /** Of the conversion, 0–100. */
   readonly percent: number;
   /** An object URL of a picture of the video; valid until the item is removed or sent again. */

@@ -164,7 +164,7 @@ export class SendItem {
         if (["ready", "failed", "canceled"].includes(event.state)) return;
         this.update({
           ...{ state: event.state, isPausedElsewhere: event.pausedElsewhere ?? false },
-          ...{ retrying: undefined, bytesPerSecond: 0, etaSeconds: undefined },
+          ...{ retrying: undefined, unreachable: undefined, bytesPerSecond: 0, etaSeconds: undefined },
         });
         if (event.state === "paused") this.#callbacks.onSlotFree();
         return;
@@ -181,6 +181,8 @@ export class SendItem {
       }
       case "retry":
         return this.update({ retrying: { attempt: event.attempt, inMs: event.inMs, reason: event.reason } }, true);
+      case "unreachable":
+        return this.update({ unreachable: event.message });
       case "converting":
         this.update({ percent: event.percent }, true);
         return this.#callbacks.onEvent("conversionprogress", { item: this.item });
@@ -202,7 +204,7 @@ export class SendItem {
   #end(fields) {
     this.#run += 1;
     this.#upload = undefined;
-    this.update({ ...fields, bytesPerSecond: 0, etaSeconds: undefined, retrying: undefined });
+    this.update({ ...fields, bytesPerSecond: 0, etaSeconds: undefined, retrying: undefined, unreachable: undefined });
     if (fields.state === "failed" && fields.error) {
       this.#callbacks.onEvent("uploaderror", { item: this.item, error: fields.error });
     } else this.#callbacks.onEvent("uploadcanceled", { item: this.item });
@@ -218,6 +220,7 @@ const initialState = () => ({
   bytesPerSecond: 0,
   etaSeconds: undefined,
   retrying: undefined,
+  unreachable: undefined,
   percent: 0,
   poster: undefined,
   durationMs: undefined,

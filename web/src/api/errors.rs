@@ -34,17 +34,28 @@ pub fn retry_after_ms(header: Option<&str>, wall_ms: u64) -> u32 {
     u32::try_from((date_ms as u64).saturating_sub(wall_ms)).unwrap_or(u32::MAX)
 }
 
-/// The storage's answer to a part.
-pub fn from_storage(status: u16, body: &str) -> UploadError {
+/// A response in a sentence: status, media type and URL, without what may be secret in it: the query and the upload's
+/// token.
+pub fn summary(status: u16, media_type: Option<String>, url: &str) -> String {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let url = path.split_once("/uploads/").map_or(path.into(), |(base, _)| format!("{base}/uploads/…"));
+    match media_type.as_deref().and_then(|media_type| media_type.split(';').next()) {
+        Some(media_type) => format!("HTTP {status} with {media_type} from {url}"),
+        None => format!("HTTP {status} from {url}"),
+    }
+}
+
+/// The storage's answer to a part; `origin` is the storage's.
+pub fn from_storage(status: u16, body: &str, origin: &str) -> UploadError {
     let refused = "The storage refuses a part of the upload.";
     match (status, s3_code(body)) {
-        (0, _) => UploadError::network(),
+        (0, _) => UploadError::network(origin),
         // S3's words, and Garage's.
         (400, Some("BadDigest" | "XAmzContentChecksumMismatch" | "InvalidDigest")) => {
             UploadError::checksum_mismatch()
         }
         // S3 answers 400 to a connection it has given up on, and to temporary credentials that have expired.
-        (400, Some("RequestTimeout" | "IncompleteBody")) => UploadError::network(),
+        (400, Some("RequestTimeout" | "IncompleteBody")) => UploadError::network(origin),
         (403, Some("RequestTimeTooSkewed")) => UploadError::new(
             ErrorKind::ClockSkew,
             codes::CLOCKS_DIFFER,
@@ -63,7 +74,7 @@ pub fn from_storage(status: u16, body: &str) -> UploadError {
         }
         (408 | 500.., _) => UploadError::storage_unavailable(),
         // S3 gives each refusal a code. A page in its place is no storage's.
-        (_, None) => UploadError::blocked(status),
+        (_, None) => UploadError::blocked(&format!("HTTP {status} from {origin}")),
         (_, Some(_)) => UploadError::permanent(codes::STORAGE_REFUSED, refused),
     }
 }
@@ -73,14 +84,14 @@ fn s3_code(body: &str) -> Option<&str> {
     body.split('<').find_map(|tag| tag.strip_prefix("Code>"))
 }
 
-/// The edge's answer; `problem` is `None` where the body is none of its own.
-pub fn from_edge(status: u16, problem: Option<ProblemBody>) -> UploadError {
+/// The edge's answer; `problem` is `None` where the body is none of its own. `response` tells people which answer it
+/// is.
+pub fn from_edge(status: u16, problem: Option<ProblemBody>, response: &str) -> UploadError {
     let Some(problem) = problem else {
         return match status {
-            0 => UploadError::network(),
             408 | 425 | 500.. => UploadError::new(ErrorKind::Server, codes::UNAVAILABLE, UNAVAILABLE),
             429 => UploadError::new(ErrorKind::Throttled, codes::UNAVAILABLE, UNAVAILABLE),
-            _ => UploadError::blocked(status),
+            _ => UploadError::blocked(response),
         };
     };
     let kind = match status {

@@ -6,7 +6,6 @@ mod replies;
 pub use replies::VideoProgress;
 
 use crate::clock;
-use crate::from_js::from_js;
 use crate::host::UploadHost;
 use gloo_net::http::{Headers, Method, RequestBuilder, Response};
 use js_sys::{JSON, Promise};
@@ -52,6 +51,8 @@ pub enum PollResult {
 /// A reply of any status.
 struct Reply {
     status: u16,
+    /// For people: status, media type and URL.
+    summary: String,
     etag: Option<String>,
     retry_after: Option<String>,
     body: String,
@@ -69,6 +70,10 @@ impl Drop for AbortOnDrop {
 impl ApiClient {
     pub fn new(endpoint: String, host: UploadHost) -> Self {
         Self { endpoint, host }
+    }
+
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     /// `POST /uploads`.
@@ -124,8 +129,8 @@ impl ApiClient {
         if reply.status == 304 {
             return Ok(PollResult::NotModified);
         }
-        let video = parse(&reply.body)?;
-        let progress = from_js(video.clone()).map_err(|_| UploadError::bad_answer())?;
+        let video = reply.value()?;
+        let progress = serde_wasm_bindgen::from_value(video.clone()).map_err(|_| reply.unreadable())?;
         Ok(PollResult::Video { progress, video, etag: reply.etag })
     }
 
@@ -174,7 +179,7 @@ impl ApiClient {
             None => builder.build(),
         };
         let request = request.map_err(|_| UploadError::bad_answer())?;
-        let network = |_| UploadError::network();
+        let network = |_| UploadError::network(&self.endpoint);
         let response = JsFuture::from(fetch(&request.into()).map_err(network)?).await.map_err(network)?;
         let response: web_sys::Response = response.dyn_into().map_err(network)?;
         let text = response.text().map_err(network)?;
@@ -183,6 +188,7 @@ impl ApiClient {
         let header = |name| response.headers().get(name);
         Ok(Reply {
             status: response.status(),
+            summary: errors::summary(response.status(), header("content-type"), &response.url()),
             etag: header("etag"),
             retry_after: header("retry-after"),
             body,
@@ -197,8 +203,8 @@ impl Reply {
 
     /// The body of an error that is the edge's own.
     fn problem(&self) -> Option<errors::ProblemBody> {
-        let json = parse(&self.body).ok().filter(|_| !self.is_success())?;
-        let problem: errors::ProblemBody = from_js(json).ok()?;
+        let json = JSON::parse(&self.body).ok().filter(|_| !self.is_success())?;
+        let problem: errors::ProblemBody = serde_wasm_bindgen::from_value(json).ok()?;
         (!problem.code.is_empty()).then_some(problem)
     }
 
@@ -207,22 +213,26 @@ impl Reply {
             return Ok(self);
         }
         let retry_after_ms = errors::retry_after_ms(self.retry_after.as_deref(), clock::wall_ms());
-        Err(errors::from_edge(self.status, self.problem()).with_retry_after(retry_after_ms))
+        Err(errors::from_edge(self.status, self.problem(), &self.summary).with_retry_after(retry_after_ms))
     }
 
     fn json<T: DeserializeOwned>(&self) -> Result<T, UploadError> {
-        from_js(parse(&self.body)?).map_err(|_| UploadError::bad_answer())
+        serde_wasm_bindgen::from_value(self.value()?).map_err(|_| self.unreadable())
+    }
+
+    fn value(&self) -> Result<JsValue, UploadError> {
+        JSON::parse(&self.body).map_err(|_| self.unreadable())
+    }
+
+    fn unreadable(&self) -> UploadError {
+        UploadError::bad_answer_from(&self.summary)
     }
 }
 
 /// The storage's answer to a part as an error, see [`errors`].
-pub fn storage_error(status: u16, body: &str, retry_after: Option<&str>) -> UploadError {
+pub fn storage_error(status: u16, body: &str, retry_after: Option<&str>, origin: &str) -> UploadError {
     let retry_after_ms = errors::retry_after_ms(retry_after, clock::wall_ms());
-    errors::from_storage(status, body).with_retry_after(retry_after_ms)
-}
-
-fn parse(body: &str) -> Result<JsValue, UploadError> {
-    JSON::parse(body).map_err(|_| UploadError::bad_answer())
+    errors::from_storage(status, body, origin).with_retry_after(retry_after_ms)
 }
 
 /// `JSON.stringify` is in every browser; serde_json would have to be downloaded.

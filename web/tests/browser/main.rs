@@ -120,6 +120,42 @@ async fn page_of_a_proxy_ends_the_upload_as_blocked_and_keeps_its_parts() {
 }
 
 #[wasm_bindgen_test]
+async fn first_answer_that_is_not_the_edges_ends_the_upload_at_once_and_is_named() {
+    for (faults, code, came) in [
+        ("sign-in-page", "bad_answer", "HTTP 200 with text/html from http://"),
+        ("other-json", "bad_answer", "HTTP 200 with application/json from http://"),
+        ("not-found-page", "blocked", "HTTP 404 with text/html from http://"),
+    ] {
+        let outcome = upload_with(faults).await;
+        assert_eq!((&*text(&outcome.last, "type"), &*text(&outcome.last, "code")), ("failed", code));
+        let message = text(&outcome.last, "message");
+        assert!(message.contains(came) && message.ends_with("/api/uploads."), "{message}");
+        assert_eq!(outcome.retry_reasons(), [""; 0], "{faults}");
+    }
+}
+
+#[wasm_bindgen_test]
+async fn edge_that_does_not_answer_is_announced_and_tried_on() {
+    let setting = Setting { faults: "no-answer", until: "unreachable", ..Setting::default() };
+    let outcome = start(setting).outcome().await;
+    let message = text(&outcome.last, "message");
+    assert!(message.contains("/no-answer/api") && message.contains("CORS"), "{message}");
+    assert!(outcome.all("failed").is_empty());
+}
+
+#[wasm_bindgen_test]
+async fn storage_that_never_answers_is_named_and_the_upload_stays_resumable() {
+    let outcome = upload_with("no-storage").await;
+    assert_eq!(
+        (&*text(&outcome.last, "type"), &*text(&outcome.last, "code")),
+        ("failed", "storage_unreachable")
+    );
+    let message = text(&outcome.last, "message");
+    assert!(message.contains("http://127.0.0.1:9:") && message.contains("CORS"), "{message}");
+    assert_eq!((&*text(&outcome.seen, "state"), number(&outcome.seen, "calls.abort")), ("open", 0.0));
+}
+
+#[wasm_bindgen_test]
 async fn retry_after_as_a_date_is_waited_for() {
     let outcome = upload_with("retry-after-4").await;
     outcome.assert_stored(SIZE);

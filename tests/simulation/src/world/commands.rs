@@ -46,7 +46,7 @@ impl World {
                     self.storage.write(op, self.now_ms);
                 }
             }
-            Command::NotifyRetry { .. } => {}
+            Command::NotifyRetry { .. } | Command::NotifyUnreachable => {}
             Command::RejectSaved => self.reject_saved()?,
             Command::Finish(result) => {
                 if let Some(page) = &mut self.page {
@@ -122,7 +122,7 @@ impl World {
             1 => self.rng.between(1_000, 30_000),
             _ => return,
         };
-        let reply = Box::new(Err(UploadError::network()));
+        let reply = Box::new(Err(UploadError::network("the server")));
         self.schedule(delay_ms, WorldEvent::ResponseArrived(id, reply));
     }
 

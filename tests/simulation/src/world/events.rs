@@ -186,7 +186,7 @@ impl World {
             Incident::ConnectionsReset => {
                 for id in self.link.with_connection() {
                     let delay_ms = self.rng.below(10);
-                    let reply = Box::new(Err(UploadError::network()));
+                    let reply = Box::new(Err(UploadError::network("the server")));
                     self.schedule(delay_ms, WorldEvent::ResponseArrived(id, reply));
                 }
             }
@@ -270,7 +270,7 @@ impl World {
                 3 => {
                     self.link.requests[id].silent = true;
                     let delay_ms = ms + self.rng.below(20_000);
-                    let reply = Box::new(Err(UploadError::network()));
+                    let reply = Box::new(Err(UploadError::network("the server")));
                     self.schedule(delay_ms, WorldEvent::ResponseArrived(id, reply));
                 }
                 _ => {}

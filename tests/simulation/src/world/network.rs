@@ -57,7 +57,7 @@ impl World {
         let (sent, len, part) = (request.sent_bytes, request.len, request.signed.part);
         match request.fault {
             RequestFault::Reset(at) if sent >= len * at / 1_000 => {
-                return self.on_response(id, Err(UploadError::network()));
+                return self.on_response(id, Err(UploadError::network("the server")));
             }
             RequestFault::Hang(at) if sent >= len * at / 1_000 => {
                 request.silent = true;
@@ -94,7 +94,7 @@ impl World {
         // A dropped request to the edge may have been sent; a part that arrives was sent entirely.
         let fault = request.fault.clone();
         let reply = match (&fault, request.task) {
-            (RequestFault::Reset(_), _) => Err(UploadError::network()),
+            (RequestFault::Reset(_), _) => Err(UploadError::network("the server")),
             (RequestFault::Hang(_), _) => return Ok(()),
             (RequestFault::Refused(error), _) => Err(error.clone()),
             (RequestFault::FalseNotFound, _) => {
@@ -106,7 +106,7 @@ impl World {
         };
         let reply = match fault {
             RequestFault::ResponseLost { silent: true } => return Ok(()),
-            RequestFault::ResponseLost { silent: false } => Err(UploadError::network()),
+            RequestFault::ResponseLost { silent: false } => Err(UploadError::network("the server")),
             _ => reply,
         };
         if self.link.requests[id].awaited && !self.link.requests[id].silent {

@@ -71,6 +71,13 @@ impl Machine {
             self.offline_until_ms = Some(clocks.now_ms + OFFLINE_RETRY_INTERVAL_MS);
             return;
         }
+        // A stall shows nothing: without progress events, a slow part stalls, too.
+        if matches!((task, error.kind), (Task::Put(_), ErrorKind::Network)) {
+            let part_count = self.plan().map_or(1, |plan| plan.part_count() as usize);
+            if self.reachability.part_unanswered(self.concurrency.limit().min(part_count)) {
+                return self.check_status(clocks);
+            }
+        }
         let decision = self.budget.failed(error.kind, clocks.now_ms, self.concurrency.max());
         match (decision, task, error.kind) {
             (RetryDecision::GiveUp, ..) => self.give_up(task, error),
@@ -96,6 +103,12 @@ impl Machine {
             }
             // Another user's, for instance.
             (Task::List, ErrorKind::Permanent, Phase::Resuming { .. }) => self.reject_saved(),
+            // A wrong address, most likely.
+            (Task::Open, ErrorKind::Blocked | ErrorKind::Unreadable, _)
+                if !self.reachability.has_edge_answered() =>
+            {
+                self.end(Err(error.clone()));
+            }
             (Task::Put(_), ErrorKind::UploadGone, _) => return false,
             (_, ErrorKind::UploadGone, _) => self.restart(error.clone()),
             _ => return false,
@@ -157,6 +170,7 @@ impl Machine {
             | ErrorKind::Stalled
             | ErrorKind::Throttled
             | ErrorKind::Server
+            | ErrorKind::Unreadable
             | ErrorKind::StorageFull
             | ErrorKind::Expired
             | ErrorKind::ClockSkew

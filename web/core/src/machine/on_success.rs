@@ -87,6 +87,7 @@ impl Machine {
         let bytes = bytes.min(parts.plan().len(part));
         let (new_bytes, took_ms) = parts.record_progress(part, bytes, now_ms);
         if new_bytes > 0 {
+            self.reachability.storage_answers();
             self.concurrency.record_progress(new_bytes, took_ms, parts.active(), now_ms);
             self.progress.set_part(part, bytes);
         }
@@ -180,6 +181,9 @@ impl Machine {
                 self.verify_parts(parts);
             }
             Phase::CheckingStatus { mut parts, .. } => {
+                if self.reachability.edge_checked() {
+                    return self.end_resumable(Err(UploadError::storage_unreachable(parts.storage_origin())));
+                }
                 let lost = parts.missing_in(&listing);
                 parts.requeue_stored(&lost);
                 self.upload(parts);

@@ -3,6 +3,7 @@
 
 mod failures;
 mod random_events;
+mod reachability;
 mod requests;
 mod resuming;
 mod uploading;
@@ -134,8 +135,9 @@ impl TestDriver {
 
     /// The commands without those that persist and announce.
     fn actions(&mut self) -> Vec<Command> {
-        let is_action =
-            |command: &Command| !matches!(command, Command::Persist(_) | Command::NotifyRetry { .. });
+        let is_action = |command: &Command| {
+            !matches!(command, Command::Persist(_) | Command::NotifyRetry { .. } | Command::NotifyUnreachable)
+        };
         self.commands().into_iter().filter(is_action).collect()
     }
 
@@ -212,7 +214,8 @@ impl TestDriver {
                     Command::Drop(_)
                     | Command::DropAll
                     | Command::Persist(_)
-                    | Command::NotifyRetry { .. } => {}
+                    | Command::NotifyRetry { .. }
+                    | Command::NotifyUnreachable => {}
                 }
             }
         }

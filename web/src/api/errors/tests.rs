@@ -21,7 +21,7 @@ fn storage_status_maps_to_kind_and_code() {
         (503, "<Error><Code>SlowDown</Code></Error>", ErrorKind::Throttled, "throttled"),
         (507, "", ErrorKind::StorageFull, "no_space"),
     ] {
-        let error = from_storage(status, body);
+        let error = from_storage(status, body, "https://store.test");
         assert_eq!((error.kind, &*error.code), (kind, code), "{status} {body}");
     }
 }
@@ -44,7 +44,7 @@ fn edge_problem_maps_to_kind_code_and_message() {
         (409, problem("throttled", true), ErrorKind::Server),
         (418, problem("refused", false), ErrorKind::Permanent),
     ] {
-        let error = from_edge(status, Some(problem.clone()));
+        let error = from_edge(status, Some(problem.clone()), "");
         assert_eq!(
             (error.kind, &*error.code, &*error.message),
             (kind, &*problem.code, "A sentence."),
@@ -52,13 +52,12 @@ fn edge_problem_maps_to_kind_code_and_message() {
         );
     }
     let silent = ProblemBody { detail: String::new(), ..problem("forbidden", false) };
-    assert_eq!(from_edge(403, Some(silent)).message, "The server refuses the request.");
+    assert_eq!(from_edge(403, Some(silent), "").message, "The server refuses the request.");
 }
 
 #[test]
 fn reply_that_is_not_the_edges_maps_by_status() {
     for (status, kind, code) in [
-        (0, ErrorKind::Network, "network"),
         (401, ErrorKind::Blocked, "blocked"),
         (403, ErrorKind::Blocked, "blocked"),
         (404, ErrorKind::Blocked, "blocked"),
@@ -67,10 +66,25 @@ fn reply_that_is_not_the_edges_maps_by_status() {
         (429, ErrorKind::Throttled, "unavailable"),
         (502, ErrorKind::Server, "unavailable"),
     ] {
-        let error = from_edge(status, None);
+        let error = from_edge(status, None, "HTTP 404 from https://site.test");
         assert_eq!((error.kind, &*error.code), (kind, code), "{status}");
     }
-    assert!(from_edge(403, None).message.contains("403"));
+    let response = "HTTP 404 with text/html from https://site.test/api";
+    assert!(from_edge(404, None, response).message.contains(response));
+}
+
+#[test]
+fn summary_has_status_media_type_and_url_without_query_fragment_and_token() {
+    let media_type = || Some("text/html; charset=utf-8".into());
+    for (url, shown) in [
+        ("https://site.test/api/uploads", "https://site.test/api/uploads"),
+        ("https://site.test/sign-in?next=secret#secret", "https://site.test/sign-in"),
+        ("https://site.test/api/uploads/secret/parts", "https://site.test/api/uploads/…"),
+        ("", ""),
+    ] {
+        assert_eq!(summary(200, media_type(), url), format!("HTTP 200 with text/html from {shown}"));
+    }
+    assert_eq!(summary(404, None, "https://site.test/#x"), "HTTP 404 from https://site.test/");
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn blocked_listing_keeps_the_saved_upload() {
         }
         if driver.machine.state() != UploadState::Ended {
             attempts += 1;
-            driver.send(Event::Failed { task: Task::List, error: UploadError::blocked(403) });
+            driver.send(Event::Failed { task: Task::List, error: UploadError::blocked("HTTP 403") });
         }
     };
     assert_eq!(outcome.unwrap_err().code, codes::BLOCKED);
@@ -184,8 +184,15 @@ fn failing_listing_is_retried_without_end() {
     for _ in 0..200 {
         driver.fail(Task::List, ErrorKind::Network);
         driver.commands();
-        driver.advance_to_wakeup();
-        assert_eq!(driver.actions(), [Command::List]);
+        let retry = loop {
+            driver.advance_to_wakeup();
+            match driver.actions() {
+                // The edge was announced as unreachable.
+                actions if actions.is_empty() => {}
+                actions => break actions,
+            }
+        };
+        assert_eq!(retry, [Command::List]);
     }
     driver.send(listing([listed(1)]));
     assert_eq!(driver.run().1, [2, 3]);

@@ -2,7 +2,9 @@
 
 mod errors;
 pub mod fixture;
+mod formats;
 mod job_control;
 mod job_json;
 mod outputs;
 mod probe;
+mod resources;

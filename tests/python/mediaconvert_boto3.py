@@ -73,6 +73,11 @@ def create(job_json, file_input, name, heights="", token="", bucket="media"):
     return job["Id"]
 
 
+def create_of(settings):
+    """Creates a job with these settings as JSON; returns its id."""
+    return client().create_job(Role=ROLE, Settings=json.loads(settings))["Job"]["Id"]
+
+
 def get(job_id):
     """A job's state; checks its times."""
     job = client().get_job(Id=job_id)["Job"]
@@ -163,7 +168,7 @@ def invalid_requests(job_json):
     assert_bad_request("/settings/outputGroups", Settings=changed(("OutputGroups",), []))
     assert_bad_request("fileInput", Settings=changed(("Inputs", 0, "FileInput"), "file:///etc/passwd"))
     assert_bad_request(
-        "DASH", Settings=changed(("OutputGroups", 0, "OutputGroupSettings", "Type"), "DASH_ISO_GROUP_SETTINGS")
+        "MS_SMOOTH", Settings=changed(("OutputGroups", 0, "OutputGroupSettings", "Type"), "MS_SMOOTH_GROUP_SETTINGS")
     )
     group = ("OutputGroups", 0, "OutputGroupSettings", "HlsGroupSettings")
     assert_bad_request("destination", Settings=changed((*group, "Destination"), "assets/HLS/"))
@@ -181,5 +186,79 @@ def invalid_requests(job_json):
     return [first, other]
 
 
-COMMANDS = {"create": create, "get": get, "pages": pages, "probe": probe, "invalid_requests": invalid_requests}
+def resources(file_input):
+    """Queues, presets, job templates and tags are created, used by a job, and deleted; returns the job's id."""
+    api = client()
+    arn = "arn:aws:mediaconvert:us-east-1:000000000000"
+    queue = api.create_queue(Name="night", Status="PAUSED", Tags={"team": "a"})["Queue"]
+    assert (queue["Arn"], queue["Type"], queue["SubmittedJobsCount"] if "SubmittedJobsCount" in queue else 0) == (
+        f"{arn}:queues/night", "CUSTOM", 0
+    )
+    assert_refused(lambda: api.create_queue(Name="night"), "ConflictException", 409)
+    assert [q["Name"] for q in api.list_queues()["Queues"]] == ["Default", "night"]
+    assert_refused(lambda: api.delete_queue(Name="Default"), "ConflictException", 409)
+
+    codec = {"Codec": "H_264", "H264Settings": {"RateControlMode": "QVBR", "MaxBitrate": 200000}}
+    preset = {"ContainerSettings": {"Container": "MP4"}, "VideoDescription": {"Height": 90, "CodecSettings": codec}}
+    api.create_preset(Name="small", Category="web", Settings=preset)
+    crop = {"Crop": {"X": 1, "Y": 0, "Width": 10, "Height": 10}}
+    wrong = {**preset, "VideoDescription": {**preset["VideoDescription"], **crop}}
+    assert_refused(lambda: api.create_preset(Name="wrong", Settings=wrong), "BadRequestException", 400, "crop")
+    assert [p["Name"] for p in api.list_presets(Category="web")["Presets"]] == ["small"]
+    system = [p["Name"] for page in api.get_paginator("list_presets").paginate(ListBy="SYSTEM") for p in page["Presets"]]
+    assert "System-Avc_16x9_720p_29_97fps_3500kbps" in system and len(system) > 20
+    assert api.get_preset(Name=system[0])["Preset"]["Type"] == "SYSTEM"
+
+    output = {"Preset": "small", "NameModifier": "_small"}
+    hls = {"Preset": "System-Avc_16x9_270p_14_99fps_400kbps", "NameModifier": "_270"}
+    groups = [
+        {"OutputGroupSettings": {"Type": "FILE_GROUP_SETTINGS", "FileGroupSettings": {"Destination": "s3://media/r/"}},
+         "Outputs": [output]},
+        {"OutputGroupSettings": {"Type": "HLS_GROUP_SETTINGS", "HlsGroupSettings": {"Destination": "s3://media/r/"}},
+         "Outputs": [hls]},
+    ]
+    template = {"Inputs": [{"VideoSelector": {"Rotate": "AUTO"}}], "OutputGroups": groups}
+    api.create_job_template(Name="both", Settings=template, Queue="night", Priority=5)
+    api.update_job_template(Name="both", Description="two outputs")
+    assert api.get_job_template(Name="both")["JobTemplate"]["Description"] == "two outputs"
+
+    settings = {"Inputs": [{"FileInput": file_input}]}
+    job = api.create_job(Role=ROLE, JobTemplate="both", Settings=settings, Tags={"a": "b", "c": "d"})["Job"]
+    assert (job["Queue"], job["Priority"]) == (f"{arn}:queues/night", 5)
+    assert job["Settings"]["Inputs"][0] == {"VideoSelector": {"Rotate": "AUTO"}, "FileInput": file_input}
+    assert api.list_jobs(Queue="night")["Jobs"][0]["Id"] == job["Id"]
+    assert api.list_jobs(Queue="Default")["Jobs"] == []
+    api.untag_resource(Arn=job["Arn"], TagKeys=["a"])
+    api.tag_resource(Arn=job["Arn"], Tags={"e": "f"})
+    assert api.list_tags_for_resource(Arn=job["Arn"])["ResourceTags"]["Tags"] == {"c": "d", "e": "f"}
+    assert_refused(lambda: api.delete_queue(Name="night"), "ConflictException", 409)
+    assert api.get_job(Id=job["Id"])["Job"]["Status"] == "SUBMITTED", "the queue is paused"
+    assert api.get_queue(Name="night")["Queue"]["SubmittedJobsCount"] == 1
+    api.update_queue(Name="night", Status="ACTIVE")
+
+    hop = [{"WaitMinutes": 1, "Queue": "Default"}]
+    for wrong in ({"HopDestinations": hop}, {"AccelerationSettings": {"Mode": "REQUIRED"}}):
+        assert_refused(
+            lambda wrong=wrong: api.create_job(Role=ROLE, JobTemplate="both", Settings=settings, **wrong),
+            "BadRequestException", 400,
+        )
+    assert_refused(
+        lambda: api.create_job(Role=ROLE, JobTemplate="none", Settings=settings), "NotFoundException", 404
+    )
+    api.delete_preset(Name="small")
+    api.delete_job_template(Name="both")
+    assert_refused(lambda: api.get_preset(Name="small"), "NotFoundException", 404)
+    assert_refused(lambda: api.delete_job_template(Name="both"), "NotFoundException", 404)
+    return job["Id"]
+
+
+COMMANDS = {
+    "create": create,
+    "create_of": create_of,
+    "get": get,
+    "pages": pages,
+    "probe": probe,
+    "invalid_requests": invalid_requests,
+    "resources": resources,
+}
 print(json.dumps(COMMANDS[sys.argv[2]](*sys.argv[3:])))

@@ -12,16 +12,19 @@ use std::process::{Command, Stdio};
 /// Runs the benchmark of that name, or all but the soak.
 pub fn bench(args: &[&str]) -> Result<()> {
     match args {
-        [] => upload().and_then(|()| s3()).and_then(|()| crc()).and_then(|()| edge()),
+        [] => {
+            upload().and_then(|()| s3()).and_then(|()| crc()).and_then(|()| edge()).and_then(|()| convert())
+        }
         ["upload"] => upload(),
         ["s3"] => s3(),
         ["crc"] => crc(),
         ["edge"] => edge(),
+        ["convert"] => convert(),
         ["soak"] => soak("30"),
         ["soak", "--minutes", minutes] if minutes.parse::<u32>().is_ok_and(|minutes| minutes > 0) => {
             soak(minutes)
         }
-        _ => bail!("usage: cargo xtask bench [upload | s3 | crc | edge | soak [--minutes 30]]"),
+        _ => bail!("usage: cargo xtask bench [upload | s3 | crc | edge | convert | soak [--minutes 30]]"),
     }
 }
 
@@ -58,6 +61,23 @@ fn s3() -> Result<()> {
         .current_dir(root()));
     drop(local);
     remove_dir(&data)?;
+    measured
+}
+
+/// `job.json` by the local MediaConvert, and the same outputs by ffmpeg alone.
+fn convert() -> Result<()> {
+    let (server, python) = (up::build_server()?, install::python()?);
+    let (data, folder) = (results()?.join("convert-data"), results()?.join("convert"));
+    let mut local = Command::new(server);
+    local.args(["--port", "0", "--data"]).arg(&data).current_dir(root());
+    let local = Server::start(&mut local, "ready")?;
+    let measured = run(Command::new(python)
+        .args(["tests/bench/convert.py", &local.url, &local.id().to_string()])
+        .args([&folder, &results()?.join("convert.json")])
+        .current_dir(root()));
+    drop(local);
+    remove_dir(&data)?;
+    remove_dir(&folder)?;
     measured
 }
 

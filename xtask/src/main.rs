@@ -31,7 +31,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
         FILTER is part of a test's name, with e2e also of a file's.
   sim --seeds N [--seed S] | --seed S
         Simulates N uploads under random faults, or prints one step by step.
-  bench [upload | s3 | crc | edge | soak [--minutes 30]]
+  bench [upload | s3 | crc | edge | convert | soak [--minutes 30]]
         Compares with other implementations, on this machine.
   compat garage
         Tests the edge with Garage, another S3 server, as its storage; the first run compiles that.

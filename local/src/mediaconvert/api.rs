@@ -1,12 +1,17 @@
 //! The HTTP API of MediaConvert: routes, signature check, and one handler for each call.
 
 use super::error::ServiceError;
-use super::job::Job;
+use super::job::{Job, QUEUE};
 use super::jobs::Cancellation;
 use super::probe::probe;
 use super::request::{CreateJob, ListJobs, next_token, parse_probe};
+use super::resolve::{preset_name, preset_names, with_presets};
+use super::resource_api;
+use super::resources::ResourceKind;
+use super::settings::Settings;
 use super::sigv4::SigningKey;
 use super::state::ServiceState;
+use super::system_presets;
 use crate::db::DbError;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Path, Request, State};
@@ -16,6 +21,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -25,7 +31,7 @@ const MAX_BODY_SIZE: usize = 1 << 20;
 type Service = State<Arc<ServiceState>>;
 
 pub fn router(service: Arc<ServiceState>) -> Router {
-    Router::new()
+    resource_api::routes(Router::new())
         .route("/2017-08-29/jobs", post(create_job).get(list_jobs))
         .route("/2017-08-29/jobs/{id}", get(get_job).delete(cancel_job))
         .route("/2017-08-29/search", get(list_jobs))
@@ -55,8 +61,24 @@ async fn unknown_call() -> ServiceError {
 
 /// `CreateJob`: a repeated `clientRequestToken` returns the existing job.
 async fn create_job(State(service): Service, body: Bytes) -> Result<(StatusCode, Json<Value>), ServiceError> {
-    let request = CreateJob::parse(&body)?;
-    let job = service.jobs.create(request).await?;
+    let mut request = CreateJob::parse(&body)?;
+    if let Some(name) = &request.job_template {
+        let template = service.resources.get(ResourceKind::JobTemplate, preset_name(name)).await?;
+        request.apply_template(template.ok_or(ServiceError::NotFound("There is no such job template."))?);
+    }
+    let mut presets = BTreeMap::new();
+    for name in preset_names(&request.settings) {
+        if let Some(preset) = service.resources.get(ResourceKind::Preset, &name).await? {
+            presets.insert(name, preset["settings"].clone());
+        }
+    }
+    let find = |name: &str| presets.get(name).cloned().or_else(|| system_presets::settings(name));
+    request.settings = with_presets(request.settings, find).map_err(ServiceError::BadRequest)?;
+    let (_, warnings) = Settings::parse(&request.settings).map_err(ServiceError::BadRequest)?;
+    let queue = service.resources.queue_arn(request.queue.as_deref().unwrap_or(QUEUE)).await?;
+    let tags = std::mem::take(&mut request.tags);
+    let job = service.jobs.create(request, queue, warnings).await?;
+    service.resources.tag(job.arn.clone(), tags).await?;
     service.job_submitted.notify_one();
     Ok((StatusCode::CREATED, Json(json!({"job": job}))))
 }
@@ -69,7 +91,11 @@ async fn get_job(State(service): Service, Path(id): Path<String>) -> Result<Json
 
 /// `ListJobs` and `SearchJobs`: newest first by default.
 async fn list_jobs(State(service): Service, uri: Uri) -> Result<Json<Value>, ServiceError> {
-    let (jobs, next): (Vec<Job>, _) = service.jobs.list(ListJobs::parse(&uri)?).await?;
+    let mut request = ListJobs::parse(&uri)?;
+    if let Some(queue) = &request.queue {
+        request.queue = Some(service.resources.queue_arn(queue).await?);
+    }
+    let (jobs, next): (Vec<Job>, _) = service.jobs.list(request).await?;
     let mut body = json!({"jobs": jobs});
     if let Some(number) = next {
         body["nextToken"] = next_token(number).into();

@@ -37,6 +37,34 @@ pub struct Ffmpeg {
 /// A presigned URL. It grants access to the object, so it has no `Debug` and is never logged.
 pub struct PresignedUrl(pub String);
 
+/// One of ffmpeg's inputs.
+pub enum FfmpegInput {
+    /// Video or audio, or the part between `start` and `end`, in seconds.
+    Media { url: PresignedUrl, start: Option<f64>, end: Option<f64> },
+    /// An image in the work folder, and the demuxer that reads it.
+    Image { name: String, format: &'static str },
+}
+
+impl FfmpegInput {
+    fn arguments(&self) -> Vec<OsString> {
+        match self {
+            Self::Media { url, start, end } => {
+                let mut list = vec![OsString::from("-noautorotate")];
+                for (name, time) in [("-ss", start), ("-to", end)] {
+                    list.extend(time.iter().flat_map(|time| [name.into(), time.to_string().into()]));
+                }
+                list.extend(untrusted_input(&url.0));
+                list
+            }
+            Self::Image { name, format } => {
+                let list =
+                    ["-protocol_whitelist", "file", "-max_pixels", MAX_PIXELS, "-f", format, "-i", name];
+                list.map(OsString::from).into()
+            }
+        }
+    }
+}
+
 /// Progress of a conversion.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct FfmpegProgress {
@@ -110,8 +138,13 @@ impl Ffmpeg {
 
     /// Probes an output file.
     pub async fn probe_file(&self, path: &Path, cancel: &CancellationToken) -> Result<Source, FfmpegError> {
-        let input = [OsString::from("-protocol_whitelist"), "file".into(), "-i".into(), path.into()];
-        self.run_ffprobe(input.into(), cancel).await
+        // `crypto` is for segments that ffmpeg encrypted.
+        let mut input = vec![OsString::from("-protocol_whitelist"), "file,crypto".into()];
+        if path.extension().is_some_and(|extension| extension == "m3u8") {
+            input.extend(["-allowed_extensions", "ALL"].map(OsString::from));
+        }
+        input.extend(["-i".into(), path.into()]);
+        self.run_ffprobe(input, cancel).await
     }
 
     async fn run_ffprobe(
@@ -125,11 +158,11 @@ impl Ffmpeg {
         Source::parse(&report).ok_or(FfmpegError::Unreadable)
     }
 
-    /// Runs ffmpeg on the file at `url` with the output `arguments` in `folder`. Calls `on_progress` about every
+    /// Runs ffmpeg on `inputs` with the output `arguments` in `folder`. Calls `on_progress` about every
     /// 0.5 s. Returns the final progress.
     pub async fn convert(
         &self,
-        url: &PresignedUrl,
+        inputs: &[FfmpegInput],
         arguments: &[String],
         folder: &Path,
         cancel: &CancellationToken,
@@ -137,7 +170,10 @@ impl Ffmpeg {
     ) -> Result<FfmpegProgress, FfmpegError> {
         let mut command = command(&self.ffmpeg);
         command.args(["-hide_banner", "-nostdin", "-y", "-v", "error", "-nostats", "-progress", "pipe:1"]);
-        command.arg("-noautorotate").args(untrusted_input(&url.0)).args(arguments).current_dir(folder);
+        for input in inputs {
+            command.args(input.arguments());
+        }
+        command.args(arguments).current_dir(folder);
         let mut child = command.stderr(Stdio::piped()).spawn()?;
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(kill(child, FfmpegError::Failed).await);
@@ -159,7 +195,12 @@ impl Ffmpeg {
             None => Err(kill(child, FfmpegError::Canceled).await),
             Some(Err(error)) => Err(error.into()),
             Some(Ok((status, messages))) => {
-                check_exit(status, &messages.replace(&url.0, "INPUT")).map(|()| latest)
+                // Messages name inputs by their URL, which is a secret.
+                let redacted = inputs.iter().fold(messages, |messages, input| match input {
+                    FfmpegInput::Media { url, .. } => messages.replace(&url.0, "INPUT"),
+                    FfmpegInput::Image { .. } => messages,
+                });
+                check_exit(status, &redacted).map(|()| latest)
             }
         }
     }
@@ -195,6 +236,8 @@ async fn output_of(program: &OsString, argument: &str) -> Option<String> {
 fn command(program: &OsString) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    // SVT-AV1 would write its settings to stderr.
+    command.env("SVT_LOG", "1");
     #[cfg(unix)]
     command.process_group(0);
     command

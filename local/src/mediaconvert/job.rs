@@ -21,6 +21,8 @@ pub struct Job {
     pub created_at: u64,
     pub status: Status,
     pub queue: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job_template: Option<String>,
     pub role: String,
     /// As given in `CreateJob`.
     pub settings: Value,
@@ -142,26 +144,33 @@ pub struct GroupReport {
     pub outputs: Vec<OutputReport>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct OutputReport {
     /// Address of the playlist, the file, or the last picture.
     pub path: String,
     pub duration_ms: u64,
-    /// In pixels.
-    pub width: u32,
-    pub height: u32,
+    /// Of the video, in pixels.
+    pub size: Option<(u32, u32)>,
+    /// In bits per second.
+    pub average_bitrate: Option<u64>,
+}
+
+impl OutputReport {
+    fn details(&self) -> Value {
+        let mut details = json!({"durationInMs": self.duration_ms});
+        if let Some((width, height)) = self.size {
+            details["videoDetails"] = json!({"widthInPx": width, "heightInPx": height});
+        }
+        details
+    }
 }
 
 impl Job {
     /// Returns `outputGroupDetails` as the API has it: without the paths.
     pub fn output_group_details(groups: &[GroupReport]) -> Value {
-        let output = |output: &OutputReport| {
-            json!({
-                "durationInMs": output.duration_ms,
-                "videoDetails": {"widthInPx": output.width, "heightInPx": output.height},
-            })
-        };
-        let group = |group: &GroupReport| json!({"outputDetails": group.outputs.iter().map(output).collect::<Vec<_>>()});
+        let details =
+            |group: &GroupReport| group.outputs.iter().map(OutputReport::details).collect::<Vec<_>>();
+        let group = |group: &GroupReport| json!({"outputDetails": details(group)});
         groups.iter().map(group).collect()
     }
 
@@ -188,19 +197,25 @@ impl Job {
     /// Returns the event for `COMPLETE`.
     pub fn completion_event(&self, region: &str, groups: &[GroupReport]) -> Value {
         let output = |output: &OutputReport| {
-            json!({
-                "outputFilePaths": [output.path],
-                "durationInMs": output.duration_ms,
-                "videoDetails": {"widthInPx": output.width, "heightInPx": output.height},
-            })
+            let mut details = output.details();
+            details["outputFilePaths"] = json!([output.path]);
+            if let (Some(video), Some(rate)) = (details.get_mut("videoDetails"), output.average_bitrate) {
+                video["averageBitrate"] = rate.into();
+            }
+            details
         };
         let group = |group: &GroupReport| {
             let outputs: Vec<_> = group.outputs.iter().map(output).collect();
             match group.kind {
-                GroupKind::Hls => {
-                    json!({"type": "HLS_GROUP", "playlistFilePaths": group.playlists, "outputDetails": outputs})
-                }
                 GroupKind::File => json!({"type": "FILE_GROUP", "outputDetails": outputs}),
+                GroupKind::Hls | GroupKind::Cmaf | GroupKind::DashIso => {
+                    let kind = match group.kind {
+                        GroupKind::Cmaf => "CMAF_GROUP",
+                        GroupKind::DashIso => "DASH_ISO_GROUP",
+                        GroupKind::Hls | GroupKind::File => "HLS_GROUP",
+                    };
+                    json!({"type": kind, "playlistFilePaths": group.playlists, "outputDetails": outputs})
+                }
             }
         };
         let details: Vec<_> = groups.iter().map(group).collect();
@@ -276,7 +291,12 @@ mod tests {
 
     #[test]
     fn completion_event_of_file_group_has_no_playlists() {
-        let output = OutputReport { path: "s3://m/a".into(), duration_ms: 5, width: 2, height: 4 };
+        let output = OutputReport {
+            path: "s3://m/a".into(),
+            duration_ms: 5,
+            size: Some((2, 4)),
+            average_bitrate: None,
+        };
         let hls = GroupReport {
             kind: GroupKind::Hls,
             playlists: vec!["s3://m/x".into()],

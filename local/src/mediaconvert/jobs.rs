@@ -1,6 +1,6 @@
 //! The job table. A change of a job's status and its event are one transaction; a final status never changes.
 
-use super::job::{ACCOUNT, GroupReport, Job, JobProgress, Phase, QUEUE, Status, Timing};
+use super::job::{ACCOUNT, GroupReport, Job, JobProgress, Phase, Status, Timing};
 use super::job_error::JobError;
 use super::request::{CreateJob, ListJobs};
 use crate::db::{Db, DbError};
@@ -48,8 +48,14 @@ impl Jobs {
     }
 
     /// Adds a job, or returns the existing job with the same `clientRequestToken`.
-    pub async fn create(&self, request: CreateJob) -> Result<Job, DbError> {
-        let job = self.new_job(request)?;
+    /// `queue` is an ARN, `warnings` are sentences about settings without effect.
+    pub async fn create(
+        &self,
+        request: CreateJob,
+        queue: String,
+        warnings: Vec<String>,
+    ) -> Result<Job, DbError> {
+        let job = self.new_job(request, queue, warnings);
         self.db
             .call(move |tx| {
                 if let Some(token) = &job.client_request_token {
@@ -72,21 +78,22 @@ impl Jobs {
             .await
     }
 
-    fn new_job(&self, request: CreateJob) -> Result<Job, DbError> {
+    fn new_job(&self, request: CreateJob, queue: String, warnings: Vec<String>) -> Job {
         let now_ms = now_ms();
         let id = format!("{now_ms}-{}", &uuid::Uuid::new_v4().simple().to_string()[..6]);
         let region = &self.region;
-        Ok(Job {
+        Job {
             arn: format!("arn:aws:mediaconvert:{region}:{ACCOUNT}:jobs/{id}"),
             id,
             created_at: now_ms / 1000,
             status: Status::Submitted,
-            queue: format!("arn:aws:mediaconvert:{region}:{ACCOUNT}:queues/{QUEUE}"),
+            queue,
+            job_template: request.job_template,
             role: request.role,
             settings: request.settings,
             user_metadata: request.user_metadata,
             client_request_token: request.client_request_token,
-            priority: request.priority,
+            priority: request.priority.unwrap_or(0),
             timing: Timing { submit_time: now_ms / 1000, ..Timing::default() },
             current_phase: None,
             job_percent_complete: None,
@@ -95,9 +102,9 @@ impl Jobs {
             output_group_details: None,
             retry_count: 0,
             acceleration_status: "NOT_APPLICABLE".into(),
-            status_update_interval: "SECONDS_60".into(),
-            messages: json!({"info": [], "warning": []}),
-        })
+            status_update_interval: request.status_update_interval.unwrap_or_else(|| "SECONDS_60".into()),
+            messages: json!({"info": [], "warning": warnings}),
+        }
     }
 
     pub async fn get(&self, id: String) -> Result<Option<Job>, DbError> {
@@ -111,6 +118,7 @@ impl Jobs {
             "SELECT number, job FROM mediaconvert_jobs
              WHERE (?1 IS NULL OR number {compare} ?1) AND (?2 IS NULL OR status = ?2)
              AND (?4 IS NULL OR instr(job ->> '$.settings.inputs[0].fileInput', ?4) > 0)
+             AND (?5 IS NULL OR job ->> '$.queue' = ?5)
              ORDER BY number {order} LIMIT ?3"
         );
         self.db
@@ -119,7 +127,13 @@ impl Jobs {
                 // One more than a page, to find out whether there is a next page.
                 let limit = i64::from(request.max_results) + 1;
                 let rows = query.query_map(
-                    params![request.after, request.status.map(Status::as_str), limit, request.input_file],
+                    params![
+                        request.after,
+                        request.status.map(Status::as_str),
+                        limit,
+                        request.input_file,
+                        request.queue
+                    ],
                     |row| Ok((row.get(0)?, row.get(1)?)),
                 )?;
                 let mut found: Vec<(i64, String)> = rows.collect::<Result<_, _>>()?;
@@ -139,8 +153,9 @@ impl Jobs {
             .db
             .call(move |tx| {
                 let submitted = with_status(tx, Status::Submitted)?;
+                let paused = paused_queues(tx)?;
                 let mut best: Option<Job> = None;
-                for job in submitted {
+                for job in submitted.into_iter().filter(|job| !paused.contains(&job.queue)) {
                     if best.as_ref().is_none_or(|best| job.priority > best.priority) {
                         best = Some(job);
                     }
@@ -264,4 +279,13 @@ fn with_status(tx: &Transaction<'_>, status: Status) -> Result<Vec<Job>, DbError
     let texts: Vec<String> =
         query.query_map([status.as_str()], |row| row.get(0))?.collect::<Result<_, _>>()?;
     texts.into_iter().map(from_json).collect()
+}
+
+/// Returns the ARNs of the queues whose jobs wait.
+fn paused_queues(tx: &Transaction<'_>) -> Result<Vec<String>, DbError> {
+    let mut query = tx.prepare_cached(
+        "SELECT body ->> '$.arn' FROM mediaconvert_resources
+         WHERE kind = 'queue' AND body ->> '$.status' = 'PAUSED'",
+    )?;
+    Ok(query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }

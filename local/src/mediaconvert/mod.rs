@@ -5,28 +5,33 @@
 //! arguments, [`ffmpeg`] converts, [`storage`] uploads the outputs, [`job`] formats its events.
 
 mod api;
-mod encode;
+mod captions;
+mod collect;
 mod error;
 mod ffmpeg;
-mod hls;
 mod job;
 mod job_error;
 mod jobs;
+mod materials;
 mod plan;
+mod playlists;
 mod probe;
 mod request;
+mod resolve;
+mod resource_api;
+mod resources;
 mod runner;
-mod scaling;
 mod settings;
 mod sigv4;
 mod source;
 mod state;
 mod storage;
-mod validate;
+mod system_presets;
 
 use crate::db::{Db, DbError};
 use crate::outbox::Outbox;
 use jobs::Jobs;
+use resources::Resources;
 use state::{RunningJobs, ServiceState};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -74,9 +79,11 @@ pub async fn open(config: MediaConvertConfig) -> Result<MediaConvert, MediaConve
         }
         _ => tokio::fs::create_dir_all(&config.work_dir).await.map_err(MediaConvertOpenError::WorkDir)?,
     }
-    let jobs = Jobs::open(config.db, config.outbox, config.region.clone()).await?;
+    let jobs = Jobs::open(config.db.clone(), config.outbox, config.region.clone()).await?;
+    let resources = Resources::open(config.db, config.region.clone()).await?;
     let state = Arc::new(ServiceState {
         jobs,
+        resources,
         storage: Storage(config.s3),
         ffmpeg,
         key: sigv4::SigningKey {

@@ -107,7 +107,7 @@ fn track(track: &Track) -> Value {
             ]);
             ("audio", "audioProperties", properties)
         }
-        TrackKind::Data => {
+        TrackKind::Text | TrackKind::Data => {
             ("data", "dataProperties", non_null([("languageCode", track.language.clone().into())]))
         }
     };

@@ -1,14 +1,15 @@
 //! Parses and validates the API's requests. Pure.
 
 use super::error::ServiceError;
-use super::job::{QUEUE, Status};
-use super::settings::{S3Uri, Settings};
+use super::job::Status;
+use super::resolve::merge;
+use super::settings::S3Uri;
 use axum::extract::Query;
 use axum::http::Uri;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// The supported members of `CreateJob`.
@@ -18,7 +19,14 @@ pub struct CreateJob {
     pub settings: Value,
     pub user_metadata: BTreeMap<String, String>,
     pub client_request_token: Option<String>,
-    pub priority: i32,
+    /// By default that of the template, or 0.
+    pub priority: Option<i32>,
+    /// Name or ARN; by default that of the template, or the default queue.
+    pub queue: Option<String>,
+    /// Name or ARN.
+    pub job_template: Option<String>,
+    pub status_update_interval: Option<String>,
+    pub tags: Vec<(String, String)>,
 }
 
 #[derive(Deserialize)]
@@ -29,15 +37,21 @@ struct CreateJobBody {
     #[serde(default)]
     user_metadata: BTreeMap<String, String>,
     client_request_token: Option<String>,
-    #[serde(default)]
-    priority: i32,
+    priority: Option<i32>,
     queue: Option<String>,
     job_template: Option<String>,
+    status_update_interval: Option<String>,
+    #[serde(default)]
+    hop_destinations: Vec<Value>,
+    acceleration_settings: Option<Value>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
 }
 
 impl CreateJob {
     pub fn parse(body: &[u8]) -> Result<Self, ServiceError> {
         let body: CreateJobBody = from_json(body)?;
+        check_scheduling(&body)?;
         let role =
             body.role.filter(|role| !role.is_empty()).ok_or_else(|| bad_request("/role: it is required."))?;
         // Only the format is checked: no role is assumed.
@@ -46,25 +60,108 @@ impl CreateJob {
                 "/role: an address like arn:aws:iam::123456789012:role/name is required.",
             ));
         }
-        check_queue(body.queue.as_deref())?;
-        if body.job_template.is_some() {
-            return Err(bad_request("/jobTemplate: job templates aren't supported."));
-        }
-        if !(-50..=50).contains(&body.priority) {
+        if body.priority.is_some_and(|priority| !(-50..=50).contains(&priority)) {
             return Err(bad_request("/priority: it must be in the range -50 to 50."));
         }
         if body.client_request_token.as_ref().is_some_and(|token| token.len() > 64 || !token.is_ascii()) {
             return Err(bad_request("/clientRequestToken: at most 64 ASCII characters are allowed."));
         }
         check_metadata(&body.user_metadata)?;
-        let settings = body.settings.ok_or_else(|| bad_request("/settings: they are required."))?;
-        Settings::parse(&settings).map_err(ServiceError::BadRequest)?;
+        let settings = body.settings.unwrap_or_else(|| serde_json::json!({}));
+        let interval = body.status_update_interval;
         Ok(Self {
             role,
             settings,
             user_metadata: body.user_metadata,
             client_request_token: body.client_request_token.filter(|token| !token.is_empty()),
             priority: body.priority,
+            queue: body.queue,
+            job_template: body.job_template,
+            status_update_interval: interval,
+            tags: super::resource_api::tags_of(&body.rest)?,
+        })
+    }
+}
+
+impl CreateJob {
+    /// Adds what the request doesn't have itself from a job template.
+    pub fn apply_template(&mut self, template: Value) {
+        let text = |member: &str| template[member].as_str().map(str::to_owned);
+        let priority = template["priority"].as_i64().and_then(|priority| priority.try_into().ok());
+        self.priority = self.priority.or(priority);
+        self.queue = self.queue.take().or_else(|| text("queue"));
+        self.status_update_interval =
+            self.status_update_interval.take().or_else(|| text("statusUpdateInterval"));
+        self.settings = merge(template["settings"].clone(), self.settings.take());
+    }
+}
+
+/// Refuses what would change when a job runs.
+fn check_scheduling(body: &CreateJobBody) -> Result<(), ServiceError> {
+    if !body.hop_destinations.is_empty() {
+        return Err(bad_request("/hopDestinations: jobs stay in their queue; hops aren't supported."));
+    }
+    let mode = body.acceleration_settings.as_ref().and_then(|settings| settings["mode"].as_str());
+    if mode == Some("REQUIRED") {
+        return Err(bad_request("/accelerationSettings/mode: REQUIRED isn't supported; use PREFERRED."));
+    }
+    let interval = body.status_update_interval.as_deref();
+    let seconds =
+        interval.map(|interval| interval.strip_prefix("SECONDS_").and_then(|n| n.parse::<u32>().ok()));
+    if seconds.is_some_and(|seconds| !seconds.is_some_and(|seconds| (10..=600).contains(&seconds))) {
+        return Err(bad_request("/statusUpdateInterval: such as SECONDS_60 is required."));
+    }
+    Ok(())
+}
+
+/// The query of `ListQueues`, `ListPresets` and `ListJobTemplates`.
+pub struct ListResources {
+    pub max_results: usize,
+    /// Number of resources on earlier pages.
+    pub start: usize,
+    pub descending: bool,
+    pub by_creation: bool,
+    /// Amazon's own.
+    pub system: bool,
+    pub category: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListResourcesQuery {
+    max_results: Option<usize>,
+    next_token: Option<String>,
+    order: Option<Order>,
+    list_by: Option<ListBy>,
+    category: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum ListBy {
+    Name,
+    CreationDate,
+    System,
+}
+
+impl ListResources {
+    pub fn parse(uri: &Uri) -> Result<Self, ServiceError> {
+        let Query(query): Query<ListResourcesQuery> = Query::try_from_uri(uri).map_err(|error| {
+            ServiceError::BadRequest(format!("The query can't be read: {}.", error.body_text()))
+        })?;
+        let max_results = query.max_results.unwrap_or(20);
+        if !(1..=20).contains(&max_results) {
+            return Err(bad_request("maxResults: it must be in the range 1 to 20."));
+        }
+        let start =
+            query.next_token.as_deref().filter(|token| !token.is_empty()).map(parse_token).transpose()?;
+        Ok(Self {
+            max_results,
+            start: start.and_then(|start| start.try_into().ok()).unwrap_or(0),
+            descending: query.order == Some(Order::Descending),
+            by_creation: query.list_by == Some(ListBy::CreationDate),
+            system: query.list_by == Some(ListBy::System),
+            category: query.category,
         })
     }
 }
@@ -78,6 +175,8 @@ pub struct ListJobs {
     pub after: Option<i64>,
     pub ascending: bool,
     pub status: Option<Status>,
+    /// Name or ARN.
+    pub queue: Option<String>,
     /// A substring of the first input's address.
     pub input_file: Option<String>,
 }
@@ -109,7 +208,6 @@ impl ListJobs {
         if !(1..=20).contains(&max_results) {
             return Err(bad_request("maxResults: it must be in the range 1 to 20."));
         }
-        check_queue(query.queue.as_deref())?;
         let after =
             query.next_token.as_deref().filter(|token| !token.is_empty()).map(parse_token).transpose()?;
         Ok(Self {
@@ -117,6 +215,7 @@ impl ListJobs {
             after,
             ascending: query.order == Some(Order::Ascending),
             status: query.status,
+            queue: query.queue.filter(|queue| !queue.is_empty()),
             input_file: query.input_file.filter(|part| !part.is_empty()),
         })
     }
@@ -155,21 +254,11 @@ pub fn parse_probe(body: &[u8]) -> Result<S3Uri, ServiceError> {
         .ok_or_else(|| bad_request("/inputFiles/0/fileUrl: an address like s3://bucket/key is required."))
 }
 
-fn from_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ServiceError> {
+pub fn from_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ServiceError> {
     let deserializer = &mut serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
         ServiceError::BadRequest(format!("The body can't be read at /{}: {}.", error.path(), error.inner()))
     })
-}
-
-/// Accepts the queue's name or ARN.
-fn check_queue(queue: Option<&str>) -> Result<(), ServiceError> {
-    let known = |queue: &str| queue == QUEUE || queue.ends_with(&format!(":queues/{QUEUE}"));
-    if queue.is_none_or(known) {
-        Ok(())
-    } else {
-        Err(ServiceError::NotFound("There is no such queue; the only one is Default."))
-    }
 }
 
 fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), ServiceError> {

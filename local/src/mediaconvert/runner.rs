@@ -1,18 +1,19 @@
 //! Runs jobs: probes the input, plans, converts, probes the outputs, writes playlists, uploads everything to S3.
 
-use super::ffmpeg::{FfmpegError, FfmpegProgress, PresignedUrl, WorkDir};
-use super::hls;
-use super::job::{GroupReport, Job, JobProgress, OutputReport, Phase};
+use super::collect::Collector;
+use super::ffmpeg::{FfmpegProgress, WorkDir};
+use super::job::{GroupReport, Job, JobProgress, Phase};
 use super::job_error::JobError;
-use super::plan::{Group, Output, OutputFiles, Plan};
-use super::probe::has_mp4_signature;
-use super::settings::{GroupKind, S3Uri, Settings};
-use super::source::{Source, TrackKind};
+use super::materials::{AttemptError, ffmpeg_failed, ffmpeg_inputs, gather};
+use super::plan::{Group, OutputFiles, Plan};
+use super::playlists::{Track, dash, hls};
+use super::settings::{GroupKind, IncludeExclude, OutputSelection, S3Uri, Settings};
 use super::state::ServiceState;
 use super::storage::StorageError;
+use edge::clock::rfc3339;
 use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -27,19 +28,6 @@ const MAX_CONCURRENT_UPLOADS: usize = 4;
 /// without counting as truncated. The larger one applies; declared durations aren't exact.
 const MAX_MISSING_S: f64 = 2.0;
 const MAX_MISSING_SHARE: f64 = 0.1;
-
-/// The reason why an attempt has no result.
-enum AttemptError {
-    /// The job was canceled, or the service is shutting down.
-    Canceled,
-    Failed(JobError),
-}
-
-impl From<JobError> for AttemptError {
-    fn from(error: JobError) -> Self {
-        Self::Failed(error)
-    }
-}
 
 /// Claims and runs jobs until the service shuts down.
 pub async fn run_worker(service: Arc<ServiceState>) {
@@ -119,29 +107,28 @@ struct Attempt<'a> {
     progress: watch::Sender<JobProgress>,
 }
 
-/// The local files of an output with their destinations, and its report.
-struct CollectedOutput {
-    /// Segments, MP4 files and pictures; uploaded before the playlists that list them.
-    files: Vec<(PathBuf, S3Uri)>,
-    playlist: Option<(String, S3Uri)>,
-    variant: Option<hls::Variant>,
-    report: OutputReport,
-}
-
 impl Attempt<'_> {
     async fn run(&self) -> Result<Vec<GroupReport>, AttemptError> {
-        let settings = Settings::parse(&self.job.settings).map_err(JobError::Settings)?;
-        let input = settings.inputs.first().and_then(|input| S3Uri::parse(&input.file_input));
+        let (settings, _) = Settings::parse(&self.job.settings).map_err(JobError::Settings)?;
+        let input = settings.inputs.first().and_then(|input| S3Uri::parse_file(&input.file_input));
         let input = input.ok_or(JobError::Internal("The job has no input."))?;
-        let (url, source) = self.probe_input(&input).await?;
-        let plan = Plan::new(&settings, &source, self.service.ffmpeg.tone_mapping)?;
+        let started_ms = self.job.timing.submit_time * 1000;
+        let materials = gather(self.service, &settings, rfc3339(started_ms), self.cancel).await?;
+        let plan = Plan::new(&settings, &materials)?;
 
         let work_dir = WorkDir::create(self.service.work_dir.join(&self.job.id)).map_err(|error| {
             tracing::error!(%error, "work folder can't be created");
             JobError::Internal("The folder for the conversion can't be created.")
         })?;
+        for (name, content) in &plan.files {
+            tokio::fs::write(work_dir.path().join(name), content).await.map_err(|error| {
+                tracing::error!(%error, "work folder can't be written");
+                JobError::Internal("The folder for the conversion can't be written.")
+            })?;
+        }
+        let inputs = ffmpeg_inputs(self.service, &plan.inputs, work_dir.path(), self.cancel).await?;
         self.report_progress(Phase::Transcoding, 0.0, 0);
-        let declared = source.video_end();
+        let declared = plan.duration;
         // Audio is padded to the declared end, so only frames tell how far the picture got.
         let seconds_of = |progress: FfmpegProgress| match plan.counted_rate {
             Some(rate) => progress.frames as f64 / rate.as_f64(),
@@ -151,18 +138,29 @@ impl Attempt<'_> {
             let duration = declared.unwrap_or(f64::INFINITY);
             self.report_progress(Phase::Transcoding, seconds_of(progress) / duration, progress.frames);
         };
-        let ffmpeg = &self.service.ffmpeg;
-        let converted =
-            ffmpeg.convert(&url, &plan.arguments, work_dir.path(), self.cancel, on_progress).await;
-        let converted = converted.map_err(|error| ffmpeg_failed(error, &input))?;
-        if let Some(declared) = declared {
+        let mut converted = FfmpegProgress::default();
+        // Captions alone need no conversion.
+        if !plan.arguments.is_empty() {
+            let ffmpeg = &self.service.ffmpeg;
+            let result =
+                ffmpeg.convert(&inputs, &plan.arguments, work_dir.path(), self.cancel, on_progress).await;
+            converted = result.map_err(|error| ffmpeg_failed(error, &input))?;
+        }
+        if let Some(declared) = declared.filter(|_| plan.counted_rate.is_some() || plan.captures_only) {
             let max_missing = MAX_MISSING_S.max(declared * MAX_MISSING_SHARE);
             let found = seconds_of(converted);
             if found + max_missing < declared {
                 return Err(JobError::Truncated { input, found, declared }.into());
             }
         }
-        self.upload_outputs(&plan, work_dir.path(), converted.frames, &input).await
+        let collector = Collector {
+            ffmpeg: &self.service.ffmpeg,
+            cancel: self.cancel,
+            folder: work_dir.path(),
+            input: &input,
+            started_ms,
+        };
+        self.upload_outputs(&plan, &collector, converted.frames).await
     }
 
     fn report_progress(&self, phase: Phase, share: f64, frames: u64) {
@@ -171,58 +169,52 @@ impl Attempt<'_> {
         self.progress.send_replace(JobProgress { phase, percent, frames });
     }
 
-    /// Returns the input's presigned URL and its tracks.
-    async fn probe_input(&self, input: &S3Uri) -> Result<(PresignedUrl, Source), AttemptError> {
-        let storage = &self.service.storage;
-        let unreadable = |error| match error {
-            StorageError::NotFound | StorageError::NoSuchBucket => JobError::InputNotFound(input.clone()),
-            StorageError::Denied => JobError::InputDenied(input.clone()),
-            StorageError::Failed | StorageError::File(_) => JobError::InputUnreadable(input.clone()),
-        };
-        let object =
-            self.cancel.run_until_cancelled(storage.head(input)).await.ok_or(AttemptError::Canceled)?;
-        if object.map_err(unreadable)?.size == 0 {
-            return Err(JobError::NotMedia(input.clone()).into());
-        }
-        let url = storage.presign(input).await.map_err(unreadable)?;
-        match self.service.ffmpeg.probe_url(&url, self.cancel).await {
-            Ok(source) => Ok((url, source)),
-            Err(FfmpegError::Unreadable) if has_mp4_signature(storage, input).await => {
-                Err(JobError::Damaged(input.clone()).into())
-            }
-            Err(FfmpegError::Unreadable) => Err(JobError::NotMedia(input.clone()).into()),
-            Err(error) => Err(ffmpeg_failed(error, input)),
-        }
-    }
-
     /// Uploads all outputs to S3, playlists after the files that they list, and returns the groups' reports.
     async fn upload_outputs(
         &self,
         plan: &Plan,
-        folder: &Path,
+        collector: &Collector<'_>,
         frames: u64,
-        input: &S3Uri,
     ) -> Result<Vec<GroupReport>, AttemptError> {
-        let (mut files, mut playlists, mut masters, mut reports) = (vec![], vec![], vec![], vec![]);
+        let (mut files, mut texts, mut masters, mut reports) = (vec![], vec![], vec![], vec![]);
         for group in &plan.groups {
-            let mut report = GroupReport { kind: group.kind, playlists: vec![], outputs: vec![] };
-            let mut variants = vec![];
+            let mut collected = vec![];
             for output in &group.outputs {
-                let collected = self.collect(group, output, folder, input).await?;
-                files.extend(collected.files);
-                playlists.extend(collected.playlist);
-                variants.extend(collected.variant);
-                report.outputs.push(collected.report);
+                collected.push(collector.collect(group, output).await?);
             }
-            if group.kind == GroupKind::Hls {
-                let uri = group.uri(".m3u8");
+            let media = collected.iter().flat_map(|output| &output.tracks);
+            // Captions are cut like the first video, or the first audio.
+            let longest = media.max_by_key(|track| (track.has_video, track.segments.len()));
+            let durations: Vec<f64> = longest
+                .iter()
+                .flat_map(|track| track.segments.iter().map(|segment| segment.seconds))
+                .collect();
+            for (output, collected) in group.outputs.iter().zip(&mut collected) {
+                if let OutputFiles::Captions(planned) = &output.files {
+                    *collected = collector.captions(group, output, planned, &durations).await?;
+                }
+            }
+            let mut report = GroupReport { kind: group.settings.kind(), playlists: vec![], outputs: vec![] };
+            let mut tracks = vec![];
+            for output in collected {
+                files.extend(output.files);
+                if group.writes_playlists() {
+                    texts.extend(output.texts);
+                }
+                tracks.extend(output.tracks);
+                report.outputs.push(output.report);
+            }
+            for (text, uri) in group.playlists(&tracks) {
                 report.playlists.push(uri.to_string());
-                masters.push((hls::master_playlist(&variants), uri));
+                masters.push((text, uri));
             }
             reports.push(report);
         }
+        // Outputs of equal settings share their files, and so do their names in DASH.
+        files.sort_by(|a, b| (&a.1, &a.0).cmp(&(&b.1, &b.0)));
+        files.dedup();
         self.put_files(files, frames).await?;
-        for (text, uri) in playlists.into_iter().chain(masters) {
+        for (text, uri) in texts.into_iter().chain(masters) {
             let put = self.cancel.run_until_cancelled(self.service.storage.put_text(text, &uri)).await;
             put.ok_or(AttemptError::Canceled)?.map_err(|error| put_failed(error, uri))?;
         }
@@ -246,106 +238,46 @@ impl Attempt<'_> {
     async fn put_file(&self, path: PathBuf, uri: S3Uri) -> Result<(), JobError> {
         self.service.storage.put_file(&path, &uri).await.map_err(|error| put_failed(error, uri))
     }
-
-    /// Finds the files that ffmpeg wrote for one output, and their destinations.
-    async fn collect(
-        &self,
-        group: &Group,
-        output: &Output,
-        folder: &Path,
-        input: &S3Uri,
-    ) -> Result<CollectedOutput, AttemptError> {
-        let uri_with = |suffix: &str| group.uri(&format!("{}{suffix}", output.modifier));
-        match &output.files {
-            OutputFiles::File { local, extension } => {
-                let (path, uri) = (folder.join(local), uri_with(&format!(".{extension}")));
-                let probed = self.probe_output(&path, input).await?;
-                let report = report(&uri, output, probed.duration.unwrap_or(0.0));
-                Ok(CollectedOutput { files: vec![(path, uri)], playlist: None, variant: None, report })
-            }
-            OutputFiles::Frames { stem, extension } => {
-                let mut files = vec![];
-                loop {
-                    let number = files.len();
-                    let path = folder.join(format!("{stem}.{number:07}.jpg"));
-                    if !tokio::fs::try_exists(&path).await.unwrap_or(false) {
-                        break;
-                    }
-                    files.push((path, uri_with(&format!(".{number:07}.{extension}"))));
-                }
-                let (_, last) = files.last().ok_or(JobError::NoPictures(input.clone()))?;
-                let report = report(last, output, 0.0);
-                Ok(CollectedOutput { files, playlist: None, variant: None, report })
-            }
-            OutputFiles::Playlist { local, has_audio } => {
-                let playlist = tokio::fs::read_to_string(folder.join(local)).await.unwrap_or_default();
-                let segments = hls::parse_segments(&playlist);
-                let (mut files, mut names, mut bytes) = (vec![], vec![], vec![]);
-                for (number, segment) in (1..).zip(&segments) {
-                    let path = folder.join(&segment.file);
-                    let uri = uri_with(&format!("_{number:05}.ts"));
-                    bytes.push(tokio::fs::metadata(&path).await.map_or(0, |file| file.len()));
-                    names.push(uri.key.rsplit('/').next().unwrap_or_default().to_owned());
-                    files.push((path, uri));
-                }
-                let (first, _) = files.first().ok_or(JobError::NoPictures(input.clone()))?;
-                let probed = self.probe_output(first, input).await?;
-                let (profile, level) =
-                    probed.video().map_or((None, None), |(_, v)| (v.profile.clone(), v.level));
-                let (peak, average) = hls::bandwidth(&segments, &bytes);
-                let uri = uri_with(".m3u8");
-                let variant = hls::Variant {
-                    name: uri.key.rsplit('/').next().unwrap_or_default().to_owned(),
-                    peak,
-                    average,
-                    width: output.width,
-                    height: output.height,
-                    frame_rate: output.frame_rate.as_f64(),
-                    codecs: hls::codecs(profile.as_deref(), level, *has_audio),
-                };
-                let report = report(&uri, output, segments.iter().map(|segment| segment.seconds).sum());
-                let playlist = Some((hls::media_playlist(&segments, &names), uri));
-                Ok(CollectedOutput { files, playlist, variant: Some(variant), report })
-            }
-        }
-    }
-
-    /// Probes an output. Fails with `NoPictures` if it has no video.
-    async fn probe_output(&self, path: &Path, input: &S3Uri) -> Result<Source, AttemptError> {
-        match self.service.ffmpeg.probe_file(path, self.cancel).await {
-            Ok(source) if source.tracks.iter().any(|track| matches!(track.kind, TrackKind::Video(_))) => {
-                Ok(source)
-            }
-            Ok(_) | Err(FfmpegError::Unreadable) => Err(JobError::NoPictures(input.clone()).into()),
-            Err(error) => Err(ffmpeg_failed(error, input)),
-        }
-    }
 }
 
 impl Group {
-    /// Returns the group's base with a suffix.
-    fn uri(&self, suffix: &str) -> S3Uri {
-        S3Uri { bucket: self.base.bucket.clone(), key: format!("{}{suffix}", self.base.key) }
+    /// Whether the group has playlists, and not segments alone.
+    fn writes_playlists(&self) -> bool {
+        let hls = &self.settings.output_group_settings.hls_group_settings;
+        self.settings.kind() != GroupKind::Hls
+            || hls.output_selection == OutputSelection::ManifestsAndSegments
     }
-}
 
-fn report(uri: &S3Uri, output: &Output, seconds: f64) -> OutputReport {
-    // Durations are neither negative nor close to the limit of the cast.
-    let duration_ms = (seconds * 1000.0).round() as u64;
-    OutputReport { path: uri.to_string(), duration_ms, width: output.width, height: output.height }
-}
-
-fn ffmpeg_failed(error: FfmpegError, input: &S3Uri) -> AttemptError {
-    let input = input.clone();
-    match error {
-        FfmpegError::Canceled => AttemptError::Canceled,
-        FfmpegError::Unreadable => JobError::Damaged(input).into(),
-        FfmpegError::NoDecoder => JobError::UnsupportedCodec(input).into(),
-        FfmpegError::NoPictures => JobError::NoPictures(input).into(),
-        FfmpegError::Failed | FfmpegError::Io(_) => {
-            tracing::error!(%error, "conversion failed");
-            JobError::Internal("The conversion stopped with an error.").into()
+    /// Returns the playlists of the whole group with their addresses.
+    fn playlists(&self, tracks: &[Track]) -> Vec<(String, S3Uri)> {
+        if !self.writes_playlists() {
+            return vec![];
         }
+        let settings = &self.settings.output_group_settings;
+        let mut list = vec![];
+        if self.has_hls() {
+            let resolution = match self.settings.kind() {
+                GroupKind::Hls => settings.hls_group_settings.stream_inf_resolution,
+                _ => settings.cmaf_group_settings.stream_inf_resolution,
+            };
+            let options = hls::MasterOptions { omit_resolution: resolution == IncludeExclude::Exclude };
+            list.push((hls::master_playlist(tracks, options), self.uri(".m3u8")));
+        }
+        if self.has_dash() {
+            let (min_buffer, base_url) = match self.settings.kind() {
+                GroupKind::DashIso => {
+                    let dash = &settings.dash_iso_group_settings;
+                    (dash.min_buffer_time, dash.base_url.clone())
+                }
+                _ => {
+                    let cmaf = &settings.cmaf_group_settings;
+                    (cmaf.min_buffer_time, cmaf.base_url.clone())
+                }
+            };
+            let options = dash::MpdOptions { min_buffer_ms: min_buffer.unwrap_or(30_000), base_url };
+            list.push((dash::mpd(tracks, &options), self.uri(".mpd")));
+        }
+        list
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::ffmpeg::Ffmpeg;
 use super::jobs::Jobs;
+use super::resources::Resources;
 use super::sigv4::SigningKey;
 use super::storage::Storage;
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 pub struct ServiceState {
     pub jobs: Jobs,
+    pub resources: Resources,
     pub storage: Storage,
     pub ffmpeg: Ffmpeg,
     pub key: SigningKey,

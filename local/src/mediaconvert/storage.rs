@@ -156,7 +156,12 @@ fn content_type(key: &str) -> &'static str {
     match key.rsplit('.').next() {
         Some("m3u8") => "application/vnd.apple.mpegurl",
         Some("ts") => "video/mp2t",
-        Some("mp4") => "video/mp4",
+        Some("mp4" | "cmfv") => "video/mp4",
+        Some("cmfa") => "audio/mp4",
+        Some("mov") => "video/quicktime",
+        Some("webm") => "video/webm",
+        Some("mpd") => "application/dash+xml",
+        Some("vtt") => "text/vtt",
         Some("jpg" | "jpeg") => "image/jpeg",
         _ => "application/octet-stream",
     }

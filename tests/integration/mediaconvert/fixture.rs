@@ -107,6 +107,22 @@ impl Fixture {
         self.boto3(&["create", JOB_JSON, input, name, heights]).await.as_str().unwrap().to_owned()
     }
 
+    /// Creates a job with these settings, written as boto3 has them; returns its id.
+    pub async fn create_job_of(&self, settings: &Value) -> String {
+        self.boto3(&["create_of", &settings.to_string()]).await.as_str().unwrap().to_owned()
+    }
+
+    /// All outputs, in a folder.
+    pub async fn download(&self) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for key in self.output_keys().await {
+            let path = folder.path().join(&key);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, self.output(&key).await).unwrap();
+        }
+        folder
+    }
+
     /// The next event of any job. Fails after five minutes without one.
     pub async fn next_event(&mut self) -> Value {
         let event = tokio::time::timeout(Duration::from_secs(300), self.events.recv()).await;
@@ -223,8 +239,11 @@ pub async fn ffprobe(bytes: &[u8], extension: &str, fields: &[&str]) -> Vec<Vec<
 /// The same for a path or URL.
 pub async fn ffprobe_path(path: &Path, fields: &[&str]) -> Vec<Vec<String>> {
     let mut command = Command::new("ffprobe");
-    let output =
-        command.args(["-v", "error", "-of", "json", "-show_streams"]).arg(path).output().await.unwrap();
+    command.args(["-v", "error", "-of", "json", "-show_streams"]);
+    if path.extension().is_some_and(|extension| extension == "m3u8" || extension == "mpd") {
+        command.args(["-allowed_extensions", "ALL"]);
+    }
+    let output = command.arg(path).output().await.unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let streams = report["streams"].as_array().unwrap_or_else(|| panic!("not media: {path:?}"));

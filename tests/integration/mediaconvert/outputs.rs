@@ -100,7 +100,12 @@ fn check_details(groups: &Value) {
     assert_eq!(hls["playlistFilePaths"], json!(["s3://media/assets/HLS/ID.m3u8"]));
     let second = &hls["outputDetails"][1];
     assert_eq!(second["outputFilePaths"], json!(["s3://media/assets/HLS/ID_540.m3u8"]));
-    assert_eq!(second["videoDetails"], json!({"widthInPx": 960, "heightInPx": 540}));
+    let video = &second["videoDetails"];
+    assert_eq!((&video["widthInPx"], &video["heightInPx"]), (&json!(960), &json!(540)));
+    assert!(
+        video["averageBitrate"].as_u64().is_some_and(|rate| (50_000..2_000_000).contains(&rate)),
+        "{video}"
+    );
     assert_eq!(mp4s["type"], "FILE_GROUP");
     assert!(mp4s.get("playlistFilePaths").is_none());
     assert_eq!(mp4s["outputDetails"][2]["outputFilePaths"], json!(["s3://media/assets/MP4/ID_1080.mp4"]));

@@ -1,7 +1,8 @@
 //! Parses ffprobe's report about a media file. Pure. Files are untrusted: any value may be missing or invalid.
 
-use serde::Deserialize;
-use std::collections::BTreeMap;
+mod report;
+
+use report::{Report, seconds, start_time};
 
 /// A fraction such as a frame rate or the aspect ratio of a pixel; neither side is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Source {
     pub duration: Option<f64>,
     /// In bits per second.
     pub bit_rate: Option<u64>,
+    /// Of the first frame, `HH:MM:SS:FF`.
+    pub timecode: Option<String>,
     pub tracks: Vec<Track>,
 }
 
@@ -41,6 +44,8 @@ pub struct Source {
 pub struct Track {
     /// ffmpeg's stream index, from 0.
     pub index: u32,
+    /// Identifier of the track's packets in a transport stream.
+    pub pid: Option<u32>,
     /// ffmpeg's codec name; `None` if ffmpeg doesn't know the codec.
     pub codec: Option<String>,
     /// In seconds.
@@ -62,7 +67,9 @@ pub enum TrackKind {
         layout: Option<String>,
         bit_depth: Option<u32>,
     },
-    /// Captions, timecode, cover pictures: neither video nor audio.
+    /// Captions that are text.
+    Text,
+    /// Timecode, cover pictures, captions that are pictures.
     Data,
 }
 
@@ -86,6 +93,25 @@ pub struct Video {
     pub level: Option<i32>,
 }
 
+impl Default for Video {
+    fn default() -> Self {
+        Self {
+            width: 0,
+            height: 0,
+            pixel_ratio: Ratio::ONE,
+            frame_rate: Ratio { num: 30, den: 1 },
+            rotation: 0,
+            bit_depth: None,
+            interlaced: false,
+            primaries: None,
+            transfer: None,
+            matrix: None,
+            profile: None,
+            level: None,
+        }
+    }
+}
+
 impl Video {
     /// Returns whether the transfer function is one of high dynamic range (PQ or HLG).
     pub fn is_hdr(&self) -> bool {
@@ -103,6 +129,7 @@ impl Source {
             major_brand: format.tags.get("major_brand").cloned(),
             duration: seconds(format.duration.as_deref()),
             bit_rate: format.bit_rate.and_then(|rate| rate.parse().ok()),
+            timecode: report.streams.iter().find_map(|stream| stream.timecode()),
             tracks: report.streams.into_iter().map(|stream| stream.track(start)).collect(),
             format: format.format_name,
         })
@@ -116,7 +143,7 @@ impl Source {
     pub fn videos(&self) -> impl Iterator<Item = (&Track, &Video)> {
         self.tracks.iter().filter_map(|track| match &track.kind {
             TrackKind::Video(video) => Some((track, video)),
-            TrackKind::Audio { .. } | TrackKind::Data => None,
+            TrackKind::Audio { .. } | TrackKind::Text | TrackKind::Data => None,
         })
     }
 
@@ -145,178 +172,9 @@ impl Source {
     }
 }
 
-#[derive(Deserialize)]
-struct Report {
-    #[serde(default)]
-    streams: Vec<Stream>,
-    format: Option<Format>,
-}
-
-#[derive(Deserialize)]
-struct Format {
-    #[serde(default)]
-    format_name: String,
-    start_time: Option<String>,
-    duration: Option<String>,
-    bit_rate: Option<String>,
-    #[serde(default)]
-    tags: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-struct Stream {
-    index: u32,
-    codec_name: Option<String>,
-    #[serde(default)]
-    codec_type: String,
-    profile: Option<String>,
-    level: Option<i32>,
-    width: Option<u32>,
-    height: Option<u32>,
-    pix_fmt: Option<String>,
-    field_order: Option<String>,
-    sample_aspect_ratio: Option<String>,
-    r_frame_rate: Option<String>,
-    avg_frame_rate: Option<String>,
-    color_primaries: Option<String>,
-    color_transfer: Option<String>,
-    color_space: Option<String>,
-    bits_per_raw_sample: Option<String>,
-    start_time: Option<String>,
-    duration: Option<String>,
-    bit_rate: Option<String>,
-    sample_rate: Option<String>,
-    channels: Option<u32>,
-    channel_layout: Option<String>,
-    #[serde(default)]
-    disposition: BTreeMap<String, i32>,
-    #[serde(default)]
-    tags: BTreeMap<String, String>,
-    #[serde(default)]
-    side_data_list: Vec<SideData>,
-}
-
-#[derive(Deserialize)]
-struct SideData {
-    rotation: Option<f64>,
-}
-
-impl Stream {
-    /// Returns the track of a file whose timestamps start at `file_start` seconds.
-    fn track(self, file_start: f64) -> Track {
-        let kind = match (self.codec_type.as_str(), self.width, self.height) {
-            ("video", Some(width @ 1..), Some(height @ 1..)) if !self.is_still() => {
-                TrackKind::Video(self.video(width, height))
-            }
-            ("audio", _, _) => TrackKind::Audio {
-                channels: self.channels.unwrap_or(0),
-                sample_rate: self.sample_rate.as_deref().and_then(|rate| rate.parse().ok()).unwrap_or(0),
-                layout: self.channel_layout.clone(),
-                bit_depth: self.bit_depth(),
-            },
-            _ => TrackKind::Data,
-        };
-        Track {
-            index: self.index,
-            codec: self.codec_name.filter(|name| name != "unknown" && name != "none"),
-            duration: seconds(self.duration.as_deref()).or_else(|| clock_time(self.tags.get("DURATION")?)),
-            start: start_time(self.start_time.as_deref()) - file_start,
-            bit_rate: self.bit_rate.and_then(|rate| rate.parse().ok()),
-            language: self.tags.get("language").filter(|code| *code != "und").cloned(),
-            kind,
-        }
-    }
-
-    /// Returns whether the track is a cover picture, which ffprobe lists as a video track of one frame.
-    fn is_still(&self) -> bool {
-        ["attached_pic", "timed_thumbnails", "still_image"]
-            .iter()
-            .any(|name| self.disposition.get(*name).is_some_and(|flag| *flag != 0))
-    }
-
-    fn bit_depth(&self) -> Option<u32> {
-        self.bits_per_raw_sample.as_deref().and_then(|bits| bits.parse().ok()).filter(|bits| *bits > 0)
-    }
-
-    fn video(&self, width: u32, height: u32) -> Video {
-        let known = |value: &Option<String>| value.clone().filter(|name| name != "unknown");
-        let from_pixels = self.pix_fmt.as_deref().map(|name| match name {
-            deep if deep.contains("p10") => 10,
-            deep if deep.contains("p12") => 12,
-            _ => 8,
-        });
-        let counter_clockwise = self.side_data_list.iter().find_map(|side| side.rotation).unwrap_or(0.0);
-        Video {
-            width,
-            height,
-            pixel_ratio: self.sample_aspect_ratio.as_deref().and_then(Ratio::parse).unwrap_or(Ratio::ONE),
-            frame_rate: frame_rate(self.avg_frame_rate.as_deref(), self.r_frame_rate.as_deref()),
-            rotation: quarter_turns(-counter_clockwise) * 90,
-            bit_depth: self.bit_depth().or(from_pixels),
-            interlaced: matches!(self.field_order.as_deref(), Some("tt" | "bb" | "tb" | "bt")),
-            primaries: known(&self.color_primaries),
-            transfer: known(&self.color_transfer),
-            matrix: known(&self.color_space),
-            profile: self.profile.clone(),
-            level: self.level,
-        }
-    }
-}
-
-fn seconds(text: Option<&str>) -> Option<f64> {
-    text?.parse().ok().filter(|seconds: &f64| seconds.is_finite() && *seconds > 0.0)
-}
-
-fn start_time(text: Option<&str>) -> f64 {
-    text.and_then(|text| text.parse().ok()).filter(|seconds: &f64| seconds.is_finite()).unwrap_or(0.0)
-}
-
-/// Parses Matroska's `HH:MM:SS.nnnnnnnnn` as seconds.
-fn clock_time(text: &str) -> Option<f64> {
-    let mut seconds = 0.0;
-    for part in text.split(':') {
-        seconds = seconds * 60.0 + part.parse::<f64>().ok()?;
-    }
-    Some(seconds).filter(|seconds| seconds.is_finite() && *seconds > 0.0)
-}
-
-/// Returns 0 to 3 quarter turns. An angle that isn't within 1 degree of one counts as 0, as in MediaConvert.
-fn quarter_turns(degrees: f64) -> u32 {
-    let normalized = degrees.rem_euclid(360.0);
-    (0..4).find(|quarter| (normalized - f64::from(*quarter) * 90.0).abs() <= 1.0).unwrap_or(0)
-}
-
-/// Frame rates to which a measured average is rounded.
-const COMMON_RATES: [(u32, u32); 11] = [
-    (24_000, 1001),
-    (24, 1),
-    (25, 1),
-    (30_000, 1001),
-    (30, 1),
-    (48, 1),
-    (50, 1),
-    (60_000, 1001),
-    (60, 1),
-    (15, 1),
-    (120, 1),
-];
-
-/// Returns a constant frame rate, 1 to 120, for a rate that may vary: the average, rounded to a common rate
-/// within 0.5 %. Falls back to 30.
-fn frame_rate(average: Option<&str>, real: Option<&str>) -> Ratio {
-    let in_range = |rate: &Ratio| (1.0..=120.0).contains(&rate.as_f64());
-    let found = [average, real].into_iter().flatten().filter_map(Ratio::parse).find(in_range);
-    let Some(rate) = found else { return Ratio { num: 30, den: 1 } };
-    let distance = |(num, den): (u32, u32)| (rate.as_f64() / Ratio { num, den }.as_f64() - 1.0).abs();
-    COMMON_RATES
-        .into_iter()
-        .filter(|common| distance(*common) < 0.005)
-        .min_by(|a, b| distance(*a).total_cmp(&distance(*b)))
-        .map_or(rate, |(num, den)| Ratio { num, den })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::report::{frame_rate, quarter_turns};
     use super::*;
 
     #[test]

@@ -203,6 +203,7 @@ class Template:
             "QueueName": self._ref(name),
             "Version": "1",
             "RegionalDomainName": f"{self._ref(name)}.s3.{REGION}.amazonaws.com",
+            "StreamArn": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{self._ref(name)}/stream/2026-01-01T00:00:00.000",
         }[attribute]
 
 

@@ -48,6 +48,13 @@ impl VideoId {
         {
             return id;
         }
+        Self::derived(key)
+    }
+
+    /// The cleaned stem with a hash of the key.
+    fn derived(key: &str) -> Self {
+        let file = key.rsplit('/').next().unwrap_or(key);
+        let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
         let clean = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
         let cleaned: String = stem.chars().map(clean).take(MAX_NAME_LENGTH).collect();
         Self(format!("{cleaned}-{}", hex::encode(&Sha256::digest(key)[..8])))
@@ -85,6 +92,16 @@ impl IncomingKey {
         let name = key.strip_prefix(INCOMING_PREFIX)?;
         let id = name.split_once('.').map_or(name, |(id, _)| id);
         Some(Self { video_id: VideoId::parse(id)?, key: key.to_owned() })
+    }
+
+    /// The keys that an object of this name can be: that of an upload, then that of an object which another tool has
+    /// stored. Empty for a folder's marker and outside of `inputs/`.
+    pub fn candidates(key: &str) -> Vec<Self> {
+        let is_file =
+            key.strip_prefix(INCOMING_PREFIX).is_some_and(|name| !name.is_empty() && !name.ends_with('/'));
+        let stored = is_file.then(|| Self { video_id: VideoId::derived(key), key: key.to_owned() });
+        let upload = Self::parse(key).filter(|_| is_file);
+        upload.into_iter().chain(stored).collect()
     }
 
     pub fn video_id(&self) -> &VideoId {
@@ -180,6 +197,22 @@ mod tests {
             ["v.mp4", "inputs/", "inputs/.mp4", "inputs/a/b.mp4", "inputs/../b.mp4", "inputs/a b.mp4"]
         {
             assert_eq!(IncomingKey::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn stored_object_has_an_id_of_its_own() {
+        let ids = |key: &str| {
+            let keys = IncomingKey::candidates(key);
+            assert!(keys.iter().all(|candidate| candidate.as_str() == key));
+            keys.iter().map(|key| key.video_id().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(ids("inputs/v.mp4")[0], "v");
+        assert_eq!(ids("inputs/v.mp4").len(), 2);
+        assert!(ids("inputs/sub/my film.mp4")[0].starts_with("my-film-"));
+        assert_ne!(ids("inputs/v.mp4")[1], ids("inputs/v.mov")[1]);
+        for none in ["inputs/", "inputs/sub/", "other/v.mp4"] {
+            assert!(ids(none).is_empty(), "{none}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! The edge: signs uploads, starts conversions, lists videos. One router, run as a Lambda or inside a local server.
 //!
-//! Modules import in one direction: `key`, `token`, `clock` and `config` (which reach nothing outside the process),
+//! Modules import in one direction: `key`, `title`, `token`, `clock` and `config` (which reach nothing outside the process),
 //! then `services`, `state`, `api` and `events`, and this file.
 
 mod api;
@@ -10,6 +10,7 @@ mod events;
 mod key;
 mod services;
 mod state;
+mod title;
 mod token;
 
 pub use ::job;

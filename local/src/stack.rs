@@ -11,7 +11,8 @@ use crate::{cdn, secrets};
 use aws_types::SdkConfig;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Uri, header};
+use axum::http::{HeaderValue, Method, Uri, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use edge::config::{Config, Environment};
@@ -122,6 +123,7 @@ impl Stack {
                 (Router::new().nest("/api", edge.router()), event_handler(&edge))
             }
         };
+        let api = api.layer(from_fn_with_state(outbox.clone(), send_deletions));
         let endpoints = json!({
             "s3": s3_url, "mediaconvert": mediaconvert_url,
             "cdn": format!("{page_url}/cdn"), "api": format!("{page_url}/api"),
@@ -232,6 +234,22 @@ async fn schedule_reconcile(outbox: Outbox) {
             tracing::warn!(%error, "reconcile event can't be queued");
         }
     }
+}
+
+/// Sends an event for each deleted video: the local counterpart of the stream of the catalog's table. If the event is
+/// lost, the reconciler finds the video.
+async fn send_deletions(State(outbox): State<Outbox>, request: Request, next: Next) -> Response {
+    let video_id = request.uri().path().rsplit_once("/videos/").map(|(_, id)| id.to_owned());
+    let video_id = video_id.filter(|_| request.method() == Method::DELETE);
+    let response = next.run(request).await;
+    if let Some(video_id) = video_id.filter(|_| response.status().is_success()) {
+        let detail = json!({ "videoId": video_id });
+        let event = json!({ "source": "greloupis", "detail-type": "Video Deleted", "detail": detail });
+        if let Err(error) = outbox.send(event).await {
+            tracing::warn!(%error, "the deletion of a video can't be queued");
+        }
+    }
+    response
 }
 
 /// Returns the handler that delivers events to the edge in this process, as Lambda does.

@@ -89,7 +89,7 @@ fn object_events() -> Vec<Row> {
             "response null",
             "",
         ),
-        row("S3: three records, one an upload", parse(NOTIFICATION), "response null", "a job"),
+        row("S3: three records, two of objects", parse(NOTIFICATION), "response null", "2 times a job"),
         row("S3: the same again", parse(NOTIFICATION), "response null", ""),
         row("S3: no records", json!({ "Records": [] }), "response null", ""),
         row(
@@ -105,14 +105,15 @@ fn object_events() -> Vec<Row> {
             "a job, film converting 0",
         ),
         row("EventBridge: film.mp4 again", eventbridge("inputs/film.mp4"), "response null", ""),
-        row("EventBridge: a key that no upload has", eventbridge("inputs/a+b.mp4"), "response null", ""),
+        row("EventBridge: a key that no upload has", eventbridge("inputs/a+b.mp4"), "response null", "a job"),
         row("EventBridge: another bucket", foreign, "response null", ""),
-        row("EventBridge: `..` in the key", eventbridge("inputs/../film2.mp4"), "response null", ""),
+        row("EventBridge: `..` in the key", eventbridge("inputs/../film2.mp4"), "response null", "a job"),
+        row("EventBridge: a folder", eventbridge("inputs/sub/"), "response null", ""),
         row(
             "EventBridge: an id of 1,013 bytes",
             eventbridge(&longest_key("", "x", ".mp4")),
             "response null",
-            "",
+            "a job",
         ),
         row(
             "EventBridge: a key of 1,024 bytes",
@@ -122,10 +123,50 @@ fn object_events() -> Vec<Row> {
         ),
         row("EventBridge: no extension", eventbridge("inputs/noext"), "response null", "a job"),
         row("EventBridge: .MOV", eventbridge("inputs/IMG_0001.MOV"), "response null", "a job"),
-        row("S3: keys with each byte that ids exclude", keys_of_every_invalid_byte(), "response null", ""),
+        row(
+            "S3: keys with each byte that ids exclude",
+            keys_of_every_invalid_byte(),
+            "response null",
+            "63 times a job",
+        ),
         row(
             "EventBridge: no detail",
             json!({ "source": "aws.s3", "detail-type": "Object Created" }),
+            RETRY,
+            "",
+        ),
+    ]
+}
+
+/// Object events in the forms of other services.
+fn wrapped_events() -> Vec<Row> {
+    let created = |name: &str| eventbridge(&format!("inputs/{name}.mp4")).to_string();
+    let in_sns = |message: String| json!({ "Type": "Notification", "Message": message }).to_string();
+    let batch = |bodies: &[String]| {
+        let record = |body: &String| json!({ "eventSource": "aws:sqs", "messageId": "1", "body": body });
+        json!({ "Records": bodies.iter().map(record).collect::<Vec<_>>() })
+    };
+    let sns = json!({ "Records": [{ "EventSource": "aws:sns", "Sns": { "Message": created("sns") } }] });
+    let failures = "response {\"batchItemFailures\":[{\"itemIdentifier\":\"1\"}]}";
+    vec![
+        row("SNS: an event of EventBridge", sns, "response null", "a job"),
+        row("SQS: an event of EventBridge", batch(&[created("sqs")]), "response null", "a job"),
+        row(
+            "SQS: the same in SNS's envelope",
+            batch(&[in_sns(created("sns-sqs"))]),
+            "response null",
+            "a job",
+        ),
+        row("SQS: one that isn't an event", batch(&["x".into()]), RETRY, ""),
+        row(
+            "SQS: one that isn't an event, and one that is",
+            batch(&["x".into(), created("one")]),
+            failures,
+            "a job",
+        ),
+        row(
+            "a record of another service",
+            json!({ "Records": [{ "eventSource": "aws:kinesis" }] }),
             RETRY,
             "",
         ),
@@ -228,10 +269,10 @@ fn other_payloads() -> Vec<Row> {
     largest["x"] = "x".repeat(MAX_PAYLOAD_BYTES - largest.to_string().len()).into();
     let inside = json!({ "requestContext": { "http": { "method": "POST", "path": "/events" } }, "rawPath": "/events" });
     vec![
-        row("an empty object", json!({}), "response null", ""),
-        row("a list", json!([1, 2]), "response null", ""),
-        row("a string", json!("events"), "response null", ""),
-        row("null", json!(null), "response null", ""),
+        row("an empty object", json!({}), RETRY, ""),
+        row("a list", json!([1, 2]), RETRY, ""),
+        row("a string", json!("events"), RETRY, ""),
+        row("null", json!(null), RETRY, ""),
         row("an incomplete request", inside, "response 404 not_found", ""),
         row("an event of 6 MB, the largest", largest, RETRY, ""),
         row(
@@ -261,6 +302,7 @@ async fn each_event_has_the_documented_outcome_and_effect() {
         Table { fixture: &fixture, before: fixture.state().await, text: String::new(), failures: Vec::new() };
     table.add(http_requests()).await;
     table.add(object_events()).await;
+    table.add(wrapped_events()).await;
     let client = mediaconvert_client(&fixture.stack);
     let mut film_job = None;
     for id in job_ids(&fixture.stack).await {

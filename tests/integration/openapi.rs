@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use std::path::Path;
 use tower::ServiceExt;
 use wire::{
-    CompleteUpload, OpenUpload, Problem, SignParts, SignedParts, UploadCompleted, UploadOpened, UploadStatus,
-    Video, VideoList,
+    ChangeVideo, CompleteUpload, OpenUpload, Problem, SignParts, SignedParts, UploadCompleted, UploadOpened,
+    UploadStatus, Video, VideoList,
 };
 
 /// Where schemas are in an OpenAPI document.
@@ -160,6 +160,17 @@ fn document() -> Value {
                     "200": video,
                     "304": { "description": "The caller has this version.", "headers": etag },
                 },
+            },
+            "patch": {
+                "operationId": "changeVideo",
+                "summary": "Changes the title.",
+                "requestBody": schemas.request::<ChangeVideo>(),
+                "responses": { "200": schemas.response::<Video>("The changed video.") },
+            },
+            "delete": {
+                "operationId": "deleteVideo",
+                "summary": "Deletes the video, its object and its outputs; cancels its job. Idempotent.",
+                "responses": { "204": none("The video is hidden; its files follow within moments.") },
             },
         },
     });

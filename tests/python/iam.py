@@ -132,6 +132,7 @@ HTTP_ONLY = [
 EVENTS_ONLY = [
     ("s3:DeleteObject", UPLOAD, {}),
     ("s3:DeleteObject", f"{MEDIA}/assets/MP4/a_540.mp4", {}),
+    ("dynamodb:GetRecords", f"{TABLE}/stream/2026-01-01T00:00:00.000", {}),
     ("s3:ListBucket", MEDIA, {"s3:prefix": "assets/Thumbnails/ID."}),
     ("mediaconvert:CreateJob", QUEUE, {}),
     ("mediaconvert:SearchJobs", QUEUE, {}),
@@ -258,13 +259,12 @@ def bucket_policies_are_minimal():
 
 
 def only_api_and_rules_may_invoke():
-    """Only the stack's own API may invoke the one function, only its rules and one call of the API the other."""
+    """Only the stack's own API may invoke the one function, only its rules and the catalog's stream the other."""
     resources = cfn.Template(GOOD).resources()
     permissions = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::Lambda::Permission"]
     sources = {(one["FunctionName"], one["Principal"], one["SourceArn"]) for one in permissions}
     assert sources == {
         (arn("lambda", "function:demo-edge:live"), "apigateway.amazonaws.com", arn("execute-api", "demo-api/*")),
-        ("demo-events", "apigateway.amazonaws.com", arn("execute-api", "demo-api/*/DELETE/api/videos/*")),
         *(
             ("demo-events", "events.amazonaws.com", arn("events", f"rule/demo-{rule}rule"))
             for rule in ("objectcreated", "jobstate", "reconcile")
@@ -276,10 +276,10 @@ def only_api_and_rules_may_invoke():
     for route in routes:
         (integration,) = [name for name in resources if route["Target"] == f"integrations/demo-{name.lower()}"]
         targets[route["RouteKey"]] = resources[integration]["Properties"]["IntegrationUri"]
-    assert targets == {
-        "ANY /api/{proxy+}": arn("lambda", "function:demo-edge:live"),
-        "DELETE /api/videos/{videoId}": arn("lambda", "function:demo-events"),
-    }, targets
+    assert targets == {"ANY /api/{proxy+}": arn("lambda", "function:demo-edge:live")}, targets
+    (mapping,) = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::Lambda::EventSourceMapping"]
+    assert mapping["FunctionName"].endswith("function:demo-events"), mapping
+    assert mapping["EventSourceArn"].startswith(TABLE + "/stream/"), mapping
 
 
 def wildcards_are_minimal():
@@ -298,6 +298,7 @@ def wildcards_are_minimal():
                     )
                     unrestricted.add(action)
     assert unrestricted == {
+        "dynamodb:ListStreams",
         "mediaconvert:Probe",
         "secretsmanager:BatchGetSecretValue",
         "xray:PutTraceSegments",

@@ -77,6 +77,8 @@ export interface UploadOptions {
   signal?: AbortSignal;
   /** 1–64 of `A-Z a-z 0-9 _ -`. Default: the edge makes one. */
   videoId?: string;
+  /** The video's title, 1–200 characters. Default: the file's name without its extension. */
+  title?: string;
   /** In bytes: a whole number of MiB from 5 MiB to 5 GiB. Default: 8–64 MiB, by the file's size and the throughput. */
   partSize?: number;
   /** Parts in flight at once, 1–100. Default: `"auto"`. */

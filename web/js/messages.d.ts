@@ -8,6 +8,7 @@ export type WasmSource = WebAssembly.Module | BufferSource | Response | URL | st
 export interface WasmOptions {
   endpoint: string;
   videoId?: string;
+  title?: string;
   partSize?: number;
   concurrency?: number;
   allowAnyFile: boolean;

@@ -127,7 +127,7 @@ export class Upload {
    * @param {CheckedOptions} options
    */
   async #start(given, options) {
-    const { endpoint, videoId, partSize, concurrency, allowAnyFile = false, abandon } = options;
+    const { endpoint, videoId, title, partSize, concurrency, allowAnyFile = false, abandon } = options;
     const fileHandle = isBlob(given) ? undefined : given;
     // Permission is asked for first, as it needs the user's click, which soon expires.
     const [file, port, wasm] = await Promise.all([openFile(given), connect(), compileWasm(absoluteUrl)]);
@@ -138,7 +138,7 @@ export class Upload {
       id: this.#id,
       command: "start",
       value: {
-        ...{ file, fileHandle, endpoint, videoId, partSize, allowAnyFile, abandon, wasm },
+        ...{ file, fileHandle, endpoint, videoId, title, partSize, allowAnyFile, abandon, wasm },
         concurrency: concurrency === "auto" ? undefined : concurrency,
       },
     });

@@ -57,8 +57,8 @@ export class UploadHost {
   }
 
   start() {
-    const { file, endpoint, videoId, partSize, concurrency, allowAnyFile } = this.#options;
-    const options = { endpoint, videoId, partSize, concurrency, allowAnyFile };
+    const { file, endpoint, videoId, title, partSize, concurrency, allowAnyFile } = this.#options;
+    const options = { endpoint, videoId, title, partSize, concurrency, allowAnyFile };
     this.#handle = new UploadHandle(file, options, this);
     for (const command of this.#commands.values()) this.#execute(command);
   }

@@ -34,6 +34,7 @@ pub struct UploadOptions {
     /// Absolute, without a slash at its end.
     pub endpoint: String,
     pub video_id: Option<String>,
+    pub title: Option<String>,
     /// In bytes.
     pub part_size: Option<u64>,
     /// Parts in flight at once; `None` adapts it.
@@ -313,6 +314,7 @@ impl Driver {
             content_type: self.media_type.map_or_else(|| self.file.content_type(), String::from),
             last_modified: self.file.last_modified(),
             video_id: self.options.video_id.clone(),
+            title: self.options.title.clone(),
             part_size: Some(part_size),
             checksums: checksums.into_iter().map(crc64::to_base64).collect(),
         }

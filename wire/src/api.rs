@@ -7,12 +7,15 @@ use std::collections::BTreeMap;
 #[cfg(doc)]
 use crate::MAX_PARTS_PER_CALL;
 
+/// The longest title of a video, in characters.
+pub const MAX_TITLE_LENGTH: usize = 200;
+
 /// `POST /uploads`: opens an upload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OpenUpload {
-    /// The file's name, at most 4,096 bytes. Only its extension is used.
+    /// The file's name, at most 4,096 bytes. Only its extension and, without `title`, its stem are used.
     pub file_name: String,
     /// The file's size, in bytes. The stored object must have exactly this size.
     pub size: u64,
@@ -25,6 +28,9 @@ pub struct OpenUpload {
     /// The video's id: 1 to 64 letters, digits, `_` or `-`. Chosen by the server if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video_id: Option<String>,
+    /// The video's title, 1 to [`MAX_TITLE_LENGTH`] characters. By default the file's name without its extension.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// The requested part size, in bytes: a whole number of MiB from 5 MiB to 5 GiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_size: Option<u64>,
@@ -201,6 +207,9 @@ pub struct UploadCompleted {
 pub struct Video {
     /// The video's id.
     pub video_id: String,
+    /// The video's title; absent in videos of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// The video's state.
     pub status: VideoStatus,
     /// Progress of the conversion in percent, 0–100; never decreases.
@@ -255,6 +264,14 @@ impl VideoStatus {
             Self::Ready | Self::Failed | Self::Canceled => true,
         }
     }
+}
+
+/// `PATCH /videos/{videoId}`: changes a video.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ChangeVideo {
+    /// The new title, 1 to [`MAX_TITLE_LENGTH`] characters.
+    pub title: String,
 }
 
 /// URLs of a ready video, all on `CDN_BASE_URL`.

@@ -80,6 +80,8 @@ codes! {
     VideoExists, "video_exists", "There is a video of that id already", false;
     /// The owner has `MAX_OPEN_UPLOADS` uploads open.
     TooManyUploads, "too_many_uploads", "Too many uploads are open", false;
+    /// The owner has used as much as a day allows (`MAX_BYTES_PER_DAY`, `MAX_VIDEOS_PER_DAY`).
+    DailyLimitReached, "daily_limit_reached", "Nothing more today", false;
     /// The bearer token is missing or can't be verified.
     Unauthorized, "unauthorized", "Sign in first", false;
     /// The keys that verify bearer tokens can't be fetched.

@@ -43,8 +43,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
         Builds the Lambda for arm64 or x86, as target/lambda/edge.zip.
   deploy --stack NAME [--dry-run] [--region R] [--bucket B] [--x86] [--parameter NAME=VALUE]...
         Deploys everything on AWS, with deploy/template.yaml.
-  doctor --stack NAME [--region R] [--token TOKEN]
-        Examines a deployed stack.
+  doctor --stack NAME [--region R] [--token TOKEN] [--convert-again VIDEO]
+        Examines a deployed stack; or only has a failed video's file converted again.
   rotate --stack NAME ORIGIN|TOKEN|CALLBACK [--region R] [--finish]
         Changes a secret of a deployed stack; --finish ends its previous value.
   help

@@ -48,7 +48,7 @@ pub enum JobTemplateError {
 }
 
 /// The properties of a source file, as found by a probe.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Source {
     /// The duration, in milliseconds, if known.
     pub duration_ms: Option<u64>,
@@ -56,6 +56,8 @@ pub struct Source {
     pub width: Option<u32>,
     /// The displayed height in pixels, after rotation, if known.
     pub height: Option<u32>,
+    /// Frames per second, if known.
+    pub frame_rate: Option<f64>,
     /// Whether there is a video track.
     pub has_video: bool,
     /// Whether there is an audio track.
@@ -65,7 +67,7 @@ pub struct Source {
 impl Source {
     /// A file that couldn't be probed. Its job has all outputs; if the file is at fault, the job's error says so.
     pub fn unknown() -> Self {
-        Self { duration_ms: None, width: None, height: None, has_video: true, has_audio: true }
+        Self { has_video: true, has_audio: true, ..Self::default() }
     }
 }
 
@@ -276,7 +278,7 @@ mod tests {
             height: Some(height),
             has_video: true,
             has_audio,
-            duration_ms: None,
+            ..Source::default()
         }
     }
 

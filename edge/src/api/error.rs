@@ -29,11 +29,15 @@ pub enum ApiError {
     BadVideoId,
     #[error("Videos are private here, and the server chooses their ids: leave videoId out.")]
     VideoIdNotAllowed,
+    #[error("A title has 1 to 200 characters, none of which is a control character.")]
+    BadTitle,
     #[error("A video with this id exists, and none is ever overwritten.")]
     VideoExists,
     /// Contains the limit per owner.
     #[error("You have {0} uploads open, as many as are allowed; finish or cancel one first.")]
     TooManyUploads(u32),
+    #[error("You have uploaded as much as is allowed per day; the count starts again at 0:00 UTC.")]
+    DailyLimitReached,
     #[error("{0}")]
     Unauthorized(Cow<'static, str>),
     #[error("Bearer tokens can't be verified right now; try again shortly.")]
@@ -91,13 +95,14 @@ impl ApiError {
         use ErrorCode as Code;
         match self {
             Self::BadJson(_) => (StatusCode::BAD_REQUEST, Code::BadJson),
-            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, Code::BadRequest),
+            Self::BadRequest(_) | Self::BadTitle => (StatusCode::BAD_REQUEST, Code::BadRequest),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Code::BodyTooLarge),
             Self::FileEmpty => (StatusCode::BAD_REQUEST, Code::FileEmpty),
             Self::FileTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, Code::FileTooLarge),
             Self::BadVideoId | Self::VideoIdNotAllowed => (StatusCode::BAD_REQUEST, Code::BadVideoId),
             Self::VideoExists => (StatusCode::CONFLICT, Code::VideoExists),
             Self::TooManyUploads(_) => (StatusCode::TOO_MANY_REQUESTS, Code::TooManyUploads),
+            Self::DailyLimitReached => (StatusCode::TOO_MANY_REQUESTS, Code::DailyLimitReached),
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, Code::Unauthorized),
             Self::AuthUnavailable => (StatusCode::SERVICE_UNAVAILABLE, Code::AuthUnavailable),
             Self::Forbidden | Self::MissingOriginSecret => (StatusCode::FORBIDDEN, Code::Forbidden),

@@ -45,5 +45,5 @@ pub fn routes() -> Router<ApiState> {
         .route("/uploads/{upload}/parts", post(uploads::sign))
         .route("/uploads/{upload}/complete", post(uploads::complete))
         .route("/videos", get(videos::list))
-        .route("/videos/{video_id}", get(videos::get))
+        .route("/videos/{video_id}", get(videos::get).patch(videos::change).delete(videos::delete))
 }

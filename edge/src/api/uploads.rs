@@ -9,10 +9,13 @@ use crate::api::error::ApiError;
 use crate::api::extract::JsonBody;
 use crate::clock;
 use crate::key::{IncomingKey, VideoId};
-use crate::services::catalog::{AddOutcome, UPLOAD_LIFETIME_SECS};
+use crate::services::catalog::{
+    AddOutcome, ApplyOutcome, UPLOAD_LIFETIME_SECS, Usage, VideoRecord, VideoTransition,
+};
 use crate::services::metrics::Metric;
 use crate::services::store::StoreError;
 use crate::state::AppState;
+use crate::title;
 use crate::token::{InvalidToken, Session};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -56,44 +59,21 @@ pub async fn open(
         Some(requested) => VideoId::parse(requested).ok_or(ApiError::BadVideoId)?,
         None => VideoId::random()?,
     };
+    let title = match &request.title {
+        Some(title) => Some(title::parse(title).ok_or(ApiError::BadTitle)?),
+        None => title::from_file_name(&request.file_name),
+    };
     let content_type = media_type(&request.content_type);
-    let mut key = IncomingKey::new(video_id, &request.file_name, content_type);
-    // The request is valid: change the catalog and S3, concurrently.
-    let record = app.new_record(&key, &caller.id, request.size);
-    let added = app.catalog.add(record, app.config.max_open_uploads);
-    let (added, mut s3_upload) =
-        tokio::join!(added, app.store.create_multipart_upload(key.as_str(), content_type, checksum));
-    let is_new = matches!(added, Ok(AddOutcome::Added));
-    let refusal = match added {
-        Ok(AddOutcome::Added) => None,
-        // An owner may restart an upload until its object is stored.
-        Ok(AddOutcome::Exists(video)) if video.owner == caller.id && video.is_open() => {
-            // A video keeps its first key whatever the new file's name is, so that it has at most one object.
-            let first = video.key.as_deref().and_then(IncomingKey::parse);
-            if let Some(first) = first.filter(|first| *first != key) {
-                if let Ok(s3_upload) = &s3_upload {
-                    let _ = app.store.abort_multipart_upload(key.as_str(), s3_upload).await;
-                }
-                s3_upload = app.store.create_multipart_upload(first.as_str(), content_type, checksum).await;
-                key = first;
-            }
-            None
-        }
-        Ok(AddOutcome::Exists(_)) => Some(ApiError::VideoExists),
-        Ok(AddOutcome::TooManyOpen) => Some(ApiError::TooManyUploads(app.config.max_open_uploads)),
-        Err(error) => Some(error.into()),
+    let key = IncomingKey::new(video_id, &request.file_name, content_type);
+    let s3_upload = app.store.create_multipart_upload(key.as_str(), content_type, checksum).await?;
+    let record = VideoRecord {
+        title,
+        s3_upload: Some(s3_upload.clone()),
+        counted: Usage { bytes: request.size, videos: 1, duration_ms: 0 },
+        ..app.new_record(&key, &caller.id, request.size)
     };
-    let s3_upload = match (refusal, s3_upload) {
-        (None, Ok(s3_upload)) => s3_upload,
-        (Some(refusal), s3_upload) => {
-            roll_back(&app, &key, is_new, s3_upload.as_ref().ok()).await;
-            return Err(refusal);
-        }
-        (None, Err(error)) => {
-            roll_back(&app, &key, is_new, None).await;
-            return Err(error.into());
-        }
-    };
+    let opened = Opened { key, s3_upload };
+    let Opened { key, s3_upload } = register(&app, record, opened, content_type).await?;
     let session = Session {
         bucket: app.store.bucket().into(),
         key: key.as_str().into(),
@@ -117,6 +97,84 @@ pub async fn open(
     };
     app.metrics.record(&[Metric::UploadsOpened]);
     Ok((StatusCode::CREATED, Json(opened)))
+}
+
+/// A multipart upload of S3.
+struct Opened {
+    key: IncomingKey,
+    s3_upload: String,
+}
+
+/// Adds the video of a new multipart upload, or starts its owner's open one over. Returns the upload to use; aborts every
+/// other one.
+async fn register(
+    app: &AppState,
+    record: VideoRecord,
+    opened: Opened,
+    content_type: &str,
+) -> Result<Opened, ApiError> {
+    let (owner, size) = (record.owner.clone(), record.size);
+    let refusal = match app.catalog.add(record, app.config.owner_limits).await {
+        Ok(AddOutcome::Added) => return Ok(opened),
+        // An owner may restart an upload until its object is stored.
+        Ok(AddOutcome::Exists(video)) if video.owner == owner && video.is_open() => {
+            return start_over(app, &video, opened, size, content_type).await;
+        }
+        Ok(AddOutcome::Exists(_)) => ApiError::VideoExists,
+        Ok(AddOutcome::TooManyOpen) => ApiError::TooManyUploads(app.config.owner_limits.open_uploads),
+        Ok(AddOutcome::OverDailyLimit) => ApiError::DailyLimitReached,
+        Err(error) => error.into(),
+    };
+    abort_unused(app, &opened.key, &opened.s3_upload).await;
+    Err(refusal)
+}
+
+/// Replaces the multipart upload of an open video, which is aborted: each open video has one.
+async fn start_over(
+    app: &AppState,
+    video: &VideoRecord,
+    opened: Opened,
+    size: u64,
+    content_type: &str,
+) -> Result<Opened, ApiError> {
+    // A video keeps its first key whatever the new file's name is, so that it has at most one object.
+    let first = video.key.as_deref().and_then(IncomingKey::parse).filter(|first| *first != opened.key);
+    let opened = match first {
+        None => opened,
+        Some(key) => {
+            abort_unused(app, &opened.key, &opened.s3_upload).await;
+            let checksum = app.config.upload_checksum;
+            let s3_upload = app.store.create_multipart_upload(key.as_str(), content_type, checksum).await?;
+            Opened { key, s3_upload }
+        }
+    };
+    let s3_upload = &opened.s3_upload;
+    let restarted =
+        VideoTransition::Restarted { from: video.s3_upload.clone(), s3_upload: s3_upload.clone(), size };
+    let (id, daily) = (opened.key.video_id().as_str(), app.config.owner_limits.daily);
+    let refusal = match app.catalog.apply_within(id, restarted, daily, app.now_ms()).await {
+        Ok(ApplyOutcome::Applied(record)) if record.s3_upload.as_ref() == Some(s3_upload) => {
+            if let Some(predecessor) = &video.s3_upload {
+                abort_unused(app, &opened.key, predecessor).await;
+            }
+            return Ok(opened);
+        }
+        Ok(ApplyOutcome::Applied(record)) if !record.is_open() => ApiError::VideoExists,
+        Ok(ApplyOutcome::Applied(_) | ApplyOutcome::NotFound) => {
+            ApiError::Throttled("a concurrent opening of this upload")
+        }
+        Ok(ApplyOutcome::OverDailyLimit) => ApiError::DailyLimitReached,
+        Err(error) => error.into(),
+    };
+    abort_unused(app, &opened.key, s3_upload).await;
+    Err(refusal)
+}
+
+/// Aborts a multipart upload that no client uses any more. Best effort: S3's lifecycle rule aborts it otherwise.
+async fn abort_unused(app: &AppState, key: &IncomingKey, s3_upload: &str) {
+    if let Err(error) = app.store.abort_multipart_upload(key.as_str(), s3_upload).await {
+        tracing::warn!(video = %key.video_id(), %error, "an unused upload isn't aborted");
+    }
 }
 
 /// The parts to sign with the opening: those whose checksums the request brings, unless the plan cuts the file otherwise.
@@ -154,16 +212,6 @@ fn check_checksums(parts: &[PartToSign], kind: ChecksumKind) -> Result<(), ApiEr
 
 fn is_crc64(checksum: &str) -> bool {
     BASE64.decode(checksum).is_ok_and(|bytes| bytes.len() == CRC64_SIZE)
-}
-
-/// Deletes what a refused opening created. Best effort: S3 and the catalog also delete it after its expiry.
-async fn roll_back(app: &AppState, key: &IncomingKey, added: bool, s3_upload: Option<&String>) {
-    if let Some(s3_upload) = s3_upload {
-        let _ = app.store.abort_multipart_upload(key.as_str(), s3_upload).await;
-    }
-    if added {
-        let _ = app.catalog.delete_open(key.video_id().as_str()).await;
-    }
 }
 
 /// The media type if it is a valid header value, or else an empty text.
@@ -235,8 +283,8 @@ pub async fn abort(
     };
     app.store.abort_multipart_upload(&session.key, &session.s3_upload).await?;
     if let Some(key) = IncomingKey::parse(&session.key) {
-        // The record of a completed upload stays: it is no longer `uploading`.
-        app.catalog.delete_open(key.video_id().as_str()).await?;
+        // The record of a completed upload stays, and that of an upload that was started over.
+        app.catalog.delete_open(key.video_id().as_str(), Some(&session.s3_upload)).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,14 +1,15 @@
-//! `/videos`: a video's state, and lists of videos.
+//! `/videos`: returns, lists, changes and deletes videos.
 
 use crate::api::auth::Caller;
 use crate::api::error::ApiError;
-use crate::api::extract::matches_etag;
+use crate::api::extract::{JsonBody, matches_etag};
 use crate::api::signed_cookies::SignedCookies;
 use crate::clock::rfc3339;
 use crate::config::Config;
 use crate::key::VideoId;
-use crate::services::catalog::{Cursor, Outputs, VideoRecord};
+use crate::services::catalog::{Cursor, Outputs, VideoRecord, VideoTransition};
 use crate::state::AppState;
+use crate::title;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -18,7 +19,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use wire::{Video, VideoList, VideoUrls};
+use wire::{ChangeVideo, Video, VideoList, VideoUrls};
 
 const DEFAULT_PAGE_SIZE: usize = 20;
 const MAX_PAGE_SIZE: usize = 100;
@@ -36,8 +37,8 @@ pub async fn get(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let video_id = VideoId::parse(&video_id).ok_or(ApiError::VideoNotFound)?;
-    let record = app.catalog.get(video_id.as_str()).await?.filter(|record| record.owner == caller.id);
-    let record = record.ok_or(ApiError::VideoNotFound)?;
+    let record = owned_video(&app, &caller, &video_id).await?;
+    let record = Some(record).filter(|record| !record.is_deleted()).ok_or(ApiError::VideoNotFound)?;
     let is_ready = record.status == wire::VideoStatus::Ready;
     let body = serde_json::to_vec(&to_video(&app.config, record))
         .map_err(|_| ApiError::Internal("a video can't be serialized"))?;
@@ -57,6 +58,40 @@ pub async fn get(
         }
     }
     Ok(response)
+}
+
+/// `PATCH /videos/{videoId}`: changes the title.
+pub async fn change(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(video_id): Path<String>,
+    JsonBody(request): JsonBody<ChangeVideo>,
+) -> Result<Json<Video>, ApiError> {
+    let video_id = VideoId::parse(&video_id).ok_or(ApiError::VideoNotFound)?;
+    owned_video(&app, &caller, &video_id).await?;
+    let titled = VideoTransition::Titled { title: title::parse(&request.title).ok_or(ApiError::BadTitle)? };
+    let changed = app.catalog.apply(video_id.as_str(), titled, app.now_ms()).await?;
+    let record = changed.filter(|record| !record.is_deleted()).ok_or(ApiError::VideoNotFound)?;
+    Ok(Json(to_video(&app.config, record)))
+}
+
+/// `DELETE /videos/{videoId}`: hides the video at once. Its object, outputs and job are deleted by `events::erase`, in
+/// an invocation that no HTTP request reaches.
+pub async fn delete(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(video_id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let video_id = VideoId::parse(&video_id).ok_or(ApiError::VideoNotFound)?;
+    owned_video(&app, &caller, &video_id).await?;
+    app.catalog.apply(video_id.as_str(), VideoTransition::Deleted, app.now_ms()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// One of the caller's videos, which may be deleted. Other owners' videos are not found.
+async fn owned_video(app: &AppState, caller: &Caller, video_id: &VideoId) -> Result<VideoRecord, ApiError> {
+    let record = app.catalog.get(video_id.as_str()).await?;
+    record.filter(|record| record.owner == caller.id).ok_or(ApiError::VideoNotFound)
 }
 
 #[derive(Deserialize)]
@@ -102,6 +137,7 @@ fn decode_cursor(text: &str) -> Option<Cursor> {
 pub fn to_video(config: &Config, record: VideoRecord) -> Video {
     Video {
         video_id: record.video_id,
+        title: record.title,
         status: record.status,
         progress: record.progress,
         size: record.size,

@@ -48,8 +48,9 @@ pub struct Config {
     pub auth: AuthConfig,
     pub catalog: CatalogConfig,
     pub max_upload_bytes: u64,
-    /// The most uploads that one owner may have open at a time.
-    pub max_open_uploads: u32,
+    pub owner_limits: OwnerLimits,
+    /// The owner of objects that other tools put into the upload bucket; may be empty.
+    pub object_owner: String,
     pub allowed_origins: Vec<String>,
     /// The value that requests must bring in `x-origin-secret`; the CDN adds it. `None`: not required.
     pub origin_secret: Option<RotatingSecret>,
@@ -68,6 +69,35 @@ pub struct Conversion {
     /// Tag on jobs.
     pub application: String,
     pub callback: Option<CallbackConfig>,
+    pub source_limits: SourceLimits,
+}
+
+/// Limits of one owner.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnerLimits {
+    /// Open uploads at a time.
+    pub open_uploads: u32,
+    pub daily: DailyLimits,
+}
+
+/// The most that one owner may use in a day (UTC). `None`: not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DailyLimits {
+    /// Declared sizes of uploads.
+    pub bytes: Option<u64>,
+    pub videos: Option<u64>,
+    /// Durations of sources.
+    pub duration_ms: Option<u64>,
+}
+
+/// Limits of a file to convert.
+#[derive(Clone, Copy, Debug)]
+pub struct SourceLimits {
+    pub max_duration_ms: u64,
+    /// Whether a file whose duration the probe doesn't tell is converted.
+    pub allows_unknown_duration: bool,
+    /// Frames per second.
+    pub max_frame_rate: f64,
 }
 
 #[derive(Clone, Debug)]
@@ -177,7 +207,8 @@ impl Mode {
     pub fn read(environment: Environment, get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let variables = Variables(get);
         if variables.is_events_only() {
-            return Ok(Self::EventsOnly(variables.conversion()?));
+            // The tutorial's role needn't have the permission to probe files.
+            return Ok(Self::EventsOnly(variables.conversion(true)?));
         }
         variables.full_config(environment).map(|config| Self::Full(Box::new(config)))
     }

@@ -2,7 +2,7 @@
 
 use super::{
     AuthConfig, CallbackConfig, CallbackStyle, CatalogConfig, ClaimRules, Config, ConfigError, Conversion,
-    CookieConfig, Environment, JwtKeys, RotatingSecret, Secret,
+    CookieConfig, DailyLimits, Environment, JwtKeys, OwnerLimits, RotatingSecret, Secret, SourceLimits,
 };
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -24,6 +24,10 @@ const MAX_CLAIM_LENGTH: usize = 128;
 /// DynamoDB holds the open uploads of an owner in one item, whose size is limited.
 const MAX_OPEN_UPLOADS: u32 = 1_000;
 const DEFAULT_OPEN_UPLOADS: u32 = 100;
+const MAX_DURATION_SECS: u64 = 1_000_000;
+const DEFAULT_DURATION_SECS: u64 = 6 * 3600;
+/// In frames per second.
+const DEFAULT_FRAME_RATE: f64 = 120.0;
 /// Variables of the HTTP API: one of them set selects `Mode::Full`.
 const HTTP_API: [&str; 6] =
     ["UPLOAD_BUCKET", "CDN_BASE_URL", "UPLOAD_TOKEN_SECRET", "CATALOG", "AUTH_JWT_SECRET", "AUTH_JWKS_URL"];
@@ -58,7 +62,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
     pub fn full_config(&self, environment: Environment) -> Result<Config, ConfigError> {
         let config = Config {
             upload_bucket: self.bucket("UPLOAD_BUCKET", None)?,
-            conversion: self.conversion()?,
+            conversion: self.conversion(false)?,
             cdn_base_url: self
                 .base_url("CDN_BASE_URL")?
                 .ok_or_else(|| missing("CDN_BASE_URL", "the origin that delivers the videos"))?,
@@ -73,12 +77,8 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
                 wire::MAX_OBJECT_SIZE,
                 "a number of bytes from 1 to 48.8 TiB, S3's limit",
             )?,
-            max_open_uploads: self.number(
-                "MAX_OPEN_UPLOADS",
-                1..=MAX_OPEN_UPLOADS,
-                DEFAULT_OPEN_UPLOADS,
-                "a number from 1 to 1,000",
-            )?,
+            owner_limits: self.owner_limits()?,
+            object_owner: self.any("OBJECT_OWNER", None).unwrap_or_default().trim().to_owned(),
             allowed_origins: self.origins()?,
             origin_secret: match self.any("ORIGIN_SECRET", None) {
                 Some(_) => Some(self.rotating("ORIGIN_SECRET", Self::secret)?),
@@ -96,12 +96,62 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
     }
 
     /// The variables of the tutorial's two functions, under the tutorial's names or the edge's.
-    pub fn conversion(&self) -> Result<Conversion, ConfigError> {
+    ///
+    /// `allows_unknown_duration` is the default of its variable.
+    pub fn conversion(&self, allows_unknown_duration: bool) -> Result<Conversion, ConfigError> {
         Ok(Conversion {
             destination_bucket: self.bucket("DESTINATION_BUCKET", Some("DestinationBucket"))?,
             media_convert_role: self.role()?,
             application: self.application()?,
             callback: self.callback()?,
+            source_limits: self.source_limits(allows_unknown_duration)?,
+        })
+    }
+
+    fn owner_limits(&self) -> Result<OwnerLimits, ConfigError> {
+        let daily = |name: &str, must: &str| -> Result<Option<u64>, ConfigError> {
+            let set = self.any(name, None).is_some();
+            let limit = self.number(name, 1..=u64::from(u32::MAX) * 1_000_000, 1, must)?;
+            Ok(set.then_some(limit))
+        };
+        let minutes = daily("MAX_MINUTES_PER_DAY", "a number of minutes from 1")?;
+        Ok(OwnerLimits {
+            open_uploads: self.number(
+                "MAX_OPEN_UPLOADS",
+                1..=MAX_OPEN_UPLOADS,
+                DEFAULT_OPEN_UPLOADS,
+                "a number from 1 to 1,000",
+            )?,
+            daily: DailyLimits {
+                bytes: daily("MAX_BYTES_PER_DAY", "a number of bytes from 1")?,
+                videos: daily("MAX_VIDEOS_PER_DAY", "a number from 1")?,
+                duration_ms: minutes.map(|minutes| minutes.saturating_mul(60_000)),
+            },
+        })
+    }
+
+    fn source_limits(&self, allows_unknown_duration: bool) -> Result<SourceLimits, ConfigError> {
+        let seconds = self.number(
+            "MAX_DURATION",
+            1..=MAX_DURATION_SECS,
+            DEFAULT_DURATION_SECS,
+            "a number of seconds from 1 to 1,000,000",
+        )?;
+        let name = "ALLOW_UNKNOWN_DURATION";
+        Ok(SourceLimits {
+            max_duration_ms: seconds * 1000,
+            allows_unknown_duration: match self.any(name, None).as_deref().map(str::trim) {
+                None => allows_unknown_duration,
+                Some("no") => false,
+                Some("yes") => true,
+                Some(_) => return Err(wrong(name, "yes or no")),
+            },
+            max_frame_rate: self.number(
+                "MAX_FRAME_RATE",
+                1.0..=1000.0,
+                DEFAULT_FRAME_RATE,
+                "a number of frames per second from 1 to 1,000",
+            )?,
         })
     }
 

@@ -5,7 +5,7 @@
 use crate::api::error::ApiError;
 use crate::clock;
 use crate::config::Conversion;
-use crate::events::convert::create_job;
+use crate::events::convert::{NewInput, create_job, probe};
 use crate::events::lambda_events::{EventHandler, LambdaService, receive};
 use crate::events::shapes::{JobEvent, JobUpdate, ObjectCreated, Reconcile};
 use crate::job::JobTemplate;
@@ -13,7 +13,7 @@ use crate::key::VideoId;
 use crate::services::catalog::{ObjectVersion, VideoTransition};
 use crate::services::log;
 use crate::services::transcoder::Transcoder;
-use crate::services::webhook::Webhook;
+use crate::services::webhook::{Announcement, Webhook};
 use aws_types::SdkConfig;
 use axum::Router;
 use axum::middleware::from_fn;
@@ -61,6 +61,7 @@ impl EventsOnly {
         let now = clock::rfc3339(clock::now_ms());
         let video = Video {
             video_id: id.to_string(),
+            title: None,
             status,
             progress: if status == VideoStatus::Ready { 100 } else { 0 },
             size: 0,
@@ -72,7 +73,8 @@ impl EventsOnly {
             created_at: now.clone(),
             updated_at: now,
         };
-        Ok(webhook.deliver(&video, log::trace().as_deref()).await?)
+        let announcement = Announcement { video, owner: None, key: None, attempt: 0 };
+        Ok(webhook.deliver(&announcement, log::trace().as_deref()).await?)
     }
 }
 
@@ -88,9 +90,15 @@ impl EventHandler for EventsOnly {
         }
         let id = VideoId::from_object_key(&created.key);
         let input = format!("s3://{}/{}", created.bucket, created.key);
-        let object = ObjectVersion { bucket: created.bucket, key: created.key, etag: created.etag };
+        let object =
+            ObjectVersion { bucket: created.bucket, key: created.key, etag: created.etag, attempt: 0 };
         let to = &conversion.destination_bucket;
-        match create_job(transcoder, job, &input, to, &id, &object.digest()).await? {
+        let source = match probe(transcoder, &input, &conversion.source_limits).await? {
+            Ok(source) => source,
+            Err(error) => return self.notify(&id, VideoStatus::Failed, Some(error), None).await,
+        };
+        let input = NewInput { url: &input, source, request_token: &object.digest() };
+        match create_job(transcoder, job, input, to, &id).await? {
             VideoTransition::Failed { error, .. } => {
                 self.notify(&id, VideoStatus::Failed, Some(error), None).await
             }
@@ -113,8 +121,16 @@ impl EventHandler for EventsOnly {
         }
     }
 
-    /// Does nothing: without a catalog there is nothing to compare.
+    /// Does nothing, like the events below: without a catalog there is nothing to compare.
     async fn reconcile(&self, _: &Reconcile) -> Result<(), ApiError> {
+        Ok(())
+    }
+
+    async fn convert_again(&self, _: &str) -> Result<(), ApiError> {
+        Ok(())
+    }
+
+    async fn deleted(&self, _: &str) -> Result<(), ApiError> {
         Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! Applies MediaConvert's job state events to the catalog.
 
 use crate::api::error::ApiError;
+use crate::events::convert::{convert_stored, needs_job};
+use crate::events::erase::erase;
 use crate::events::notify::notify;
 use crate::events::shapes::{JobEvent, JobUpdate, OutputGroup};
 use crate::services::catalog::{Outputs, VideoRecord, VideoTransition};
@@ -24,11 +26,58 @@ pub async fn handle(app: &AppState, event: JobEvent) -> Result<(), ApiError> {
             )
         }
         JobUpdate::Error { code, message } => {
-            VideoTransition::Failed { job_id: Some(job_id), error: VideoError { code, message } }
+            return job_failed(app, &video_id, job_id, VideoError { code, message }).await;
         }
         JobUpdate::Canceled => VideoTransition::Canceled { job_id },
     };
     apply_transition(app, &video_id, transition).await
+}
+
+/// MediaConvert's error codes that another job can be spared: 1432, the role can't be assumed (yet); 1999 and 3999, an
+/// unexpected error of the service. AWS bills no job that ends in an error.
+const PASSING_ERRORS: [&str; 3] = ["1432", "1999", "3999"];
+/// Jobs after the first one that are started for errors that may pass.
+const MAX_RETRIES: u32 = 3;
+
+/// Ends the video of a failed job, or has its object converted again if the failure may pass.
+pub async fn job_failed(
+    app: &AppState,
+    video_id: &str,
+    job_id: String,
+    error: VideoError,
+) -> Result<(), ApiError> {
+    if PASSING_ERRORS.contains(&&*error.code)
+        && let Some(record) = app.catalog.get(video_id).await?
+        && record.attempt < MAX_RETRIES
+    {
+        let announces = app.webhook.is_some();
+        let again = VideoTransition::ConvertAgain { failed_job: Some(job_id.clone()), announces };
+        let record = app.catalog.apply(video_id, again, app.now_ms()).await?;
+        if let Some(record) = record.filter(|record| record.past_jobs.contains(&job_id)) {
+            tracing::warn!(video = video_id, code = error.code, attempt = record.attempt, "job is repeated");
+            // The first one at once; the reconciler starts the others, so that time passes between them.
+            return if record.attempt == 1 { convert_unstarted(app, &record).await } else { Ok(()) };
+        }
+    }
+    apply_transition(app, video_id, VideoTransition::Failed { job_id: Some(job_id), error }).await
+}
+
+/// Has the object of a failed or canceled video converted again, for an operator.
+pub async fn convert_again(app: &AppState, video_id: &str) -> Result<(), ApiError> {
+    let again = VideoTransition::ConvertAgain { failed_job: None, announces: app.webhook.is_some() };
+    match app.catalog.apply(video_id, again, app.now_ms()).await? {
+        Some(record) if needs_job(Some(&record)) => convert_unstarted(app, &record).await,
+        _ => {
+            Err(ApiError::BadRequest("There is no such video, or it is neither failed nor canceled.".into()))
+        }
+    }
+}
+
+async fn convert_unstarted(app: &AppState, record: &VideoRecord) -> Result<(), ApiError> {
+    if needs_job(Some(record)) && !convert_stored(app, record).await? {
+        tracing::warn!(video = record.video_id, "not converted again: the object is gone");
+    }
+    Ok(())
 }
 
 /// The transition of a completed job; a failure if it has no playlist.
@@ -52,7 +101,12 @@ pub async fn apply_transition(
     transition: VideoTransition,
 ) -> Result<(), ApiError> {
     let now = app.now_ms();
+    let job_id = transition.job_id().cloned();
     match app.catalog.apply(video_id, transition, now).await? {
+        // The job of a deleted video, which is canceled, or has written outputs after they were deleted.
+        Some(video) if video.is_deleted() => {
+            erase(app, VideoRecord { job_id: job_id.or(video.job_id), ..video }).await
+        }
         Some(video) if video.status.is_final() => {
             // Logged and counted only by the call that changed the record.
             if video.updated_ms >= now {
@@ -153,8 +207,8 @@ mod tests {
     #[test]
     fn complete_event_yields_output_keys() {
         let event = include_str!("../../../tests/fixtures/mediaconvert-complete.json");
-        let Ok(Event::Job(JobEvent { update: JobUpdate::Complete(groups), .. })) =
-            parse(serde_json::from_str(event).unwrap())
+        let mut message = parse(&serde_json::from_str(event).unwrap()).remove(0);
+        let Ok(Event::Job(JobEvent { update: JobUpdate::Complete(groups), .. })) = message.events.remove(0)
         else {
             panic!()
         };

@@ -10,7 +10,7 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use lambda_http::request::RequestContext;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -21,32 +21,63 @@ pub trait EventHandler: Clone + Send + Sync + 'static {
     async fn object(&self, created: ObjectCreated) -> Result<(), ApiError>;
     async fn job(&self, event: JobEvent) -> Result<(), ApiError>;
     async fn reconcile(&self, event: &Reconcile) -> Result<(), ApiError>;
+    async fn convert_again(&self, video_id: &str) -> Result<(), ApiError>;
+    async fn deleted(&self, video_id: &str) -> Result<(), ApiError>;
 
-    /// Handles one event, and returns its kind for the log. If one of its records fails, the others are still handled.
-    async fn handle(&self, event: Value) -> (&'static str, Result<(), ApiError>) {
-        let event = match shapes::parse(event) {
-            Ok(event) => event,
-            Err(error) => return (UNREADABLE, Err(ApiError::BadRequest(error.to_string()))),
-        };
-        let kind = event.kind();
-        let outcome = match event {
-            Event::Objects(objects) => {
-                let mut outcome = Ok(());
-                for object in objects {
-                    let result = self.object(object).await;
-                    outcome = outcome.and(result);
+    /// Handles what an invocation brings. If one event fails, the others are still handled.
+    async fn handle(&self, event: Value) -> Handled {
+        let mut handled = Handled { kind: UNREADABLE, outcome: Ok(()), failed_messages: Vec::new() };
+        let (mut is_batch, mut any_done) = (false, false);
+        for message in shapes::parse(&event) {
+            let mut outcome = Ok(());
+            for event in message.events {
+                if let Ok(event) = &event {
+                    handled.kind = event.kind();
                 }
-                outcome
+                let result = match event {
+                    Ok(event) => self.handle_one(event).await,
+                    Err(error) => Err(ApiError::BadRequest(error.to_string())),
+                };
+                outcome = outcome.and(result);
             }
+            is_batch |= message.sqs_id.is_some();
+            any_done |= outcome.is_ok();
+            if outcome.is_err() {
+                handled.failed_messages.extend(message.sqs_id);
+            }
+            handled.outcome = handled.outcome.and(outcome);
+        }
+        // Lambda deletes the messages that aren't reported. Where nothing was done, the invocation fails, which also a
+        // queue without ReportBatchItemFailures understands.
+        if !(is_batch && any_done) {
+            handled.failed_messages.clear();
+        }
+        handled
+    }
+
+    async fn handle_one(&self, event: Event) -> Result<(), ApiError> {
+        match event {
+            Event::Object(object) => self.object(object).await,
             Event::Job(job) => self.job(job).await,
             Event::Reconcile(event) => self.reconcile(&event).await,
+            Event::ConvertAgain(video_id) => self.convert_again(&video_id).await,
+            Event::Deleted(video_id) => self.deleted(&video_id).await,
             Event::Ignored(reason) => {
                 tracing::info!(reason, "event ignored");
                 Ok(())
             }
-        };
-        (kind, outcome)
+        }
     }
+}
+
+/// The result of an invocation.
+pub struct Handled {
+    /// The kind of the last event that could be parsed, for the log.
+    kind: &'static str,
+    /// The first failure.
+    outcome: Result<(), ApiError>,
+    /// Ids of the messages of a queue that must be delivered again. Empty unless others were handled.
+    failed_messages: Vec<String>,
 }
 
 /// The kind of events that can't be parsed, in the log.
@@ -61,10 +92,11 @@ pub async fn receive<E: EventHandler>(
     if !matches!(context, Some(axum::Extension(RequestContext::PassThrough))) {
         return ApiError::NotFound.into_response();
     }
-    let (kind, outcome) = match JsonBody::<Value>::from_request(request, &handler).await {
+    let handled = match JsonBody::<Value>::from_request(request, &handler).await {
         Ok(JsonBody(event)) => handler.handle(event).await,
-        Err(error) => (UNREADABLE, Err(error)),
+        Err(error) => Handled { kind: UNREADABLE, outcome: Err(error), failed_messages: Vec::new() },
     };
+    let Handled { kind, outcome, failed_messages } = handled;
     let mut response = match outcome {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         // Also client errors become server errors: Lambda must retry the event and then send it to the dead-letter
@@ -78,8 +110,17 @@ pub async fn receive<E: EventHandler>(
             response
         }
     };
+    if !failed_messages.is_empty() {
+        response = batch_item_failures(&failed_messages);
+    }
     response.extensions_mut().insert(EventKind(kind));
     response
+}
+
+/// The answer by which Lambda delivers these messages of a batch again, and deletes the others.
+fn batch_item_failures(messages: &[String]) -> Response {
+    let failures: Vec<Value> = messages.iter().map(|id| json!({ "itemIdentifier": id })).collect();
+    axum::Json(json!({ "batchItemFailures": failures })).into_response()
 }
 
 /// The router as Lambda runs it: a failed event is an error of the invocation. `lambda_http` alone reports a 500

@@ -1,6 +1,7 @@
-//! Events that AWS invokes the edge with: objects created, job states, the reconciler's schedule.
+//! Events that AWS invokes the edge with: objects created, job states, deletions, the reconciler's schedule.
 
 pub mod convert;
+pub mod erase;
 pub mod events_only;
 pub mod job_events;
 pub mod lambda_events;
@@ -17,7 +18,7 @@ use shapes::{JobEvent, ObjectCreated, Reconcile};
 #[async_trait::async_trait]
 impl EventHandler for AppState {
     async fn object(&self, created: ObjectCreated) -> Result<(), ApiError> {
-        convert::convert(self, created).await
+        convert::convert(self, created, 0).await
     }
 
     async fn job(&self, event: JobEvent) -> Result<(), ApiError> {
@@ -26,5 +27,13 @@ impl EventHandler for AppState {
 
     async fn reconcile(&self, event: &Reconcile) -> Result<(), ApiError> {
         reconcile::reconcile(self, event).await
+    }
+
+    async fn convert_again(&self, video_id: &str) -> Result<(), ApiError> {
+        job_events::convert_again(self, video_id).await
+    }
+
+    async fn deleted(&self, video_id: &str) -> Result<(), ApiError> {
+        erase::erase_deleted(self, video_id).await
     }
 }

@@ -2,8 +2,9 @@
 //! objects without a job, jobs whose end wasn't recorded, uploads that never complete.
 
 use crate::api::error::ApiError;
-use crate::events::convert::{convert, needs_job};
-use crate::events::job_events::{apply_transition, completed, outputs_from_listing};
+use crate::events::convert::{convert, convert_stored, needs_job};
+use crate::events::erase::erase;
+use crate::events::job_events::{apply_transition, completed, job_failed, outputs_from_listing};
 use crate::events::notify::notify;
 use crate::events::shapes::{ObjectCreated, Reconcile};
 use crate::key::IncomingKey;
@@ -13,11 +14,12 @@ use crate::services::store::ListedObject;
 use crate::services::transcoder::JobState;
 use crate::state::AppState;
 use futures_util::{StreamExt, stream};
+use std::collections::HashSet;
 use std::time::Duration;
 use wire::{VideoError, VideoStatus};
 
-/// The most stale records of one run; the stalest come first.
-const MAX_RECORDS: usize = 1_000;
+/// Stale records that are read at a time, the stalest first.
+const PAGE_SIZE: usize = 1_000;
 const MAX_CONCURRENCY: usize = 16;
 /// Shorter than the Lambda's timeout of five minutes.
 const RUN_TIMEOUT: Duration = Duration::from_secs(240);
@@ -35,6 +37,8 @@ impl Summary {
     fn add(&mut self, result: Result<bool, ApiError>) {
         match result {
             Ok(is_repaired) => self.repairs += u64::from(is_repaired),
+            // The next run begins with it.
+            Err(ApiError::Throttled(what)) => tracing::warn!(what, "a repair waits for the next run"),
             Err(error) => self.failure = self.failure.take().or(Some(error)),
         }
     }
@@ -57,13 +61,26 @@ pub async fn reconcile(app: &AppState, event: &Reconcile) -> Result<(), ApiError
 async fn run(app: &AppState, event: &Reconcile, summary: &mut Summary) -> Result<(), ApiError> {
     let before = app.now_ms().saturating_sub(event.older_than_seconds.saturating_mul(1000));
     let since = app.now_ms().saturating_sub(event.newer_than_hours.saturating_mul(3_600_000));
-    let stale = app.catalog.list_stale(before, MAX_RECORDS).await?;
-    let (unannounced, unfinished): (Vec<_>, Vec<_>) =
-        stale.into_iter().partition(|record| record.status.is_final());
-    let mut repairs =
-        stream::iter(unfinished).map(|record| repair(app, record)).buffer_unordered(MAX_CONCURRENCY);
-    while let Some(result) = repairs.next().await {
-        summary.add(result);
+    let mut unannounced = Vec::new();
+    let (mut from_ms, mut seen) = (0, HashSet::new());
+    loop {
+        let mut page = app.catalog.list_stale(from_ms..before, PAGE_SIZE).await?;
+        let is_last = page.len() < PAGE_SIZE;
+        from_ms = page.last().map_or(before, VideoRecord::stale_at_ms);
+        // Pages overlap by the records that became stale at the same time.
+        page.retain(|record| seen.insert(record.video_id.clone()));
+        let is_repeated = page.is_empty();
+        let (ended, unfinished): (Vec<_>, Vec<_>) =
+            page.into_iter().partition(|record| record.status.is_final() && !record.is_deleted());
+        unannounced.extend(ended);
+        let mut repairs =
+            stream::iter(unfinished).map(|record| repair(app, record)).buffer_unordered(MAX_CONCURRENCY);
+        while let Some(result) = repairs.next().await {
+            summary.add(result);
+        }
+        if is_last || is_repeated {
+            break;
+        }
     }
     let mut from = None;
     loop {
@@ -95,38 +112,46 @@ async fn run(app: &AppState, event: &Reconcile, summary: &mut Summary) -> Result
 
 /// Handles the event of an object again if its job may not have been started.
 async fn start_missing_job(app: &AppState, object: ListedObject) -> Result<bool, ApiError> {
-    let Some(key) = IncomingKey::parse(&object.key) else { return Ok(false) };
-    let record = app.catalog.get(key.video_id().as_str()).await?;
+    let keys = IncomingKey::candidates(&object.key);
+    let Some(video_id) = keys.first().map(|key| key.video_id().clone()) else { return Ok(false) };
+    let mut record = None;
+    for key in keys {
+        let stored = app.catalog.get(key.video_id().as_str()).await?;
+        record = stored.filter(|record| record.key.as_ref().is_none_or(|key| *key == object.key));
+        if record.is_some() {
+            break;
+        }
+    }
     if !needs_job(record.as_ref()) {
         return Ok(false);
     }
-    tracing::warn!(video = %key.video_id(), "an object without a job");
+    tracing::warn!(video = %video_id, "an object without a job");
     let ListedObject { key, etag, size, .. } = object;
-    convert(app, ObjectCreated { bucket: app.store.bucket().into(), key, etag, size }).await.map(|()| true)
+    let attempt = record.map_or(0, |record| record.attempt);
+    let created = ObjectCreated { bucket: app.store.bucket().into(), key, etag, size };
+    convert(app, created, attempt).await.map(|()| true)
 }
 
 /// Repairs an unfinished record. Returns whether it changed.
 async fn repair(app: &AppState, record: VideoRecord) -> Result<bool, ApiError> {
-    let video = record.video_id.clone();
-    match (&record.job_id, &record.key) {
-        (Some(job_id), _) => repair_from_job(app, &video, job_id.clone()).await,
-        (None, Some(key)) => match app.store.head_object(key).await? {
-            Some(object) => {
-                let object =
-                    ListedObject { key: key.clone(), etag: object.etag, size: object.size, modified_ms: 0 };
-                start_missing_job(app, object).await
-            }
-            None => repair_without_object(app, &record).await.map(|()| true),
-        },
-        (None, None) => repair_without_object(app, &record).await.map(|()| true),
+    if record.is_deleted() {
+        return erase(app, record).await.map(|()| true);
     }
+    if let Some(job_id) = &record.job_id {
+        return repair_from_job(app, &record.video_id, job_id.clone()).await;
+    }
+    if convert_stored(app, &record).await? {
+        tracing::warn!(video = record.video_id, "a stored video without a job");
+        return Ok(true);
+    }
+    repair_without_object(app, &record).await.map(|()| true)
 }
 
 /// Deletes the record of an open upload; any other video fails, because its object is gone.
 async fn repair_without_object(app: &AppState, record: &VideoRecord) -> Result<(), ApiError> {
     tracing::warn!(video = record.video_id, status = ?record.status, "a video without an object");
     if record.status == VideoStatus::Uploading {
-        return Ok(app.catalog.delete_open(&record.video_id).await?);
+        return Ok(app.catalog.delete_open(&record.video_id, record.s3_upload.as_deref()).await?);
     }
     let message = "The uploaded file was removed before it was converted.".into();
     let error = VideoError { code: "object_gone".into(), message };
@@ -140,7 +165,11 @@ async fn repair_from_job(app: &AppState, video: &str, job_id: String) -> Result<
         error: VideoError { code, message },
     };
     let transition = match app.transcoder.job_state(&job_id).await? {
-        JobState::Running(_) => return Ok(false),
+        JobState::Running(_) => {
+            // Other stale records are reached by the next run although many jobs run for long.
+            app.catalog.apply(video, VideoTransition::Checked, app.now_ms()).await?;
+            return Ok(false);
+        }
         JobState::Complete => {
             let mut keys = Vec::new();
             for folder in app.job.destinations() {
@@ -149,7 +178,10 @@ async fn repair_from_job(app: &AppState, video: &str, job_id: String) -> Result<
             }
             completed(job_id, outputs_from_listing(video, keys), None)
         }
-        JobState::Error { code, message } => failed(code, message),
+        JobState::Error { code, message } => {
+            tracing::warn!(video, "the failure of a job wasn't recorded");
+            return job_failed(app, video, job_id, VideoError { code, message }).await.map(|()| true);
+        }
         JobState::Canceled => VideoTransition::Canceled { job_id },
         JobState::NotFound => failed("job_gone".into(), "MediaConvert no longer knows the job.".into()),
     };

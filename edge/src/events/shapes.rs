@@ -1,36 +1,53 @@
-//! The shapes of AWS's events, parsed leniently: unknown fields and kinds are ignored. Pure.
+//! The shapes of AWS's events, parsed leniently: unknown fields and states are ignored. Pure.
 
 use crate::key::{decode_event_key, unquote_etag};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// An event, as far as the edge handles it.
+/// One event, as far as the edge handles it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// Objects were created in a bucket.
-    Objects(Vec<ObjectCreated>),
+    /// An object was created in a bucket.
+    Object(ObjectCreated),
     Job(JobEvent),
     Reconcile(Reconcile),
+    /// The object of a failed video is to be converted again. Contains the video's id.
+    ConvertAgain(String),
+    /// The owner deleted a video. Contains its id.
+    Deleted(String),
     /// There is nothing to do. Contains the reason, for the log.
     Ignored(String),
 }
 
-/// An event of a known kind has an unexpected shape.
+/// An event that can't be read or isn't known: it was sent here by mistake, or the edge is too old for it.
 #[derive(Debug, thiserror::Error)]
-#[error("{part} can't be read: {source}")]
-pub struct EventError {
-    part: &'static str,
-    source: serde_json::Error,
+pub enum EventError {
+    #[error("{part} can't be read: {source}")]
+    Unreadable { part: &'static str, source: serde_json::Error },
+    #[error("an event of an unknown kind: {0}")]
+    Unknown(String),
+    #[error("events are wrapped in each other too often")]
+    TooDeep,
+}
+
+/// One message of an invocation, with its events in order.
+#[derive(Debug, Default)]
+pub struct Message {
+    /// SQS's id of the message. `None`: the invocation isn't a batch of a queue.
+    pub sqs_id: Option<String>,
+    pub events: Vec<Result<Event, EventError>>,
 }
 
 impl Event {
     /// The kind's name in the log.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Objects(_) => "objects",
+            Self::Object(_) => "objects",
             Self::Job(_) => "job",
             Self::Reconcile(_) => "reconcile",
+            Self::ConvertAgain(_) => "convert_again",
+            Self::Deleted(_) => "deleted",
             Self::Ignored(_) => "ignored",
         }
     }
@@ -155,27 +172,83 @@ struct JobProgress {
     job_percent_complete: u8,
 }
 
-/// Parses an event. Fails only for kinds that the edge handles.
-pub fn parse(event: Value) -> Result<Event, EventError> {
-    if event.get("Event").and_then(Value::as_str) == Some("s3:TestEvent") {
-        return Ok(Event::Ignored("S3's test of a notification".into()));
+/// What the edge's own events are about.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct VideoDetail {
+    video_id: String,
+}
+
+/// The most wrappings of an event: EventBridge's or S3's, in SNS, in SQS, and one to spare.
+const MAX_DEPTH: u32 = 4;
+
+/// Parses what the edge is invoked with: one event, or a batch, in whatever SNS, SQS and EventBridge wrap it.
+pub fn parse(event: &Value) -> Vec<Message> {
+    let records = event.get("Records").and_then(Value::as_array).filter(|records| !records.is_empty());
+    let sqs_id = |record: &Value| record.get("messageId")?.as_str().map(str::to_owned);
+    let body = |record: &Value| record.get("body")?.as_str().map(str::to_owned);
+    let messages = records.map(|records| records.iter().map(|record| Some((sqs_id(record)?, body(record)?))));
+    if let Some(messages) = messages.and_then(Iterator::collect::<Option<Vec<_>>>) {
+        return messages.into_iter().map(|(id, body)| unwrap_text(Some(id), &body)).collect();
     }
-    if let Some(Value::Array(records)) = event.get("Records") {
-        return notification(records);
+    let mut message = Message::default();
+    unwrap(event, 0, &mut message.events);
+    vec![message]
+}
+
+fn unwrap_text(sqs_id: Option<String>, text: &str) -> Message {
+    let mut message = Message { sqs_id, events: Vec::new() };
+    parse_text(text, 1, &mut message.events);
+    message
+}
+
+fn parse_text(text: &str, depth: u32, events: &mut Vec<Result<Event, EventError>>) {
+    match serde_json::from_str(text) {
+        Ok(value) => unwrap(&value, depth, events),
+        Err(source) => events.push(Err(EventError::Unreadable { part: "a wrapped event", source })),
     }
-    let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+}
+
+/// Adds the events of a value, which may be wrapped. One that can't be read doesn't drop the others.
+fn unwrap(value: &Value, depth: u32, events: &mut Vec<Result<Event, EventError>>) {
+    if depth > MAX_DEPTH {
+        return events.push(Err(EventError::TooDeep));
+    }
+    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    if text(value, "Event").as_deref() == Some("s3:TestEvent") {
+        return events.push(Ok(Event::Ignored("S3's test of a notification".into())));
+    }
+    if let Some(records) = value.get("Records").and_then(Value::as_array) {
+        for record in records {
+            // SNS's record, and SQS's among others.
+            match record.get("Sns").and_then(|sns| text(sns, "Message")).or_else(|| text(record, "body")) {
+                Some(wrapped) => parse_text(&wrapped, depth + 1, events),
+                None => events.push(self::record(record)),
+            }
+        }
+        return;
+    }
+    // SNS's envelope in a queue.
+    if text(value, "Type").as_deref() == Some("Notification")
+        && let Some(wrapped) = text(value, "Message")
+    {
+        return parse_text(&wrapped, depth + 1, events);
+    }
+    events.push(event_bridge(value));
+}
+
+/// An event of EventBridge, or one of the edge's own, which have the same shape.
+fn event_bridge(event: &Value) -> Result<Event, EventError> {
+    let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
     let detail = event.get("detail").cloned().unwrap_or_default();
-    match (text("source").as_str(), text("detail-type").as_str()) {
+    let video_id =
+        |detail| Ok::<_, EventError>(deserialize::<VideoDetail>(detail, "the event's detail")?.video_id);
+    match (text("source"), text("detail-type")) {
         ("aws.s3", "Object Created") => {
             let EventBridgeDetail { bucket, object } = deserialize(detail, "the S3 event's detail")?;
             // EventBridge doesn't encode keys.
             let Object { key, size, etag } = object;
-            Ok(Event::Objects(vec![ObjectCreated {
-                bucket: bucket.name,
-                key,
-                etag: unquote_etag(&etag),
-                size,
-            }]))
+            Ok(Event::Object(ObjectCreated { bucket: bucket.name, key, etag: unquote_etag(&etag), size }))
         }
         ("aws.mediaconvert", "MediaConvert Job State Change") => {
             job(deserialize(detail, "the job's detail")?)
@@ -184,12 +257,35 @@ pub fn parse(event: Value) -> Result<Event, EventError> {
             let detail = if detail.is_null() { Value::Object(Default::default()) } else { detail };
             Ok(Event::Reconcile(deserialize(detail, "the detail of Reconcile")?))
         }
-        (source, kind) => Ok(Event::Ignored(format!("an event of an unknown kind: {source:?}, {kind:?}"))),
+        ("greloupis", "Convert Again") => video_id(detail).map(Event::ConvertAgain),
+        ("greloupis", "Video Deleted") => video_id(detail).map(Event::Deleted),
+        (source @ ("aws.s3" | "aws.mediaconvert"), kind) => {
+            Ok(Event::Ignored(format!("an event that isn't needed: {source:?}, {kind:?}")))
+        }
+        (source, kind) => Err(EventError::Unknown(format!("source {source:?}, detail-type {kind:?}"))),
     }
 }
 
+/// A record of S3's notifications, or of the stream of the catalog's table.
+fn record(record: &Value) -> Result<Event, EventError> {
+    // Not recognized by its source: stores other than S3 have their own.
+    if record.get("s3").is_some() {
+        return notification(record);
+    }
+    let source = record.get("eventSource").and_then(Value::as_str).unwrap_or_default();
+    let Some(stream) = record.get("dynamodb").filter(|_| source == "aws:dynamodb") else {
+        return Err(EventError::Unknown(format!("a record of {source:?}")));
+    };
+    let is_deleted = stream.pointer("/NewImage/deleted/S").and_then(Value::as_str) == Some("requested");
+    let id = stream.pointer("/Keys/id/S").and_then(Value::as_str).unwrap_or_default();
+    Ok(match id.strip_prefix("video#").filter(|_| is_deleted) {
+        Some(video_id) => Event::Deleted(video_id.into()),
+        None => Event::Ignored("a change of the catalog that isn't a deletion".into()),
+    })
+}
+
 fn deserialize<T: serde::de::DeserializeOwned>(value: Value, part: &'static str) -> Result<T, EventError> {
-    serde_json::from_value(without_nulls(value)).map_err(|source| EventError { part, source })
+    serde_json::from_value(without_nulls(value)).map_err(|source| EventError::Unreadable { part, source })
 }
 
 /// Removes members that are `null`: senders use it like an absent member.
@@ -205,29 +301,16 @@ fn without_nulls(value: Value) -> Value {
     }
 }
 
-fn notification(records: &[Value]) -> Result<Event, EventError> {
-    let mut created = Vec::new();
-    for record in records {
-        // Not recognized by its source: stores other than S3 have their own.
-        if record.get("s3").is_none() {
-            return Ok(Event::Ignored("records of another service than S3".into()));
-        }
-        let S3Record { event_name, s3 } = deserialize(record.clone(), "an S3 record")?;
-        if !event_name.trim_start_matches("s3:").starts_with("ObjectCreated:") {
-            continue;
-        }
-        let Some(key) = decode_event_key(&s3.object.key) else {
-            tracing::warn!("object ignored: its key isn't UTF-8");
-            continue;
-        };
-        created.push(ObjectCreated {
-            bucket: s3.bucket.name,
-            key,
-            etag: unquote_etag(&s3.object.etag),
-            size: s3.object.size,
-        });
+fn notification(record: &Value) -> Result<Event, EventError> {
+    let S3Record { event_name, s3 } = deserialize(record.clone(), "an S3 record")?;
+    if !event_name.trim_start_matches("s3:").starts_with("ObjectCreated:") {
+        return Ok(Event::Ignored(format!("an S3 event that isn't needed: {event_name:?}")));
     }
-    Ok(Event::Objects(created))
+    let Some(key) = decode_event_key(&s3.object.key) else {
+        return Ok(Event::Ignored("an object whose key isn't UTF-8".into()));
+    };
+    let etag = unquote_etag(&s3.object.etag);
+    Ok(Event::Object(ObjectCreated { bucket: s3.bucket.name, key, etag, size: s3.object.size }))
 }
 
 fn job(detail: JobDetail) -> Result<Event, EventError> {
@@ -253,93 +336,4 @@ fn job(detail: JobDetail) -> Result<Event, EventError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    fn fixture(name: &str) -> Value {
-        let path = format!("{}/../tests/fixtures/{name}.json", env!("CARGO_MANIFEST_DIR"));
-        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn notification_yields_all_its_created_objects() {
-        let Event::Objects(objects) = parse(fixture("s3-notification")).unwrap() else { panic!() };
-        let keys: Vec<_> = objects.iter().map(|object| &*object.key).collect();
-        assert_eq!(keys, ["inputs/a b+c.mp4", "inputs/5f2.mov"], "the deleted object isn't among them");
-        assert_eq!((&*objects[1].bucket, objects[1].size), ("uploads", 104_857_600));
-        assert_eq!(objects[1].etag, "d41d8cd98f00b204e9800998ecf8427e-13");
-    }
-
-    #[test]
-    fn eventbridge_key_is_not_decoded() {
-        let Event::Objects(objects) = parse(fixture("s3-eventbridge")).unwrap() else { panic!() };
-        assert_eq!(objects[0].key, "inputs/a+b.mp4");
-        assert_eq!(objects[0].size, 5);
-    }
-
-    #[test]
-    fn s3_test_event_is_ignored() {
-        assert!(matches!(parse(fixture("s3-test")).unwrap(), Event::Ignored(_)));
-    }
-
-    #[test]
-    fn job_event_has_its_update() {
-        let update = |name: &str| match parse(fixture(name)).unwrap() {
-            Event::Job(job) => (job.video_id, job.update),
-            other => panic!("{other:?}"),
-        };
-        let (video, complete) = update("mediaconvert-complete");
-        assert_eq!(video, "5f2c");
-        let JobUpdate::Complete(groups) = complete else { panic!() };
-        assert_eq!(groups[0].playlist_file_paths, ["s3://media/assets/HLS/5f2c.m3u8"]);
-        assert!(groups[1].playlist_file_paths.is_empty());
-        assert_eq!(groups[1].output_details[0].duration_in_ms, Some(20_000));
-        assert_eq!(update("mediaconvert-status").1, JobUpdate::Progress(36));
-        assert_eq!(update("mediaconvert-canceled").1, JobUpdate::Canceled);
-        let JobUpdate::Error { code, message } = update("mediaconvert-error").1 else { panic!() };
-        assert_eq!(code, "1040");
-        assert!(!message.is_empty());
-    }
-
-    #[test]
-    fn unknown_event_is_ignored_and_malformed_refused() {
-        let mut later = fixture("mediaconvert-complete");
-        later["detail"]["status"] = json!("PAUSED");
-        assert!(matches!(parse(later).unwrap(), Event::Ignored(_)));
-        let mut foreign = fixture("mediaconvert-complete");
-        foreign["detail"]["userMetadata"] = json!({});
-        assert!(matches!(parse(foreign).unwrap(), Event::Ignored(_)));
-        for other in [json!(null), json!({}), json!([1]), json!({"Records": [{"eventSource": "aws:sqs"}]})] {
-            assert!(matches!(parse(other).unwrap(), Event::Ignored(_)));
-        }
-        let mut sparse = fixture("mediaconvert-status");
-        sparse["detail"]["jobProgress"]["jobPercentComplete"] = json!(null);
-        sparse["detail"]["outputGroupDetails"] = json!(null);
-        let Ok(Event::Job(JobEvent { update, .. })) = parse(sparse) else { panic!() };
-        assert_eq!(update, JobUpdate::Progress(0));
-        let mut broken = fixture("mediaconvert-complete");
-        broken["detail"]["jobId"] = json!(7);
-        assert!(parse(broken).unwrap_err().to_string().contains("can't be read"));
-    }
-
-    #[test]
-    fn reconcile_event_has_defaults() {
-        let reconcile = |detail: Value| {
-            parse(json!({ "source": "greloupis", "detail-type": "Reconcile", "detail": detail }))
-        };
-        assert_eq!(reconcile(Value::Null).unwrap(), Event::Reconcile(Reconcile::default()));
-        let immediate = Reconcile { older_than_seconds: 0, ..Reconcile::default() };
-        assert_eq!(reconcile(json!({ "olderThanSeconds": 0 })).unwrap(), Event::Reconcile(immediate));
-        assert!(reconcile(json!({ "olderThanSeconds": "soon" })).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn parse_never_panics(text in "\\PC{0,200}") {
-            let event = serde_json::from_str(&text).unwrap_or(Value::String(text));
-            let _ = parse(event);
-        }
-    }
-}
+mod tests;

@@ -74,6 +74,15 @@ where
     R: std::fmt::Debug,
 {
     move |error| match error.code() {
+        // IAM is eventually consistent: a new role can be assumed some seconds later.
+        Some(code @ "BadRequestException")
+            if error.message().is_some_and(|message| message.to_ascii_lowercase().contains("assume")) =>
+        {
+            TranscoderError::Unavailable(ServiceError::new(
+                operation,
+                format!("{code}: the role can't be assumed"),
+            ))
+        }
         // Probe answers UnprocessableEntityException for an unreadable file.
         Some("BadRequestException" | "UnprocessableEntityException") => {
             TranscoderError::Refused(error.message().unwrap_or("MediaConvert refuses the request.").into())
@@ -153,6 +162,22 @@ impl Transcoder {
         Ok(None)
     }
 
+    /// Cancels a job. One that has ended, or that MediaConvert no longer knows, is left alone.
+    pub async fn cancel_job(&self, job_id: &str) -> Result<(), TranscoderError> {
+        match self.client.cancel_job().id(job_id).send().await {
+            Ok(_) => Ok(()),
+            Err(error)
+                if matches!(
+                    error.code(),
+                    Some("NotFoundException" | "ConflictException" | "BadRequestException")
+                ) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(classify("CancelJob")(error)),
+        }
+    }
+
     /// A job's current state, for when its events were lost.
     pub async fn job_state(&self, job_id: &str) -> Result<JobState, TranscoderError> {
         let job = match self.client.get_job().id(job_id).send().await {
@@ -213,9 +238,17 @@ fn source(probe: &ProbeResult) -> Option<Source> {
         duration_ms: seconds.map(|seconds| (seconds * 1000.0).round() as u64),
         width,
         height,
+        frame_rate: properties.and_then(frame_rate),
         has_video: video.is_some(),
         has_audio: tracks(TrackType::Audio).next().is_some(),
     })
+}
+
+/// In frames per second.
+fn frame_rate(video: &VideoProperties) -> Option<f64> {
+    let rate = video.frame_rate()?;
+    let (numerator, denominator) = (f64::from(rate.numerator()?), f64::from(rate.denominator()?));
+    Some(numerator / denominator).filter(|rate| rate.is_finite() && *rate > 0.0)
 }
 
 /// The displayed width: `width` times the sample aspect ratio, of the container or else of the codec.

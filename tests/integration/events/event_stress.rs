@@ -16,6 +16,8 @@ use std::task::{Context, Poll};
 use tower::Service;
 
 const OBJECTS: usize = 500;
+/// Of them, objects that another tool has stored.
+const FOREIGN_OBJECTS: usize = 50;
 /// Deliveries per object: of its creation, of its job's progress, of its job's end.
 const CREATIONS: usize = 9;
 const PROGRESS_UPDATES: usize = 9;
@@ -70,6 +72,18 @@ struct Totals {
     rounds: usize,
 }
 
+/// An event in one of the forms in which it can reach the edge.
+fn wrapped(event: Value, form: usize) -> Value {
+    let in_sqs = |body: Value| json!({ "Records": [{ "messageId": "m", "eventSource": "aws:sqs", "body": body.to_string() }] });
+    let message = event.to_string();
+    match form {
+        0 => in_sqs(event),
+        1 => json!({ "Records": [{ "EventSource": "aws:sns", "Sns": { "Message": message } }] }),
+        2 => in_sqs(json!({ "Type": "Notification", "Message": message })),
+        _ => event,
+    }
+}
+
 /// The final status of a job, by its number: 80 % succeed.
 fn final_status(job: &Job) -> &'static str {
     match job.number % 10 {
@@ -108,13 +122,17 @@ async fn run(dynamodb: &str, catalog: &str, clock: Clock, advance_clock: impl Fn
 
     let mut rng = Rng(0x5eed_cafe_f00d);
     let mut creations = Vec::new();
-    for _ in 0..OBJECTS {
+    for object in 0..OBJECTS {
         let request = json!({ "fileName": "a.mp4", "size": 5, "contentType": "video/mp4" });
-        let opened = call(&services[0], "POST", "/uploads", request).await;
-        let key = opened["key"].as_str().unwrap_or_else(|| panic!("{opened}")).to_owned();
+        let key = if object < FOREIGN_OBJECTS {
+            format!("inputs/folder {}/clip {object}.mp4", object % 3)
+        } else {
+            let opened = call(&services[0], "POST", "/uploads", request).await;
+            opened["key"].as_str().unwrap_or_else(|| panic!("{opened}")).to_owned()
+        };
         creations.extend((0..CREATIONS).map(|index| {
             let source = if index % 2 == 0 { Source::EventBridge } else { Source::S3Notification };
-            object_created(&key, source)
+            wrapped(object_created(&key, source), index % 5)
         }));
     }
     rng.shuffle(&mut creations);

@@ -8,7 +8,9 @@ use crate::support::stack::{
 };
 use aws_sdk_mediaconvert::types::JobStatus;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-use axum::Router;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use edge::LambdaService;
 use http::StatusCode;
 use local::stack::Stack;
@@ -138,5 +140,50 @@ async fn webhooks_to_a_failing_backend_come_last_and_are_limited() {
         "the attempts of one webhook; the other waits for the next run"
     );
     assert_eq!(video(&service, &late).await["status"], "converting");
+    stack.stop().await;
+}
+
+/// A MediaConvert with one job, whose state is throttled at first.
+async fn throttling_mediaconvert(calls: Arc<AtomicUsize>) -> String {
+    let probe = json!({ "probeResults": [{ "container": { "duration": 9.5, "tracks": [] } }] });
+    let get_job = async move || {
+        // The SDK makes three attempts.
+        if calls.fetch_add(1, Ordering::SeqCst) < 3 {
+            let error = [("x-amzn-errortype", "TooManyRequestsException")];
+            return (StatusCode::TOO_MANY_REQUESTS, error, Json(json!({ "message": "Injected." })))
+                .into_response();
+        }
+        Json(json!({ "job": { "id": "j", "role": "r", "settings": {}, "status": "PROGRESSING" } }))
+            .into_response()
+    };
+    let router = Router::new()
+        .route("/2017-08-29/probe", post(async move || Json(probe)))
+        .route(
+            "/2017-08-29/jobs",
+            post(async || (StatusCode::CREATED, Json(json!({ "job": { "id": "j" } })))),
+        )
+        .route("/2017-08-29/jobs/j", get(get_job));
+    serve(router).await
+}
+
+#[tokio::test]
+async fn throttle_does_not_fail_a_run_and_a_running_job_is_checked_again_later() {
+    let data = tempfile::tempdir().unwrap();
+    let stack = start_without_events(data.path()).await;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let mediaconvert = throttling_mediaconvert(calls.clone()).await;
+    let catalog = format!("sqlite:{}", data.path().join("catalog.db").display());
+    let aws = Services { s3: &stack.s3, mediaconvert: &mediaconvert, dynamodb: UNREACHABLE };
+    let service = app(&aws, &catalog, now_ms).lambda_service();
+    let id = store(&service, &s3_client(&stack), b"a video").await;
+    assert!(reconcile(&service).await);
+    let started = video(&service, &id).await;
+    assert_eq!(started["status"], "converting", "{started}");
+    assert!(reconcile(&service).await, "throttled");
+    assert_eq!((video(&service, &id).await, calls.load(Ordering::SeqCst)), (started.clone(), 3));
+    assert!(reconcile(&service).await);
+    let checked = video(&service, &id).await;
+    assert_ne!(checked["updatedAt"], started["updatedAt"], "stale later");
+    assert_eq!(checked["status"], "converting");
     stack.stop().await;
 }

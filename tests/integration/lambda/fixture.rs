@@ -40,6 +40,7 @@ pub fn settings(stack: Option<&Stack>, dir: &TempDir, changes: &[(&str, &str)]) 
         ("UPLOAD_TOKEN_SECRET", SECRET),
         ("AUTH_JWT_SECRET", SECRET),
         ("CATALOG", &*catalog),
+        ("ALLOW_UNKNOWN_DURATION", "yes"),
         ("AWS_ENDPOINT_URL_S3", stack.map_or(UNREACHABLE, |stack| &stack.s3)),
         ("AWS_ENDPOINT_URL_MEDIACONVERT", stack.map_or(UNREACHABLE, |stack| &stack.mediaconvert)),
     ];

@@ -46,6 +46,14 @@ impl ApiClient {
         self.send(self.client.post(format!("{}{path}", self.base)).body(body)).await
     }
 
+    pub async fn patch(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        self.send(self.client.patch(format!("{}{path}", self.base)).body(body.to_string())).await
+    }
+
+    pub async fn delete(&self, path: &str) -> (StatusCode, Value) {
+        self.send(self.client.delete(format!("{}{path}", self.base))).await
+    }
+
     /// Opens an upload of `size` bytes; `fields` are the rest of the request.
     pub async fn open_upload(&self, size: usize, fields: &Value) -> Value {
         let mut body = fields.clone();

@@ -42,13 +42,15 @@ pub fn edge_setting(name: &str, catalog: &str) -> Option<String> {
         "UPLOAD_TOKEN_SECRET" => TOKEN_SECRET.into(),
         "AUTH_MODE" => "none".into(),
         "CATALOG" => catalog.into(),
+        "ALLOW_UNKNOWN_DURATION" => "yes".into(),
         _ => return None,
     })
 }
 
 /// An edge without sign-in in front of these services.
 pub fn app(services: &Services<'_>, catalog: &str, clock: Clock) -> Edge {
-    app_with_settings(services, catalog, clock, &[("MAX_OPEN_UPLOADS", "1000")])
+    let settings = [("MAX_OPEN_UPLOADS", "1000"), ("OBJECT_OWNER", "local")];
+    app_with_settings(services, catalog, clock, &settings)
 }
 
 /// The same with more settings.
@@ -87,8 +89,10 @@ pub fn sdk_config(endpoint: &str) -> SdkConfig {
 
 /// Options of a stack; port 0 takes free ports.
 pub fn options(data: &Path, port: u16, env: &[(&str, &str)]) -> Options {
+    // The files of most tests are no videos.
+    let defaults = [("ALLOW_UNKNOWN_DURATION", "yes")];
     let env: HashMap<String, String> =
-        env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        defaults.iter().chain(env).map(|(name, value)| ((*name).into(), (*value).into())).collect();
     Options {
         host: [127, 0, 0, 1].into(),
         port,

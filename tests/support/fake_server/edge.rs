@@ -273,6 +273,7 @@ fn sign_parts(
 fn make_video(id: &str, size: u64, status: VideoStatus, progress: u8) -> Video {
     Video {
         video_id: id.into(),
+        title: None,
         status,
         progress,
         size,

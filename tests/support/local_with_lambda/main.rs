@@ -96,6 +96,7 @@ fn settings(port: u16, data: &Path) -> Result<Vec<(&'static str, String)>, Strin
         ("UPLOAD_TOKEN_SECRET", SECRET.into()),
         ("AUTH_MODE", "jwt".into()),
         ("AUTH_JWT_SECRET", SECRET.into()),
+        ("ALLOW_UNKNOWN_DURATION", "yes".into()),
         ("MAX_UPLOAD_BYTES", String::new()),
         ("AWS_ENDPOINT_URL_S3", at(port + 1)),
         ("AWS_ENDPOINT_URL_MEDIACONVERT", at(port + 2)),

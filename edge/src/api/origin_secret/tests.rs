@@ -147,15 +147,16 @@ async fn private_video_has_cookies_when_it_is_ready() {
     let edge = edge(&settings);
     let path = format!("/api/videos/{ID}");
     let catalog = &edge.0.app.catalog;
+    let limits = edge.0.app.config.owner_limits;
     let mut record = crate::services::catalog::VideoRecord::new(ID, "local", 1, 1_000);
-    catalog.add(record.clone(), 9).await.unwrap();
+    catalog.add(record.clone(), limits).await.unwrap();
     let cookies = |response: &Response| response.headers().get_all(header::SET_COOKIE).iter().count();
     let response = call(&edge, Method::GET, &path, &[]).await;
     assert_eq!((response.status(), cookies(&response)), (StatusCode::OK, 0), "not yet");
 
-    catalog.delete_open(ID).await.unwrap();
+    catalog.delete_open(ID, None).await.unwrap();
     record.status = wire::VideoStatus::Ready;
-    catalog.add(record, 9).await.unwrap();
+    catalog.add(record, limits).await.unwrap();
     let response = call(&edge, Method::GET, &path, &[("origin", "https://a.example")]).await;
     // Four for each of the template's folders.
     assert_eq!((response.status(), cookies(&response)), (StatusCode::OK, 12));

@@ -6,7 +6,7 @@ use crate::api::error::ApiError;
 use crate::api::extract::OptionalJsonBody;
 use crate::api::videos::to_video;
 use crate::key::IncomingKey;
-use crate::services::catalog::{AddOutcome, VideoRecord, VideoTransition};
+use crate::services::catalog::{AddOutcome, DailyLimits, OwnerLimits, VideoRecord, VideoTransition};
 use crate::services::metrics::Metric;
 use crate::services::store::{ObjectInfo, StoreError};
 use crate::state::AppState;
@@ -123,7 +123,7 @@ fn planned_parts(
     if missing.is_empty() { Ok(parts) } else { Err(ApiError::PartsMissing(missing)) }
 }
 
-/// The stored object, if its size and checksum are those of this upload.
+/// The stored object, if it is that of this upload.
 pub(super) async fn completed_object(
     app: &AppState,
     session: &Session,
@@ -132,7 +132,14 @@ pub(super) async fn completed_object(
     let Some(mut object) = app.store.head_object(&session.key).await? else { return Ok(None) };
     object.checksum = object.checksum.filter(|_| session.checksum == ChecksumKind::Crc64Nvme);
     let is_same = object.size == session.size && !differ(checksum, object.checksum.as_deref());
-    Ok(is_same.then_some(object))
+    if !is_same {
+        return Ok(None);
+    }
+    // An upload that was started over is aborted: the object is its successor's.
+    let Some(key) = IncomingKey::parse(&session.key) else { return Ok(None) };
+    let video = app.catalog.get(key.video_id().as_str()).await?;
+    let successor = video.and_then(|video| video.s3_upload).filter(|id| *id != session.s3_upload);
+    Ok(successor.is_none().then_some(object))
 }
 
 /// Whether both are known and different.
@@ -149,14 +156,19 @@ async fn record_upload(
     let now = app.now_ms();
     let uploaded = VideoTransition::Uploaded { size: session.size };
     if let Some(video) = app.catalog.apply(key.video_id().as_str(), uploaded.clone(), now).await? {
-        return Ok(video);
+        // Deleted meanwhile: the event of the object has it erased.
+        return if video.is_deleted() { Err(ApiError::UploadGone) } else { Ok(video) };
     }
     // A concurrent abort deleted the record. The object is stored, so the video exists.
-    let mut record = app.new_record(key, &session.owner, session.size);
+    let mut record = VideoRecord {
+        s3_upload: Some(session.s3_upload.clone()),
+        ..app.new_record(key, &session.owner, session.size)
+    };
     record.apply(uploaded, now);
-    Ok(match app.catalog.add(record.clone(), u32::MAX).await? {
+    let no_limits = OwnerLimits { open_uploads: u32::MAX, daily: DailyLimits::default() };
+    Ok(match app.catalog.add(record.clone(), no_limits).await? {
         AddOutcome::Exists(record) => *record,
-        AddOutcome::Added | AddOutcome::TooManyOpen => record,
+        AddOutcome::Added | AddOutcome::TooManyOpen | AddOutcome::OverDailyLimit => record,
     })
 }
 

@@ -6,23 +6,30 @@ mod conformance;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
 mod sqlite;
+mod usage;
 mod video_record;
 
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::DynamoDb;
 pub use sqlite::Sqlite;
-pub use video_record::{Outputs, UPLOAD_LIFETIME_SECS, VideoRecord, VideoTransition};
+pub use usage::Usage;
+pub use video_record::{Deletion, Outputs, UPLOAD_LIFETIME_SECS, VideoRecord, VideoTransition};
+
+pub use crate::config::{DailyLimits, OwnerLimits};
 
 use super::ServiceError;
 use sha2::{Digest, Sha256};
+use std::ops::Range;
 
-/// One version of one object. Each version gets one job.
+/// One version of one object. Each version gets one job, and another one for each attempt after a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectVersion {
     pub bucket: String,
     pub key: String,
     /// The object's ETag.
     pub etag: String,
+    /// See [`VideoRecord::attempt`].
+    pub attempt: u32,
 }
 
 impl ObjectVersion {
@@ -32,6 +39,9 @@ impl ObjectVersion {
         for part in [&self.bucket, &self.key, &self.etag] {
             hash.update(part.len().to_be_bytes());
             hash.update(part);
+        }
+        if self.attempt > 0 {
+            hash.update(self.attempt.to_be_bytes());
         }
         hex::encode(hash.finalize())
     }
@@ -44,8 +54,11 @@ pub enum Claim {
     Granted(Box<Lease>),
     /// Another worker holds the claim; try again later.
     Busy,
-    /// The claim is completed: the job was started, or failed for good. Contains the video's current record.
+    /// The claim is completed: the job was started, or failed for good. Or the video is deleted. Contains the video's
+    /// current record.
     Completed(Box<VideoRecord>),
+    /// The video of this id has an object of another key.
+    OtherObject,
 }
 
 /// The right to start an object's job.
@@ -69,6 +82,19 @@ pub enum AddOutcome {
     Exists(Box<VideoRecord>),
     /// The owner has as many open uploads as are allowed.
     TooManyOpen,
+    /// The owner has used as much as a day allows.
+    OverDailyLimit,
+}
+
+/// The result of a transition within daily limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApplyOutcome {
+    /// Contains the resulting record, changed or not.
+    Applied(Box<VideoRecord>),
+    /// The owner has used as much as a day allows; nothing is changed.
+    OverDailyLimit,
+    /// There is no such video.
+    NotFound,
 }
 
 /// Position in a list: the next page begins after this video.
@@ -100,27 +126,41 @@ pub enum CatalogError {
 /// The database. Each call is one atomic step; SQLite on one machine, DynamoDB on AWS.
 #[async_trait::async_trait]
 pub trait Catalog: Send + Sync {
-    /// Adds a video, unless it is an open upload and its owner has `max_open` of them already.
-    async fn add(&self, record: VideoRecord, max_open: u32) -> Result<AddOutcome, CatalogError>;
+    /// Adds a video and counts it for its owner, unless its owner is at a limit.
+    async fn add(&self, record: VideoRecord, limits: OwnerLimits) -> Result<AddOutcome, CatalogError>;
     async fn get(&self, video_id: &str) -> Result<Option<VideoRecord>, CatalogError>;
+    /// Applies a transition and counts what it adds to the owner's usage, unless its owner is at a limit.
+    async fn apply_within(
+        &self,
+        video_id: &str,
+        transition: VideoTransition,
+        limits: DailyLimits,
+        now_ms: u64,
+    ) -> Result<ApplyOutcome, CatalogError>;
     /// Applies a transition and returns the resulting record. `None`: no such video.
     async fn apply(
         &self,
         video_id: &str,
         transition: VideoTransition,
         now_ms: u64,
-    ) -> Result<Option<VideoRecord>, CatalogError>;
-    /// Deletes the record of an open upload; every other record stays.
-    async fn delete_open(&self, video_id: &str) -> Result<(), CatalogError>;
-    /// An owner's videos, newest first, at most `limit`.
+    ) -> Result<Option<VideoRecord>, CatalogError> {
+        Ok(match self.apply_within(video_id, transition, DailyLimits::default(), now_ms).await? {
+            ApplyOutcome::Applied(record) => Some(*record),
+            ApplyOutcome::OverDailyLimit | ApplyOutcome::NotFound => None,
+        })
+    }
+    /// Deletes the record of an open upload; every other record stays. With `s3_upload` also that of an upload that was
+    /// started over stays.
+    async fn delete_open(&self, video_id: &str, s3_upload: Option<&str>) -> Result<(), CatalogError>;
+    /// An owner's videos without deleted ones, newest first, at most `limit`.
     async fn list(
         &self,
         owner: &str,
         limit: usize,
         from: Option<Cursor>,
     ) -> Result<Vec<VideoRecord>, CatalogError>;
-    /// Unfinished videos that became stale before `before_ms`, the stalest first, about `limit` at most.
-    async fn list_stale(&self, before_ms: u64, limit: usize) -> Result<Vec<VideoRecord>, CatalogError>;
+    /// Unfinished videos that became stale in `range` (in milliseconds since 1970), the stalest first, at most `limit`.
+    async fn list_stale(&self, range: Range<u64>, limit: usize) -> Result<Vec<VideoRecord>, CatalogError>;
     /// Claims the right to start an object's job. `new` is added as its video if there is none.
     async fn claim(
         &self,
@@ -145,11 +185,16 @@ mod tests {
 
     #[test]
     fn object_digest_differs_by_version() {
-        let object =
-            |key: &str, etag: &str| ObjectVersion { bucket: "b".into(), key: key.into(), etag: etag.into() };
+        let object = |key: &str, etag: &str| ObjectVersion {
+            bucket: "b".into(),
+            key: key.into(),
+            etag: etag.into(),
+            attempt: 0,
+        };
         let digest = object("k", "e").digest();
         assert_eq!(digest.len(), 64);
         assert_eq!(digest, object("k", "e").digest());
         assert_ne!(digest, object("ke", "").digest());
+        assert_ne!(digest, ObjectVersion { attempt: 1, ..object("k", "e") }.digest());
     }
 }

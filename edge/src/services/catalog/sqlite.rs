@@ -1,15 +1,20 @@
 //! The catalog in a SQLite file, for one machine.
 
+use super::usage::day;
+use super::video_record::TOMBSTONE_LIFETIME_SECS;
 use super::{
-    AddOutcome, Catalog, CatalogError, Claim, Cursor, LEASE_MS, Lease, ObjectVersion, UPLOAD_LIFETIME_SECS,
-    VideoRecord, VideoTransition,
+    AddOutcome, ApplyOutcome, Catalog, CatalogError, Claim, Cursor, DailyLimits, Deletion, LEASE_MS, Lease,
+    ObjectVersion, OwnerLimits, UPLOAD_LIFETIME_SECS, Usage, VideoRecord, VideoTransition,
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// `entry` is the record as JSON.
+/// `entry` is the record as JSON. Members that a record of an earlier version lacks are NULL.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS videos (
         video_id TEXT PRIMARY KEY, owner TEXT NOT NULL, created_ms INTEGER NOT NULL, entry TEXT NOT NULL
@@ -17,8 +22,13 @@ const SCHEMA: &str = "
     CREATE INDEX IF NOT EXISTS videos_by_owner ON videos (owner, created_ms DESC, video_id DESC);
     CREATE INDEX IF NOT EXISTS videos_open ON videos (owner, created_ms)
         WHERE entry ->> 'status' = 'uploading';
-    CREATE INDEX IF NOT EXISTS videos_unfinished ON videos (entry ->> 'updated_ms')
-        WHERE entry ->> 'status' NOT IN ('ready', 'failed', 'canceled') OR entry ->> 'announced' = 0;
+    DROP INDEX IF EXISTS videos_unfinished;
+    CREATE INDEX IF NOT EXISTS videos_not_done ON videos (entry ->> 'updated_ms')
+        WHERE entry ->> 'status' NOT IN ('ready', 'failed', 'canceled') OR entry ->> 'announced' = 0
+            OR entry ->> 'deletion' IS NOT NULL;
+    CREATE TABLE IF NOT EXISTS usage (
+        owner TEXT NOT NULL, day INTEGER NOT NULL, counted TEXT NOT NULL, PRIMARY KEY (owner, day)
+    ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS leases (
         object TEXT PRIMARY KEY, video_id TEXT NOT NULL, ends_ms INTEGER NOT NULL
     ) WITHOUT ROWID;
@@ -76,21 +86,56 @@ fn find(tx: &Transaction<'_>, video_id: &str) -> rusqlite::Result<Option<VideoRe
     let text: Option<String> = tx
         .query_row("SELECT entry FROM videos WHERE video_id = ?1", [video_id], |row| row.get(0))
         .optional()?;
-    text.map(|text| parse(&text)).transpose()
+    text.map(|text| from_json(&text)).transpose()
 }
 
-fn parse(text: &str) -> rusqlite::Result<VideoRecord> {
+fn from_json<T: DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
     serde_json::from_str(text).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
+fn to_json(value: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
 fn write(tx: &Transaction<'_>, record: &VideoRecord) -> rusqlite::Result<()> {
-    let text = serde_json::to_string(record)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let text = to_json(record)?;
     tx.execute(
         "INSERT OR REPLACE INTO videos (video_id, owner, created_ms, entry) VALUES (?1, ?2, ?3, ?4)",
         params![record.video_id, record.owner, signed(record.created_ms), text],
     )
     .map(drop)
+}
+
+/// Counts for an owner what `record` has more than `before`. `false`: it is over a limit, and isn't counted.
+fn count(
+    tx: &Transaction<'_>,
+    record: &VideoRecord,
+    before: Usage,
+    limits: DailyLimits,
+    now_ms: u64,
+) -> rusqlite::Result<bool> {
+    let more = record.counted.since(before);
+    if limits.is_off() || more == Usage::default() {
+        return Ok(true);
+    }
+    let today = signed(day(now_ms));
+    tx.execute("DELETE FROM usage WHERE owner = ?1 AND day < ?2", params![record.owner, today])?;
+    let text: Option<String> = tx
+        .query_row(
+            "SELECT counted FROM usage WHERE owner = ?1 AND day = ?2",
+            params![record.owner, today],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let used: Usage = text.map(|text| from_json(&text)).transpose()?.unwrap_or_default();
+    if !limits.allow(used, more) {
+        return Ok(false);
+    }
+    tx.execute(
+        "INSERT OR REPLACE INTO usage (owner, day, counted) VALUES (?1, ?2, ?3)",
+        params![record.owner, today, to_json(&used.plus(more))?],
+    )?;
+    Ok(true)
 }
 
 /// SQLite's integers are signed; milliseconds since 1970 fit.
@@ -100,7 +145,7 @@ fn signed(value: u64) -> i64 {
 
 #[async_trait::async_trait]
 impl Catalog for Sqlite {
-    async fn add(&self, record: VideoRecord, max_open: u32) -> Result<AddOutcome, CatalogError> {
+    async fn add(&self, record: VideoRecord, limits: OwnerLimits) -> Result<AddOutcome, CatalogError> {
         self.call(move |tx| {
             if let Some(existing) = find(tx, &record.video_id)? {
                 return Ok(AddOutcome::Exists(Box::new(existing)));
@@ -108,12 +153,16 @@ impl Catalog for Sqlite {
             let since = record.created_ms.saturating_sub(UPLOAD_LIFETIME_SECS * 1000);
             let open: u32 = tx.query_row(
                 "SELECT COUNT(*) FROM videos
-                 WHERE owner = ?1 AND created_ms > ?2 AND entry ->> 'status' = 'uploading'",
+                 WHERE owner = ?1 AND created_ms > ?2 AND entry ->> 'status' = 'uploading'
+                 AND entry ->> 'deletion' IS NULL",
                 params![record.owner, signed(since)],
                 |row| row.get(0),
             )?;
-            if record.is_open() && open >= max_open {
+            if record.is_open() && open >= limits.open_uploads {
                 return Ok(AddOutcome::TooManyOpen);
+            }
+            if !count(tx, &record, Usage::default(), limits.daily, record.created_ms)? {
+                return Ok(AddOutcome::OverDailyLimit);
             }
             write(tx, &record)?;
             Ok(AddOutcome::Added)
@@ -126,30 +175,40 @@ impl Catalog for Sqlite {
         self.call(move |tx| find(tx, &video_id)).await
     }
 
-    async fn apply(
+    async fn apply_within(
         &self,
         video_id: &str,
         transition: VideoTransition,
+        limits: DailyLimits,
         now_ms: u64,
-    ) -> Result<Option<VideoRecord>, CatalogError> {
+    ) -> Result<ApplyOutcome, CatalogError> {
         let video_id = video_id.to_owned();
         self.call(move |tx| {
-            let Some(mut record) = find(tx, &video_id)? else { return Ok(None) };
+            let Some(mut record) = find(tx, &video_id)? else { return Ok(ApplyOutcome::NotFound) };
+            let before = record.counted;
             if record.apply(transition, now_ms) {
+                if !count(tx, &record, before, limits, now_ms)? {
+                    return Ok(ApplyOutcome::OverDailyLimit);
+                }
                 write(tx, &record)?;
             }
-            Ok(Some(record))
+            if record.deletion == Some(Deletion::Done) {
+                delete_tombstones(tx, now_ms)?;
+            }
+            Ok(ApplyOutcome::Applied(Box::new(record)))
         })
         .await
     }
 
-    async fn delete_open(&self, video_id: &str) -> Result<(), CatalogError> {
-        let video_id = video_id.to_owned();
+    async fn delete_open(&self, video_id: &str, s3_upload: Option<&str>) -> Result<(), CatalogError> {
+        let (video_id, s3_upload) = (video_id.to_owned(), s3_upload.map(str::to_owned));
         self.call(move |tx| {
             tx.execute(
                 "DELETE FROM videos WHERE video_id = ?1 AND entry ->> 'status' = 'uploading'
+                 AND entry ->> 'deletion' IS NULL
+                 AND (?2 IS NULL OR entry ->> 's3_upload' IS NULL OR entry ->> 's3_upload' = ?2)
                  AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.video_id = ?1)",
-                [video_id],
+                params![video_id, s3_upload],
             )
             .map(drop)
         })
@@ -167,29 +226,31 @@ impl Catalog for Sqlite {
             let from = from.unwrap_or(Cursor { created_ms: u64::MAX, video_id: String::new() });
             let mut query = tx.prepare_cached(
                 "SELECT entry FROM videos WHERE owner = ?1 AND (created_ms, video_id) < (?2, ?3)
+                 AND entry ->> 'deletion' IS NULL
                  ORDER BY created_ms DESC, video_id DESC LIMIT ?4",
             )?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let rows = query
                 .query_map(params![owner, signed(from.created_ms), from.video_id, limit], |row| {
-                    parse(&row.get::<_, String>(0)?)
+                    from_json(&row.get::<_, String>(0)?)
                 })?;
             rows.collect()
         })
         .await
     }
 
-    async fn list_stale(&self, before_ms: u64, limit: usize) -> Result<Vec<VideoRecord>, CatalogError> {
+    async fn list_stale(&self, range: Range<u64>, limit: usize) -> Result<Vec<VideoRecord>, CatalogError> {
         self.call(move |tx| {
             let mut query = tx.prepare_cached(
                 "SELECT entry FROM videos
-                 WHERE (entry ->> 'status' NOT IN ('ready', 'failed', 'canceled') OR entry ->> 'announced' = 0)
+                 WHERE (entry ->> 'status' NOT IN ('ready', 'failed', 'canceled') OR entry ->> 'announced' = 0
+                     OR entry ->> 'deletion' IS NOT NULL)
                  AND entry ->> 'updated_ms' < ?1",
             )?;
-            let rows = query.query_map([signed(before_ms)], |row| parse(&row.get::<_, String>(0)?))?;
+            let rows = query.query_map([signed(range.end)], |row| from_json(&row.get::<_, String>(0)?))?;
             let mut stale: Vec<VideoRecord> = rows.collect::<Result<_, _>>()?;
             // Open uploads become stale later than their last change.
-            stale.retain(|record| record.stale_at_ms() < before_ms);
+            stale.retain(|record| !record.is_done() && range.contains(&record.stale_at_ms()));
             stale.sort_by_key(VideoRecord::stale_at_ms);
             stale.truncate(limit);
             Ok(stale)
@@ -212,6 +273,10 @@ impl Catalog for Sqlite {
                 return Ok(Claim::Busy);
             }
             let record = match find(tx, &new.video_id)? {
+                Some(record) if record.key.as_ref().is_some_and(|key| *key != object.key) => {
+                    return Ok(Claim::OtherObject);
+                }
+                Some(record) if record.is_deleted() => return Ok(Claim::Completed(Box::new(record))),
                 Some(record) => record,
                 None => {
                     write(tx, &new)?;
@@ -248,6 +313,16 @@ impl Catalog for Sqlite {
         let (digest, video_id) = (lease.object.digest(), lease.record.video_id.clone());
         self.call(move |tx| set_lease(tx, &digest, &video_id, 0)).await
     }
+}
+
+/// Deletes the records of deleted videos that nothing refers to any more.
+fn delete_tombstones(tx: &Transaction<'_>, now_ms: u64) -> rusqlite::Result<()> {
+    let before = now_ms.saturating_sub(TOMBSTONE_LIFETIME_SECS * 1000);
+    tx.execute(
+        "DELETE FROM videos WHERE entry ->> 'deletion' = 'done' AND entry ->> 'updated_ms' < ?1",
+        [signed(before)],
+    )
+    .map(drop)
 }
 
 fn set_lease(tx: &Transaction<'_>, digest: &str, video_id: &str, ends: i64) -> rusqlite::Result<()> {

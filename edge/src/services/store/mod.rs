@@ -9,7 +9,8 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart,
+    ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart, Delete,
+    ObjectIdentifier,
 };
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -100,6 +101,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 /// S3 may take minutes to complete a huge object; the Lambda's own timeout is five minutes.
 const COMPLETE_TIMEOUT: Duration = Duration::from_secs(280);
 const COMPLETE: &str = "CompleteMultipartUpload";
+/// Keys in one `DeleteObjects` request.
+const MAX_DELETED_KEYS: usize = 1_000;
 const LIST_OBJECTS: &str = "ListObjectsV2";
 
 fn etag_or_empty(etag: Option<String>) -> String {
@@ -281,6 +284,24 @@ impl Store {
             Ok(_) | Err(StoreError::NoSuchUpload) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+}
+
+impl Store {
+    /// Deletes objects of `bucket`.
+    pub async fn delete_objects(&self, bucket: &str, keys: &[String]) -> Result<(), StoreError> {
+        const OPERATION: &str = "DeleteObjects";
+        for keys in keys.chunks(MAX_DELETED_KEYS) {
+            let ids = keys.iter().filter_map(|key| ObjectIdentifier::builder().key(key).build().ok());
+            let delete = Delete::builder().set_objects(Some(ids.collect())).quiet(true).build();
+            let delete = delete.map_err(|error| unavailable(OPERATION, &error.to_string()))?;
+            let request = self.client.delete_objects().bucket(bucket).delete(delete);
+            let deleted = request.send().await.map_err(classify(OPERATION))?;
+            if let Some(error) = deleted.errors().first() {
+                return Err(unavailable(OPERATION, error.code().unwrap_or("an object isn't deleted")));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use crate::clock;
 use crate::config::{CallbackConfig, CallbackStyle, Secret};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use reqwest::redirect::Policy;
+use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -40,6 +41,22 @@ pub enum WebhookError {
     NotDelivered { origin: String, reason: String, attempt: usize },
     #[error("the callback's secret can't be used as a key")]
     InvalidKey,
+}
+
+/// A video's final state, as it is announced.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Announcement {
+    #[serde(flatten)]
+    pub video: Video,
+    /// Absent for an object that another tool has stored, unless it has an owner by configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Key of the video's object in the upload bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Number of the conversion, from 0. Tells announcements of the same state apart.
+    #[serde(skip)]
+    pub attempt: u32,
 }
 
 /// The request of one attempt.
@@ -82,10 +99,15 @@ impl Webhook {
     /// message for this state; on `Err` the event must be handled again. Deliveries can repeat.
     ///
     /// `trace` is X-Ray's id, as `log::trace_id` finds it.
-    pub async fn deliver(&self, video: &Video, trace: Option<&str>) -> Result<(), WebhookError> {
+    pub async fn deliver(
+        &self,
+        announcement: &Announcement,
+        trace: Option<&str>,
+    ) -> Result<(), WebhookError> {
+        let video = &announcement.video;
         let mut delays = self.retry_delays.iter();
         for number in 1.. {
-            let Some(message) = self.message(video)? else { return Ok(()) };
+            let Some(message) = self.message(announcement)? else { return Ok(()) };
             let started = Instant::now();
             let attempt = self.post(message, trace).await;
             let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -119,13 +141,13 @@ impl Webhook {
     }
 
     /// `None`: this style has no message for the video's state. Built for each attempt: it contains the time.
-    fn message(&self, video: &Video) -> Result<Option<Message>, WebhookError> {
+    fn message(&self, announcement: &Announcement) -> Result<Option<Message>, WebhookError> {
         match &self.style {
             CallbackStyle::Standard(keys) => {
                 let keys: Vec<&[u8]> = keys.values().map(Secret::expose).collect();
-                standard::message(&keys, video, clock::now_ms() / 1000).transpose()
+                standard::message(&keys, announcement, clock::now_ms() / 1000).transpose()
             }
-            CallbackStyle::Greloupis(key) => Ok(greloupis::message(key.expose(), video)),
+            CallbackStyle::Greloupis(key) => Ok(greloupis::message(key.expose(), &announcement.video)),
         }
     }
 

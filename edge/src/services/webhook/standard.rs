@@ -1,16 +1,17 @@
 //! The format of Standard Webhooks 1.0, which its libraries verify. Pure.
 
-use super::{Message, WebhookError};
+use super::{Announcement, Message, WebhookError};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 use sha2::Sha256;
-use wire::{Video, VideoStatus};
+use wire::VideoStatus;
 
 /// The signed message for a video's final state, for one attempt at `now`, in seconds since 1970. `None` for other
 /// states. Signed with each key, so that a receiver with any of them verifies it.
-pub fn message(keys: &[&[u8]], video: &Video, now: u64) -> Option<Result<Message, WebhookError>> {
+pub fn message(keys: &[&[u8]], announcement: &Announcement, now: u64) -> Option<Result<Message, WebhookError>> {
+    let video = &announcement.video;
     let (kind, status) = match video.status {
         VideoStatus::Uploading | VideoStatus::Uploaded | VideoStatus::Converting => return None,
         VideoStatus::Ready => ("video.ready", "ready"),
@@ -18,8 +19,11 @@ pub fn message(keys: &[&[u8]], video: &Video, now: u64) -> Option<Result<Message
         VideoStatus::Canceled => ("video.canceled", "canceled"),
     };
     // Equal in every delivery, so that a receiver recognizes repetitions.
-    let id = format!("video_{}_{status}", video.video_id);
-    let body = json!({ "type": kind, "timestamp": video.updated_at, "data": video }).to_string();
+    let id = match announcement.attempt {
+        0 => format!("video_{}_{status}", video.video_id),
+        attempt => format!("video_{}_{status}_{attempt}", video.video_id),
+    };
+    let body = json!({ "type": kind, "timestamp": video.updated_at, "data": announcement }).to_string();
     let text = format!("{id}.{now}.{body}");
     let signatures: Result<Vec<String>, WebhookError> =
         keys.iter().map(|key| sign(key, &text).map(|signature| format!("v1,{signature}"))).collect();
@@ -41,12 +45,12 @@ fn sign(key: &[u8], text: &str) -> Result<String, WebhookError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::video;
+    use super::super::tests::announcement;
     use super::*;
     use serde_json::Value;
 
     fn for_status(status: VideoStatus, now: u64) -> Option<Message> {
-        message(&[b"key"], &video("5f2c", status), now).map(Result::unwrap)
+        message(&[b"key"], &announcement("5f2c", status), now).map(Result::unwrap)
     }
 
     #[test]
@@ -60,7 +64,7 @@ mod tests {
     #[test]
     fn each_key_has_a_signature() {
         let of = |keys: &[&[u8]]| {
-            let message = message(keys, &video("5f2c", VideoStatus::Ready), 1).unwrap().unwrap();
+            let message = message(keys, &announcement("5f2c", VideoStatus::Ready), 1).unwrap().unwrap();
             message.headers[2].1.clone()
         };
         assert_eq!(of(&[b"new", b"old"]), format!("{} {}", of(&[b"new"]), of(&[b"old"])));
@@ -76,6 +80,8 @@ mod tests {
             let body: Value = serde_json::from_str(&for_status(status, 1).unwrap().body).unwrap();
             assert_eq!(body["type"], kind);
             assert_eq!(body["data"]["videoId"], "5f2c");
+            assert_eq!((&body["data"]["owner"], &body["data"]["title"]), (&json!("anna"), &json!("A film")));
+            assert_eq!(body["data"]["key"], "inputs/5f2c.mp4");
             assert_eq!(body["timestamp"], body["data"]["updatedAt"]);
         }
         for status in [VideoStatus::Uploading, VideoStatus::Uploaded, VideoStatus::Converting] {

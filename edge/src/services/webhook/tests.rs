@@ -26,6 +26,7 @@ pub fn video(id: &str, status: VideoStatus) -> Video {
     let failed = status == VideoStatus::Failed;
     Video {
         video_id: id.into(),
+        title: Some("A film".into()),
         status,
         progress: 100,
         size: 5,
@@ -36,6 +37,16 @@ pub fn video(id: &str, status: VideoStatus) -> Video {
         error: failed.then(|| wire::VideoError { code: "1040".into(), message: "Not a \"video\".".into() }),
         created_at: "2026-11-23T18:53:20Z".into(),
         updated_at: "2026-11-23T18:54:20.25Z".into(),
+    }
+}
+
+/// Its announcement.
+pub fn announcement(id: &str, status: VideoStatus) -> Announcement {
+    Announcement {
+        video: video(id, status),
+        owner: Some("anna".into()),
+        key: Some(format!("inputs/{id}.mp4")),
+        attempt: 0,
     }
 }
 
@@ -148,7 +159,7 @@ fn webhook(url: &str, style: &str) -> Webhook {
 async fn deliver(script: &[Reaction]) -> (Vec<String>, Result<(), WebhookError>) {
     let mut receiver = Receiver::start(script).await;
     let webhook = webhook(&receiver.url, "standard");
-    let outcome = webhook.deliver(&video("5f2c", VideoStatus::Ready), None).await;
+    let outcome = webhook.deliver(&announcement("5f2c", VideoStatus::Ready), None).await;
     (receiver.received(), outcome)
 }
 
@@ -156,7 +167,7 @@ async fn deliver(script: &[Reaction]) -> (Vec<String>, Result<(), WebhookError>)
 async fn delivery_is_a_signed_json_post() {
     let mut receiver = Receiver::start(&[Reaction::Respond(204, "")]).await;
     let webhook = webhook(&receiver.url, "standard");
-    webhook.deliver(&video("5f2c", VideoStatus::Failed), Some(TRACE)).await.unwrap();
+    webhook.deliver(&announcement("5f2c", VideoStatus::Failed), Some(TRACE)).await.unwrap();
     let request = receiver.received().pop().unwrap();
     assert!(request.starts_with(&format!("POST {HOOK} HTTP/1.1\r\n")), "{request}");
     assert_eq!(header(&request, "content-type"), Some("application/json"));
@@ -172,7 +183,7 @@ async fn greloupis_style_delivers_ready_videos_only() {
     let mut receiver = Receiver::start(&[Reaction::Respond(200, "")]).await;
     let webhook = webhook(&receiver.url, "greloupis");
     for status in [VideoStatus::Failed, VideoStatus::Canceled, VideoStatus::Ready] {
-        webhook.deliver(&video("5f2c", status), None).await.unwrap();
+        webhook.deliver(&announcement("5f2c", status), None).await.unwrap();
     }
     let [request] = &receiver.received()[..] else { panic!() };
     assert_eq!(header(request, "content-type"), Some("application/json"));
@@ -226,7 +237,7 @@ async fn missing_response_is_retried_after_a_timeout() {
     let mut receiver = Receiver::start(&[Reaction::Hang, Reaction::Hang, Reaction::Hang]).await;
     let mut webhook = webhook(&receiver.url, "standard");
     webhook.attempt_timeout = Duration::from_millis(200);
-    let error = webhook.deliver(&video("5f2c", VideoStatus::Ready), None).await.unwrap_err();
+    let error = webhook.deliver(&announcement("5f2c", VideoStatus::Ready), None).await.unwrap_err();
     assert_eq!(receiver.received().len(), 3);
     assert!(error.to_string().contains("no response in time"), "{error}");
 }
@@ -236,7 +247,8 @@ async fn unreachable_receiver_is_an_error() {
     // A port that was free a moment ago.
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let webhook = webhook(&format!("http://{address}{HOOK}"), "standard");
-    let error = webhook.deliver(&video("5f2c", VideoStatus::Ready), None).await.unwrap_err().to_string();
+    let error =
+        webhook.deliver(&announcement("5f2c", VideoStatus::Ready), None).await.unwrap_err().to_string();
     assert!(error.contains("attempt 3") && error.contains("refused") && !error.contains("token"), "{error}");
 }
 
@@ -265,9 +277,12 @@ async fn attempts_are_logged_without_secrets() {
     for style in ["standard", "greloupis"] {
         let receiver =
             Receiver::start(&[Reaction::Respond(503, ""), Reaction::Close, Reaction::Respond(200, "")]).await;
-        webhook(&receiver.url, style).deliver(&video("5f2c", VideoStatus::Ready), Some(TRACE)).await.unwrap();
+        webhook(&receiver.url, style)
+            .deliver(&announcement("5f2c", VideoStatus::Ready), Some(TRACE))
+            .await
+            .unwrap();
         let down = webhook(&receiver.url, style);
-        down.deliver(&video("5f2c", VideoStatus::Ready), None).await.unwrap_err();
+        down.deliver(&announcement("5f2c", VideoStatus::Ready), None).await.unwrap_err();
     }
     let (text, failed) = (log.text(), log.lines_of("webhook not delivered"));
     let delivered = log.lines_of("webhook delivered");

@@ -66,11 +66,12 @@ async fn video_id_with_a_stored_object_is_rejected() {
     let (stack, _data) = stack::start(&[]).await;
     let api = ApiClient::new(&stack.page);
     let request = json!({ "fileName": "a.mp4", "size": 5, "videoId": "mine" });
-    // Opening the id again is allowed while nothing is stored; only one of the two uploads can complete.
+    // Opening the id again is allowed while nothing is stored; it aborts the earlier upload.
     let first = api.store_parts(b"later", &request).await;
     let second = api.store_parts(b"first", &request).await;
     assert_eq!(api.complete(&second, &json!({})).await.0, StatusCode::OK);
-    assert_problem(api.complete(&first, &json!({})).await, "video_exists");
+    assert_problem(api.complete(&first, &json!({})).await, "upload_gone");
+    assert_eq!(api.get(&ApiClient::path_of(&first)).await.1["state"], "aborted");
     assert_problem(api.post("/uploads", request.to_string()).await, "video_exists");
     stack.stop().await;
 }
@@ -84,10 +85,50 @@ async fn video_id_opened_again_with_another_file_gives_one_object_and_one_job() 
     assert_eq!(second["key"], first["key"]);
     let (status, completed) = api.complete(&second, &json!({})).await;
     assert_eq!((status, &completed["video"]["size"]), (StatusCode::OK, &json!(8)), "{completed}");
-    assert_problem(api.complete(&first, &json!({})).await, "video_exists");
+    assert_problem(api.complete(&first, &json!({})).await, "upload_gone");
     api.wait_for_final_status("mine").await;
     assert_eq!(stack::job_ids(&stack).await.len(), 1);
     assert_eq!(api.get("/videos/mine").await.1["size"], 8);
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn upload_started_over_aborts_its_predecessor_and_survives_its_abort() {
+    let (stack, _data) = stack::start(&[("MAX_OPEN_UPLOADS", "1")]).await;
+    let api = ApiClient::new(&stack.page);
+    let request = json!({ "fileName": "a.mp4", "videoId": "mine" });
+    let first = api.store_parts(b"hello", &request).await;
+    let second = api.store_parts(b"hello", &request).await;
+    let open = stack::s3_client(&stack).list_multipart_uploads().bucket("uploads").send().await.unwrap();
+    assert_eq!(open.uploads().len(), 1, "each open video has one upload");
+    assert_eq!(api.abort(&first).await, StatusCode::NO_CONTENT);
+    assert_eq!(api.get("/videos/mine").await.1["status"], "uploading");
+    assert_problem(
+        api.post("/uploads", request_with("videoId", json!(null)).to_string()).await,
+        "too_many_uploads",
+    );
+    assert_eq!(api.complete(&second, &json!({})).await.0, StatusCode::OK);
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn daily_limit_is_refused_with_its_code() {
+    let (stack, _data) = stack::start(&[("MAX_VIDEOS_PER_DAY", "2"), ("MAX_BYTES_PER_DAY", "9")]).await;
+    let api = ApiClient::new(&stack.page);
+    assert_problem(
+        api.post("/uploads", request_with("size", json!(10)).to_string()).await,
+        "daily_limit_reached",
+    );
+    for size in [5, 4] {
+        let (status, body) = api.post("/uploads", request_with("size", json!(size)).to_string()).await;
+        assert_eq!(status, StatusCode::CREATED, "{body}");
+    }
+    assert_problem(
+        api.post("/uploads", request_with("size", json!(1)).to_string()).await,
+        "daily_limit_reached",
+    );
+    let open = stack::s3_client(&stack).list_multipart_uploads().bucket("uploads").send().await.unwrap();
+    assert_eq!(open.uploads().len(), 2, "a refused upload is aborted");
     stack.stop().await;
 }
 
@@ -159,6 +200,7 @@ fn requests_of_the_largest_upload_fit_into_the_body_limit_of_aws_waf() {
         content_type: "video/x-matroska".into(),
         last_modified: Some(u64::from(u32::MAX) * 1000),
         video_id: Some("v".repeat(64)),
+        title: Some("\u{1f3ac}".repeat(wire::MAX_TITLE_LENGTH)),
         part_size: Some(wire::MAX_PART_SIZE),
         checksums: vec![checksum.clone(); wire::MAX_PARTS_PER_CALL],
     };

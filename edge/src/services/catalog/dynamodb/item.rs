@@ -1,10 +1,14 @@
-//! Items of the table: a video, and an owner's open uploads. Attribute names occur here and in the expressions of the
+//! Items of the table: a video, an owner's open uploads, and an owner's usage of a day. Attribute names occur here and in the expressions of the
 //! modules beside this one, nowhere else. Pure.
 //!
-//! `entry` is the record as JSON, `due_ms` the time at which it becomes stale.
+//! `entry` is the record as JSON, `due_ms` the time at which it becomes stale. `deleted` is `requested` in the record of a
+//! video that is to be erased: the table's stream invokes the edge for it (deploy/template.yaml).
 
 use super::super::CatalogError;
-use super::super::video_record::{EXPIRY_GRACE_SECS, UPLOAD_LIFETIME_SECS, VideoRecord};
+use super::super::usage::Usage;
+use super::super::video_record::{
+    Deletion, EXPIRY_GRACE_SECS, TOMBSTONE_LIFETIME_SECS, UPLOAD_LIFETIME_SECS, VideoRecord,
+};
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -39,6 +43,18 @@ pub fn owner_id(owner: &str) -> String {
     format!("owner#{owner}")
 }
 
+/// The key of the item with an owner's usage of a day.
+pub fn usage_id(owner: &str, day: u64) -> String {
+    format!("usage#{day}#{owner}")
+}
+
+/// The attributes of a usage's item that are not 0, with their values.
+pub fn usage_attributes(usage: Usage) -> impl Iterator<Item = (&'static str, u64)> {
+    [("bytes_used", usage.bytes), ("videos_used", usage.videos), ("ms_used", usage.duration_ms)]
+        .into_iter()
+        .filter(|(_, value)| *value > 0)
+}
+
 /// Sort key of an owner's videos: by time, then by id.
 pub fn created(created_ms: u64, video_id: &str) -> String {
     format!("{created_ms:013}.{video_id}")
@@ -49,9 +65,20 @@ pub fn open_upload(record: &VideoRecord) -> String {
     created(record.created_ms, &record.video_id)
 }
 
-/// When DynamoDB may delete the record of an open upload, in seconds since 1970.
-pub fn expires(record: &VideoRecord) -> u64 {
-    record.created_ms / 1000 + UPLOAD_LIFETIME_SECS + EXPIRY_GRACE_SECS
+/// When DynamoDB may delete the record of an open upload or of a deleted video, in seconds since 1970. `None`: never.
+pub fn expires(record: &VideoRecord) -> Option<u64> {
+    if record.is_open() {
+        return Some(record.created_ms / 1000 + UPLOAD_LIFETIME_SECS + EXPIRY_GRACE_SECS);
+    }
+    (record.deletion == Some(Deletion::Done)).then(|| record.updated_ms / 1000 + TOMBSTONE_LIFETIME_SECS)
+}
+
+/// The value of `deleted`.
+pub fn deleted(deletion: Deletion) -> AttributeValue {
+    text(match deletion {
+        Deletion::Requested => "requested",
+        Deletion::Done => "done",
+    })
 }
 
 /// The open uploads in an owner's item that have expired.
@@ -90,9 +117,9 @@ pub fn from_record(record: &VideoRecord) -> Result<Item, CatalogError> {
         ("shard".into(), text(shard(&record.video_id))),
         ("due_ms".into(), number(record.stale_at_ms())),
     ]);
-    if record.is_open() {
-        item.insert("expires".into(), number(expires(record)));
-    }
+    item.extend(expires(record).map(|at| ("expires".into(), number(at))));
+    item.extend(record.key.as_ref().map(|key| ("object_key".into(), text(key))));
+    item.extend(record.s3_upload.as_ref().map(|id| ("s3_upload".into(), text(id))));
     Ok(item)
 }
 

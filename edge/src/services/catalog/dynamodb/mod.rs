@@ -8,8 +8,8 @@ mod tests;
 mod write;
 
 use super::{
-    AddOutcome, Catalog, CatalogError, Claim, Cursor, LEASE_MS, Lease, ObjectVersion, VideoRecord,
-    VideoTransition,
+    AddOutcome, ApplyOutcome, Catalog, CatalogError, Claim, Cursor, DailyLimits, LEASE_MS, Lease,
+    ObjectVersion, OwnerLimits, VideoRecord, VideoTransition,
 };
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Builder;
@@ -22,8 +22,9 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use error::{RetryTransactionConflicts, classify, is_condition_failure};
 use item::{COMPLETED, Item, decode_record, number, strings, text};
+use std::ops::Range;
 use std::time::Duration;
-use write::Canceled;
+use write::{Canceled, Written};
 
 /// Attempts of a write that loses against concurrent ones. Each time another writer succeeds, and one item has few
 /// writers.
@@ -86,12 +87,13 @@ async fn backoff(attempt: u32) {
 
 #[async_trait::async_trait]
 impl Catalog for DynamoDb {
-    async fn add(&self, record: VideoRecord, max_open: u32) -> Result<AddOutcome, CatalogError> {
+    async fn add(&self, record: VideoRecord, limits: OwnerLimits) -> Result<AddOutcome, CatalogError> {
         let mut dropped_expired = false;
         for attempt in 0..MAX_ATTEMPTS {
-            match self.try_add(&record, max_open).await? {
+            match self.try_add(&record, limits).await? {
                 None => return Ok(AddOutcome::Added),
                 Some(Canceled::Video(Some(existing))) => return Ok(AddOutcome::Exists(existing)),
+                Some(Canceled::OverDailyLimit) => return Ok(AddOutcome::OverDailyLimit),
                 Some(Canceled::TooMany) if dropped_expired => return Ok(AddOutcome::TooManyOpen),
                 Some(Canceled::TooMany) => {
                     if !self.drop_expired(&record.owner, record.created_ms).await? {
@@ -118,34 +120,39 @@ impl Catalog for DynamoDb {
         got.item.as_ref().map(|item| decode_record(Some(item))).transpose()
     }
 
-    async fn apply(
+    async fn apply_within(
         &self,
         video_id: &str,
         transition: VideoTransition,
+        limits: DailyLimits,
         now_ms: u64,
-    ) -> Result<Option<VideoRecord>, CatalogError> {
+    ) -> Result<ApplyOutcome, CatalogError> {
         for attempt in 0..MAX_ATTEMPTS {
-            let Some(before) = self.get(video_id).await? else { return Ok(None) };
+            let Some(before) = self.get(video_id).await? else { return Ok(ApplyOutcome::NotFound) };
             let mut record = before.clone();
-            if !record.apply(transition.clone(), now_ms) || self.write(&before, &record, None).await? {
-                return Ok(Some(record));
+            if !record.apply(transition.clone(), now_ms) {
+                return Ok(ApplyOutcome::Applied(Box::new(record)));
             }
-            backoff(attempt).await;
+            match self.write(&before, &record, None, (limits, now_ms)).await? {
+                Written::Done => return Ok(ApplyOutcome::Applied(Box::new(record))),
+                Written::OverDailyLimit => return Ok(ApplyOutcome::OverDailyLimit),
+                Written::Outdated => backoff(attempt).await,
+            }
         }
         Err(CatalogError::Contention)
     }
 
-    async fn delete_open(&self, video_id: &str) -> Result<(), CatalogError> {
-        let deleted = self
-            .client
-            .delete_item()
-            .table_name(&self.table)
-            .key("id", text(item::video_id(video_id)))
-            // Only open uploads have this attribute; it is removed once the object is stored.
-            .condition_expression("attribute_exists(expires)")
-            .return_values(ReturnValue::AllOld)
-            .send()
-            .await;
+    async fn delete_open(&self, video_id: &str, s3_upload: Option<&str>) -> Result<(), CatalogError> {
+        // Only open uploads and deleted videos have `expires`; it is removed once the object is stored.
+        let mut condition = "attribute_exists(expires) AND attribute_not_exists(deleted)".to_owned();
+        let mut delete =
+            self.client.delete_item().table_name(&self.table).key("id", text(item::video_id(video_id)));
+        if let Some(id) = s3_upload {
+            condition += " AND (attribute_not_exists(s3_upload) OR s3_upload = :upload)";
+            delete = delete.expression_attribute_values(":upload", text(id));
+        }
+        let delete = delete.condition_expression(condition).return_values(ReturnValue::AllOld);
+        let deleted = delete.send().await;
         match deleted {
             Ok(deleted) => {
                 let record = decode_record(deleted.attributes.as_ref())?;
@@ -183,10 +190,14 @@ impl Catalog for DynamoDb {
                     text(item::created(cursor.created_ms, &cursor.video_id)),
                 );
         }
-        self.pages(query, limit).await
+        let mut records = self.pages(query, limit).await?;
+        // The index follows the table with a delay.
+        records.retain(|record| !record.is_deleted());
+        Ok(records)
     }
 
-    async fn list_stale(&self, before_ms: u64, limit: usize) -> Result<Vec<VideoRecord>, CatalogError> {
+    async fn list_stale(&self, range: Range<u64>, limit: usize) -> Result<Vec<VideoRecord>, CatalogError> {
+        let Some(last_ms) = range.end.checked_sub(1) else { return Ok(Vec::new()) };
         let mut records = Vec::new();
         for shard in item::SHARDS {
             let query = self
@@ -194,10 +205,11 @@ impl Catalog for DynamoDb {
                 .query()
                 .table_name(&self.table)
                 .index_name("unfinished")
-                .key_condition_expression("#shard = :shard AND due_ms < :before")
+                .key_condition_expression("#shard = :shard AND due_ms BETWEEN :from AND :last")
                 .expression_attribute_names("#shard", "shard")
                 .expression_attribute_values(":shard", text(shard))
-                .expression_attribute_values(":before", number(before_ms));
+                .expression_attribute_values(":from", number(range.start))
+                .expression_attribute_values(":last", number(last_ms));
             records.extend(self.pages(query, limit).await?);
         }
         records.sort_by_key(VideoRecord::stale_at_ms);
@@ -212,15 +224,27 @@ impl Catalog for DynamoDb {
         now_ms: u64,
     ) -> Result<Claim, CatalogError> {
         let digest = object.digest();
-        let claimed = self
-            .update(item::video_id(&new.video_id))
-            .update_expression(
-                "SET #lease = :ends, entry = if_not_exists(entry, :entry),
+        let mut set = "SET #lease = :ends, entry = if_not_exists(entry, :entry),
                      updated_ms = if_not_exists(updated_ms, :updated), #shard = if_not_exists(#shard, :shard),
-                     due_ms = if_not_exists(due_ms, :updated)
-                 ADD #tries :one REMOVE expires",
+                     due_ms = if_not_exists(due_ms, :updated), object_key = if_not_exists(object_key, :key)"
+            .to_owned();
+        let mut update = self.update(item::video_id(&new.video_id));
+        // An index's key can't be empty: a video without an owner isn't in the list of any.
+        if !new.owner.is_empty() {
+            set += ", #owner = if_not_exists(#owner, :owner), created = if_not_exists(created, :created)";
+            let created = item::created(new.created_ms, &new.video_id);
+            update = update
+                .expression_attribute_names("#owner", "owner")
+                .expression_attribute_values(":owner", text(&new.owner))
+                .expression_attribute_values(":created", text(created));
+        }
+        let claimed = update
+            .update_expression(set + " ADD #tries :one REMOVE expires")
+            .condition_expression(
+                "(attribute_not_exists(#lease) OR #lease < :now) AND attribute_not_exists(deleted)
+                 AND (attribute_not_exists(object_key) OR object_key = :key)",
             )
-            .condition_expression("attribute_not_exists(#lease) OR #lease < :now")
+            .expression_attribute_values(":key", text(&object.key))
             .expression_attribute_names("#shard", "shard")
             .expression_attribute_names("#lease", item::lease(&digest))
             .expression_attribute_names("#tries", item::claim_count(&digest))
@@ -242,10 +266,16 @@ impl Catalog for DynamoDb {
             }
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(failure)) => {
-                    if item::number_of(failure.item(), &item::lease(&digest)) != COMPLETED {
-                        return Ok(Claim::Busy);
+                    let record = decode_record(failure.item())?;
+                    if record.key.as_ref().is_some_and(|key| *key != object.key) {
+                        return Ok(Claim::OtherObject);
                     }
-                    Ok(Claim::Completed(Box::new(decode_record(failure.item())?)))
+                    let is_completed = item::number_of(failure.item(), &item::lease(&digest)) == COMPLETED;
+                    Ok(if is_completed || record.is_deleted() {
+                        Claim::Completed(Box::new(record))
+                    } else {
+                        Claim::Busy
+                    })
                 }
                 _ => Err(classify(&error)),
             },
@@ -263,7 +293,9 @@ impl Catalog for DynamoDb {
         for attempt in 0..MAX_ATTEMPTS {
             let mut record = before.clone();
             record.apply(transition.clone(), now_ms);
-            if self.write(&before, &record, Some(&name)).await? {
+            if self.write(&before, &record, Some(&name), (DailyLimits::default(), now_ms)).await?
+                == Written::Done
+            {
                 return Ok(record);
             }
             backoff(attempt).await;

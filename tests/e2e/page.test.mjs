@@ -144,6 +144,71 @@ test("link at a time opens there, and search finds titles", async () => {
   await page.context().close();
 });
 
+test("title is sent with the upload and changed afterwards", async () => {
+  const page = await e2e.openPage(browser, system.url);
+  await e2e.throttle(page, 100_000);
+  await e2e.drop(page, [{ path: await e2e.clip("silent.mp4"), name: "dated.mp4" }]);
+  const card = e2e.cardOf(page, "dated.mp4");
+  const edit = async (/** @type {string} */ from, /** @type {string} */ to) => {
+    await card.getByRole("button", { name: `Edit title: ${from}` }).click();
+    await card.getByRole("textbox", { name: "Title" }).fill(to);
+    await page.keyboard.press("Enter");
+  };
+  await card.and(page.locator("[data-state=uploading]")).waitFor();
+  const changed = page.waitForResponse((response) => response.request().method() === "PATCH");
+  await edit("dated", "Edited while sending");
+  await e2e.throttle(page, 0);
+  assert.equal((await changed).status(), 200);
+  await e2e.reachesState(card, "ready");
+  const path = `/videos/${await e2e.videoIdOf(card)}`;
+  assert.equal((await system.api(path)).title, "Edited while sending");
+
+  const refused = page.waitForResponse((response) => response.request().method() === "PATCH");
+  await page.route("**/api/videos/*", (route) => route.fulfill({ status: 400 }));
+  await edit("Edited while sending", "Refused");
+  await refused;
+  await card.getByText("Edited while sending").waitFor();
+  await page.unroute("**/api/videos/*");
+
+  await page.goto(system.url);
+  const listed = page.locator(".video", { hasText: "Edited while sending" });
+  await listed.getByRole("button", { name: "Change title" }).click();
+  await page.getByRole("textbox", { name: "Title" }).fill("Changed in the library");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.locator(".video", { hasText: "Changed in the library" }).waitFor();
+  assert.equal((await system.api(path)).title, "Changed in the library");
+  await page.context().close();
+});
+
+test("video is deleted from the library after a confirmation", async () => {
+  const page = await e2e.openPage(browser, system.url);
+  await e2e.drop(page, [{ path: await e2e.clip("silent.mp4"), name: "obsolete.mp4" }]);
+  const card = e2e.cardOf(page, "obsolete.mp4");
+  await e2e.reachesState(card, "ready");
+  const videoId = await e2e.videoIdOf(card);
+  await page.goto(system.url);
+  const listed = page.locator(".video", { hasText: "obsolete" });
+  const confirm = page.locator("#delete-dialog");
+  await listed.getByRole("button", { name: "Delete" }).click();
+  await confirm.getByRole("button", { name: "Cancel" }).click();
+  await confirm.waitFor({ state: "hidden" });
+  assert.equal(await listed.count(), 1);
+  await listed.getByRole("button", { name: "Delete" }).click();
+  await confirm.getByRole("button", { name: "Delete" }).click();
+  await listed.waitFor({ state: "detached" });
+  assert.equal(
+    (await system.api("/videos")).videos.filter((/** @type {any} */ video) => video.videoId === videoId).length,
+    0,
+  );
+  const isLeft = async () =>
+    [...(await system.keys("uploads", "inputs/")), ...(await system.keys("media", "assets/"))].some((key) =>
+      key.includes(videoId),
+    );
+  await e2e.waitUntil(async () => !(await isLeft()));
+  page.assertNoErrors();
+  await page.context().close();
+});
+
 test("removed row's conversion continues in the list", async () => {
   const page = await e2e.openPage(browser, system.url);
   await e2e.drop(page, [{ path: await e2e.clip("upright.mp4"), name: "hidden.mp4" }]);

@@ -49,8 +49,11 @@ def created():
     assert rule["ExposeHeaders"] == ["Date", "Retry-After"]
     (rule,) = s3.get_bucket_cors(Bucket=ids["MediaBucket"])["CORSRules"]
     assert rule["AllowedOrigins"] == GOOD["AllowedOrigins"].split(",") and rule["AllowedMethods"] == ["GET", "HEAD"]
-    (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
-    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7} and rule["Status"] == "Enabled"
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    assert all(rule["Status"] == "Enabled" for rule in rules)
+    parts, inputs = sorted(rules, key=lambda rule: "Expiration" in rule)
+    assert parts["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    assert (inputs["Expiration"]["Days"], inputs["Filter"]["Prefix"]) == (90, "inputs/"), inputs
     for name in (bucket, ids["MediaBucket"]):
         block = s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]
         assert list(block.values()) == [True] * 4, block

@@ -225,6 +225,8 @@ export interface ResumableUpload {
 
 export interface Video {
   videoId: string;
+  /** Absent in videos of earlier versions. */
+  title?: string;
   status: "uploading" | "uploaded" | "converting" | "ready" | "failed" | "canceled";
   /** Progress of the conversion, 0–100. */
   progress: number;

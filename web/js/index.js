@@ -1,15 +1,12 @@
 // The entry point of the package.
 
-import { checkOptions, isAbortSignal, isBlob, isFileHandle, isString, isUrl, MIB } from "./options.js";
+import { checkOptions, isAbortSignal, isBlob, isFileHandle, isString, isTitle, isUrl, MIB } from "./options.js";
 import { absoluteUrl, Upload } from "./upload.js";
 import { configure } from "./worker_client.js";
 
 export { UploadError } from "./upload_error.js";
 
 /** @import { InitOptions, ResumableUpload, UploadOptions } from "./index.js" */
-
-/** In characters (code points). */
-const MAX_TITLE_LENGTH = 200;
 
 /** @param {InitOptions} [options] */
 export function init(options = {}) {
@@ -32,7 +29,7 @@ export function upload(file, options) {
     token: (value) => isString(value) || typeof value === "function",
     signal: isAbortSignal,
     videoId: isString,
-    title: (value) => isString(value) && value.trim() !== "" && [...value.trim()].length <= MAX_TITLE_LENGTH,
+    title: isTitle,
     partSize: (value) => isInteger(value) && value % MIB === 0 && value >= 5 * MIB && value <= 5120 * MIB,
     concurrency: (value) => value === "auto" || (isInteger(value) && value >= 1 && value <= 100),
     allowAnyFile: (value) => typeof value === "boolean",

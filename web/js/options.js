@@ -45,6 +45,22 @@ export const isResponse = (value) => className(value) === "Response";
  */
 export const isRequest = (value) => className(value) === "Request";
 
+/** In characters (code points). */
+const MAX_TITLE_LENGTH = 200;
+
+/**
+ * The text as a title that the edge takes: on one line, cut to 200 characters. `undefined`: nothing is left.
+ *
+ * @param {string} text
+ */
+export function toTitle(text) {
+  const line = text.replace(/\p{Cc}/gu, " ").trim();
+  return [...line].slice(0, MAX_TITLE_LENGTH).join("").trim() || undefined;
+}
+
+/** @param {unknown} value */
+export const isTitle = (value) => isString(value) && toTitle(value) === value.trim();
+
 /**
  * @param {object} options
  * @param {Record<string, (value: unknown) => boolean>} checks what each known option may be

@@ -5,7 +5,7 @@ import { getToken, requestToken } from "./auth.js";
 /**
  * @typedef {import("@greloupis/uploader").Video} Video
  * @typedef {{ videos: Video[], cursor?: string }} VideoPage
- * @typedef {{ etag?: string, signal?: AbortSignal }} RequestOptions
+ * @typedef {{ method?: string, body?: object, etag?: string, signal?: AbortSignal }} RequestOptions
  */
 
 export const ENDPOINT = "/api";
@@ -32,17 +32,19 @@ export class ApiError extends Error {
  * @param {RequestOptions} [options]
  * @returns {Promise<Response>}
  */
-async function get(path, { etag, signal } = {}) {
+async function request(path, { method, body, etag, signal } = {}) {
   for (;;) {
     const token = getToken();
     /** @type {Record<string, string>} */
     const headers = {};
     if (token) headers.authorization = `Bearer ${token}`;
     if (etag) headers["if-none-match"] = etag;
+    if (body) headers["content-type"] = "application/json";
     let response;
     try {
       // The browser cache is bypassed because the ETag is sent explicitly.
-      response = await fetch(ENDPOINT + path, { headers, signal, cache: "no-store" });
+      const init = { method, body: body && JSON.stringify(body), headers, signal };
+      response = await fetch(ENDPOINT + path, { ...init, cache: "no-store" });
     } catch (error) {
       if (signal?.aborted) throw error;
       throw new ApiError("network", "The server can't be reached.");
@@ -63,7 +65,7 @@ async function get(path, { etag, signal } = {}) {
 export async function listVideos({ limit, cursor }) {
   const query = new URLSearchParams({ limit: String(limit) });
   if (cursor) query.set("cursor", cursor);
-  return (await get(`/videos?${query}`)).json();
+  return (await request(`/videos?${query}`)).json();
 }
 
 /**
@@ -72,7 +74,25 @@ export async function listVideos({ limit, cursor }) {
  * @returns {Promise<Video>}
  */
 export async function getVideo(id, options) {
-  return (await get(`/videos/${encodeURIComponent(id)}`, options)).json();
+  return (await request(`/videos/${encodeURIComponent(id)}`, options)).json();
+}
+
+/**
+ * @param {string} id
+ * @param {string} title
+ * @returns {Promise<Video>}
+ */
+export async function changeTitle(id, title) {
+  return (await request(`/videos/${encodeURIComponent(id)}`, { method: "PATCH", body: { title } })).json();
+}
+
+/**
+ * Deletes a video, its file and its outputs. Succeeds if that was done before.
+ *
+ * @param {string} id
+ */
+export async function deleteVideo(id) {
+  await request(`/videos/${encodeURIComponent(id)}`, { method: "DELETE" });
 }
 
 /** @param {Video} video */
@@ -92,7 +112,7 @@ export async function pollVideo(id, onChange, signal) {
   let intervalMs = MIN_POLL_INTERVAL_MS;
   while (!signal.aborted) {
     try {
-      const response = await get(`/videos/${encodeURIComponent(id)}`, { etag, signal });
+      const response = await request(`/videos/${encodeURIComponent(id)}`, { etag, signal });
       if (response.status !== 304) {
         etag = response.headers.get("etag") ?? undefined;
         /** @type {Video} */

@@ -76,9 +76,18 @@ export function formatDateTime(time) {
  *
  * @param {string} time
  */
-export function formatDate(time) {
+function formatDate(time) {
   const date = new Date(time);
   return Number.isNaN(date.getTime()) ? "" : date.toLocaleDateString(undefined, { dateStyle: "medium" });
+}
+
+/**
+ * A video's title, or a name made of its date.
+ *
+ * @param {import("@greloupis/uploader").Video} video
+ */
+export function videoName({ title, createdAt }) {
+  return title ?? `Video of ${formatDate(createdAt)}`;
 }
 
 /**

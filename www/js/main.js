@@ -3,7 +3,6 @@
 import "@greloupis/uploader/element";
 import { getToken, requestToken } from "./auth.js";
 import { createElement, typedElementById } from "./dom.js";
-import { rememberName } from "./video_names.js";
 import { Videos } from "./videos.js";
 
 /** @typedef {import("@greloupis/uploader/element").GreloupisUploaderElement} Uploader */
@@ -15,10 +14,6 @@ const videos = new Videos(isShown, () => uploader.queue.getSnapshot().unfinished
 uploader.token = () => getToken() || undefined;
 uploader.readyContent = ({ videoId }) =>
   createElement("a", { href: `watch.html?v=${videoId}`, className: "button small", textContent: "Watch" });
-uploader.addEventListener("uploaded", ({ detail: { item, videoId } }) => rememberName(videoId, item.title));
-uploader.addEventListener("titlechange", ({ detail: { item, title } }) => {
-  if (item.videoId) rememberName(item.videoId, title);
-});
 uploader.addEventListener("fileremoved", ({ detail: { item } }) => {
   if (item.videoId) videos.show(item.videoId);
 });

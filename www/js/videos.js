@@ -2,9 +2,9 @@
 
 import { getVideo, isFinal, listVideos, pollVideo } from "./api.js";
 import { buttonById, createElement, elementById, fromTemplate, inputById, showImage } from "./dom.js";
-import { formatDateTime, formatDuration, formatVideoInfo } from "./format.js";
+import { formatDateTime, formatDuration, formatVideoInfo, videoName } from "./format.js";
 import { conversionError, describeError } from "./messages.js";
-import { videoName } from "./video_names.js";
+import { askForTitle, askToDelete } from "./video_dialogs.js";
 
 /**
  * @typedef {import("@greloupis/uploader").Video} Video
@@ -15,6 +15,8 @@ import { videoName } from "./video_names.js";
  *   duration: HTMLElement,
  *   name: HTMLElement,
  *   line: HTMLElement,
+ *   rename: HTMLButtonElement,
+ *   remove: HTMLButtonElement,
  * }} Parts
  */
 
@@ -120,11 +122,29 @@ export class Videos {
     const { root, parts } = fromTemplate("video");
     this.#videoIds.add(video.videoId);
     elementById("videos")[position](root);
-    render(root, parts, video);
+    let current = video;
+    const polling = new AbortController();
+    const update = (/** @type {Video} */ newer) => {
+      current = newer;
+      render(root, parts, newer);
+    };
+    update(video);
+    parts.rename.addEventListener("click", async () => {
+      const changed = await askForTitle(current);
+      if (changed) update(changed);
+    });
+    parts.remove.addEventListener("click", async () => {
+      if (!(await askToDelete(current))) return;
+      polling.abort();
+      const next = root.nextElementSibling ?? root.previousElementSibling;
+      root.remove();
+      this.#videoIds.delete(video.videoId);
+      this.#updateNote();
+      next?.querySelector("a")?.focus();
+    });
     if (isFinal(video)) return;
-    const { signal } = new AbortController();
     // The list keeps the last known state when polling fails; the error is shown when the video is opened.
-    pollVideo(video.videoId, (newer) => render(root, parts, newer), signal).catch(() => {});
+    pollVideo(video.videoId, update, polling.signal).catch(() => {});
   }
 }
 
@@ -138,10 +158,13 @@ function render(root, parts, video) {
   const changed = root.dataset.state !== video.status;
   root.dataset.state = video.status;
   parts.percent.textContent = video.status === "converting" ? `${video.progress} %` : "";
+  const name = videoName(video);
+  parts.name.textContent = name;
+  parts.name.title = name;
+  parts.rename.setAttribute("aria-label", `Change title: ${name}`);
+  parts.remove.setAttribute("aria-label", `Delete: ${name}`);
   if (!changed) return;
   parts.open.href = `watch.html?v=${video.videoId}`;
-  parts.name.textContent = videoName(video);
-  parts.name.title = videoName(video);
   if (ready && video.urls?.poster) showImage(parts.preview, video.urls.poster);
   parts.duration.hidden = !ready || !video.durationMs;
   if (video.durationMs) parts.duration.textContent = formatDuration(video.durationMs);

@@ -2,9 +2,8 @@
 
 import { pollVideo } from "./api.js";
 import { buttonById, createElement, downloadLinks, elementById } from "./dom.js";
-import { formatDateTime, formatDuration, formatVideoInfo } from "./format.js";
+import { formatDateTime, formatDuration, formatVideoInfo, videoName } from "./format.js";
 import { conversionError, describeError } from "./messages.js";
-import { videoName } from "./video_names.js";
 
 /** @typedef {import("@greloupis/uploader").Video} Video */
 

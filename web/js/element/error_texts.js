@@ -22,6 +22,7 @@ const GROUPS = [
   ["errorStorage", ["no_space", "storage_refused"]],
   ["errorIntegrity", ["checksum_mismatch", "size_mismatch", "parts_missing"]],
   ["errorGone", ["upload_gone", "upload_expired", "bad_upload"]],
+  ["errorDailyLimit", ["daily_limit_reached"]],
   ["errorExists", ["video_exists"]],
   ["errorConversion", ["conversion_failed", "conversion_canceled", "transcoder_refused"]],
   ["errorPage", ["not_loaded"]],

@@ -78,6 +78,7 @@ export interface Texts {
   errorStorage: Text;
   errorIntegrity: Text;
   errorGone: Text;
+  errorDailyLimit: Text;
   errorExists: Text;
   errorConversion: Text;
   errorPage: Text;

@@ -43,7 +43,10 @@ export class UploadQueue extends EventTarget {
   remove(which?: QueueItem | string): void;
   /** Takes finished and canceled files off the list; videos stay. */
   clearFinished(): void;
-  /** Sets the title of a file; also fires `titlechange`. */
+  /**
+   * Sets the title of a file, or of its video if the upload has begun: 1–200 characters. Fires `titlechange`, also if the
+   * edge doesn't take it and it goes back.
+   */
   setTitle(which: QueueItem | string, title: string): void;
   /** Empties `rejected` of the snapshot. */
   dismissRejected(): void;

@@ -170,10 +170,7 @@ export class UploadQueue extends EventTarget {
    * @param {string} title
    */
   setTitle(which, title) {
-    for (const entry of this.#select(which)) {
-      entry.update({ title });
-      this.#emit("titlechange", { item: entry.item, title });
-    }
+    for (const entry of this.#select(which)) entry.setTitle(title);
   }
 
   dismissRejected() {

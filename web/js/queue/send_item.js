@@ -1,5 +1,7 @@
 // One file of the list, from the moment it is added until its video is ready.
 
+import { toTitle } from "../options.js";
+import { saveTitle } from "./save_title.js";
 import { isUnsent } from "./totals.js";
 
 /** @import { Engine, QueueItem, QueueOptions, UploadQueueEventMap } from "./index.js" */
@@ -39,6 +41,11 @@ export class SendItem {
   #upload;
   /** Counts starts, so that what an earlier one reports late is ignored. */
   #run = 0;
+  /** Of the last start. @type {Pick<UploadOptions, "endpoint" | "token">} */
+  #connection = { endpoint: "" };
+  /** The title that the edge has. */
+  #savedTitle = "";
+  #isSavingTitle = false;
 
   /**
    * @param {string} id
@@ -67,6 +74,31 @@ export class SendItem {
   update(fields, isProgress) {
     this.item = Object.freeze({ ...this.item, ...fields });
     this.#callbacks.onChange(isProgress);
+  }
+
+  /** @param {string} text */
+  setTitle(text) {
+    const title = toTitle(text);
+    if (title === undefined) return;
+    this.update({ title });
+    this.#callbacks.onEvent("titlechange", { item: this.item, title });
+    this.#saveTitle();
+  }
+
+  /** Sends an edited title once the video is stored. One that the edge doesn't take is replaced by the one that it has. */
+  async #saveTitle() {
+    const { videoId } = this.item;
+    if (this.#isSavingTitle || videoId === undefined) return;
+    this.#isSavingTitle = true;
+    while (this.item.title !== this.#savedTitle) {
+      const { title } = this.item;
+      if (await saveTitle(this.#connection, videoId, title)) this.#savedTitle = title;
+      else if (title === this.item.title) {
+        this.update({ title: this.#savedTitle });
+        this.#callbacks.onEvent("titlechange", { item: this.item, title: this.#savedTitle });
+      }
+    }
+    this.#isSavingTitle = false;
   }
 
   pause() {
@@ -121,7 +153,11 @@ export class SendItem {
       const more = (await options.beforeUpload?.(this.item)) ?? {};
       if (!isCurrent() || this.item.state !== "starting") return;
       const { endpoint = "", token, partSize, concurrency, allowAnyFile } = options;
-      const given = { endpoint, token, partSize, concurrency, allowAnyFile, ...more };
+      const title = toTitle(this.item.title);
+      const given = { endpoint, token, partSize, concurrency, allowAnyFile, title, ...more };
+      this.#connection = { endpoint: given.endpoint, token: given.token };
+      if (given.title !== undefined) this.update({ title: given.title });
+      this.#savedTitle = this.item.title;
       const started = upload(this.#handle ?? this.item.file, given);
       this.#upload = started;
       const eventsRead = this.#readEvents(started, options, isCurrent);
@@ -130,6 +166,7 @@ export class SendItem {
       this.update({ videoId, sent: this.item.size });
       this.#callbacks.onEvent("uploaded", { item: this.item, videoId });
       this.#callbacks.onSlotFree();
+      this.#saveTitle();
       const [video] = await Promise.all([started.ready, eventsRead]);
       if (!isCurrent()) return;
       this.update({ state: "ready", video, percent: 100 });

@@ -285,9 +285,7 @@ impl Store {
             Err(error) => Err(error),
         }
     }
-}
 
-impl Store {
     /// Deletes objects of `bucket`.
     pub async fn delete_objects(&self, bucket: &str, keys: &[String]) -> Result<(), StoreError> {
         const OPERATION: &str = "DeleteObjects";

@@ -10,7 +10,11 @@ use wire::VideoStatus;
 
 /// The signed message for a video's final state, for one attempt at `now`, in seconds since 1970. `None` for other
 /// states. Signed with each key, so that a receiver with any of them verifies it.
-pub fn message(keys: &[&[u8]], announcement: &Announcement, now: u64) -> Option<Result<Message, WebhookError>> {
+pub fn message(
+    keys: &[&[u8]],
+    announcement: &Announcement,
+    now: u64,
+) -> Option<Result<Message, WebhookError>> {
     let video = &announcement.video;
     let (kind, status) = match video.status {
         VideoStatus::Uploading | VideoStatus::Uploaded | VideoStatus::Converting => return None,

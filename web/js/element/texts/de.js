@@ -91,6 +91,7 @@ export default {
   errorStorage: "Der Speicher ist voll oder nimmt die Datei nicht an.",
   errorIntegrity: "Angekommen ist etwas anderes als gesendet wurde. Nichts wurde gespeichert; bitte erneut versuchen.",
   errorGone: "Dieser Upload existiert auf dem Server nicht mehr. Bitte neu beginnen.",
+  errorDailyLimit: "Mehr als heute hochgeladen wurde, ist an einem Tag nicht erlaubt. Morgen geht es weiter.",
   errorExists: "Dieses Video wurde schon hochgeladen.",
   errorConversion: "Die Datei ist hochgeladen, kann aber nicht umgewandelt werden.",
   errorPage: "Ein Teil dieser Seite konnte nicht geladen werden. Bitte neu laden und erneut versuchen.",

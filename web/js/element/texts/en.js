@@ -88,6 +88,7 @@ export default {
   errorStorage: "The storage is full or refuses the file.",
   errorIntegrity: "What arrived isn't what was sent. Nothing was stored; try again.",
   errorGone: "This upload no longer exists on the server. Start it again.",
+  errorDailyLimit: "You have uploaded as much as is allowed in a day. Try again tomorrow.",
   errorExists: "This video has been uploaded before.",
   errorConversion: "The file is uploaded, but can't be converted.",
   errorPage: "Part of this page couldn't be loaded. Reload it and try again.",

@@ -106,6 +106,7 @@ export default {
   errorStorage: "El almacenamiento está lleno o rechaza el archivo.",
   errorIntegrity: "Lo recibido no coincide con lo enviado. No se ha guardado nada; reinténtalo.",
   errorGone: "Esta subida ya no existe en el servidor. Vuelve a empezar.",
+  errorDailyLimit: "Has subido todo lo permitido en un día. Inténtalo mañana.",
   errorExists: "Este vídeo ya se había subido.",
   errorConversion: "El archivo se ha subido, pero no se puede convertir.",
   errorPage: "No se ha podido cargar una parte de la página. Recárgala y reinténtalo.",

@@ -110,6 +110,7 @@ export default {
   errorStorage: "Le stockage est plein ou refuse le fichier.",
   errorIntegrity: "Ce qui est arrivé diffère de ce qui a été envoyé. Rien n'est enregistré ; réessayez.",
   errorGone: "Cet envoi n'existe plus sur le serveur. Recommencez.",
+  errorDailyLimit: "Vous avez envoyé tout ce qui est permis en un jour. Réessayez demain.",
   errorExists: "Cette vidéo a déjà été envoyée.",
   errorConversion: "Le fichier est envoyé, mais ne peut pas être converti.",
   errorPage: "Une partie de la page n'a pas pu être chargée. Rechargez-la et réessayez.",

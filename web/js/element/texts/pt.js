@@ -106,6 +106,7 @@ export default {
   errorStorage: "O armazenamento está cheio ou recusa o arquivo.",
   errorIntegrity: "O que chegou não é o que foi enviado. Nada foi guardado; tente de novo.",
   errorGone: "Este envio não existe mais no servidor. Comece de novo.",
+  errorDailyLimit: "Você enviou tudo o que é permitido em um dia. Tente de novo amanhã.",
   errorExists: "Este vídeo já foi enviado.",
   errorConversion: "O arquivo foi enviado, mas não pode ser convertido.",
   errorPage: "Uma parte da página não pôde ser carregada. Recarregue-a e tente de novo.",

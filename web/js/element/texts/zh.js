@@ -82,6 +82,7 @@ export default {
   errorStorage: "存储空间已满或拒绝接收该文件。",
   errorIntegrity: "收到的内容与发送的不一致。未保存任何内容，请重试。",
   errorGone: "服务器上已没有此上传。请重新开始。",
+  errorDailyLimit: "今天的上传量已达上限。请明天再试。",
   errorExists: "此视频已上传过。",
   errorConversion: "文件已上传，但无法转换。",
   errorPage: "页面的一部分未能加载。请刷新后重试。",

@@ -241,7 +241,7 @@ impl Catalog for DynamoDb {
         let claimed = update
             .update_expression(set + " ADD #tries :one REMOVE expires")
             .condition_expression(
-                "(attribute_not_exists(#lease) OR #lease < :now) AND attribute_not_exists(deleted)
+                "(attribute_not_exists(#lease) OR #lease < :now) AND attribute_not_exists(deleted) \
                  AND (attribute_not_exists(object_key) OR object_key = :key)",
             )
             .expression_attribute_values(":key", text(&object.key))

@@ -1,18 +1,40 @@
-//! `cargo xtask compat garage`: the edge with another S3 server as its storage. Not part of `cargo xtask test`: the first run
-//! compiles that server, for some 13 minutes.
+//! `cargo xtask compat`: what is too slow for `cargo xtask test`, with other programs. `garage`: the edge with another S3
+//! server as its storage; the first run compiles that server, for some 13 minutes. `clients`: everyday calls of five S3
+//! clients against the local S3.
 
 use crate::install;
 use crate::process::{root, run};
 use crate::test::build_server;
+use crate::up;
 use anyhow::{Result, bail};
+use std::path::Path;
 use std::process::Command;
 
 pub fn compat(args: &[&str]) -> Result<()> {
-    if args != ["garage"] {
-        bail!("usage: cargo xtask compat garage");
+    match args {
+        ["garage"] => garage(),
+        ["clients"] => clients(),
+        _ => bail!("usage: cargo xtask compat garage|clients"),
     }
+}
+
+fn garage() -> Result<()> {
     let (garage, python) = (install::garage()?, install::python()?);
     let (runtime, edge) = (build_server("lambda_runtime")?, build_server("edge")?);
-    let script = root().join("tests/python/compat_garage.py");
-    run(Command::new(python).arg(script).args([garage, runtime, edge]).current_dir(root()))
+    run_script("compat_garage.py", &python, &[&garage, &runtime, &edge])
+}
+
+fn clients() -> Result<()> {
+    let (python, s3cmd, rclone) = (install::python()?, install::s3cmd()?, install::rclone()?);
+    let folder = root().join("tests/clients");
+    run(Command::new("npm")
+        .args(["ci", "--no-audit", "--no-fund", "--workspaces=false"])
+        .current_dir(folder))?;
+    let local = up::build_server()?;
+    run_script("compat_clients.py", &python, &[&local, Path::new("node"), &s3cmd, &rclone])
+}
+
+fn run_script(name: &str, python: &Path, args: &[&Path]) -> Result<()> {
+    let script = root().join("tests/python").join(name);
+    run(Command::new(python).arg(script).args(args).current_dir(root()))
 }

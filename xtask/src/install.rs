@@ -148,6 +148,14 @@ pub fn ffmpeg() -> Result<PathBuf> {
     debian("ffmpeg", "ffmpeg", "converts the videos on one machine")
 }
 
+pub fn s3cmd() -> Result<PathBuf> {
+    debian("s3cmd", "s3cmd", "one of the clients that the local S3 is tried with")
+}
+
+pub fn rclone() -> Result<PathBuf> {
+    debian("rclone", "rclone", "one of the clients that the local S3 is tried with")
+}
+
 pub fn chromium() -> Result<PathBuf> {
     debian("chromium", "chromium", "the browser of the tests")
 }

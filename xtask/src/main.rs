@@ -33,8 +33,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
         Simulates N uploads under random faults, or prints one step by step.
   bench [upload | s3 | crc | edge | convert | soak [--minutes 30]]
         Compares with other implementations, on this machine.
-  compat garage
-        Tests the edge with Garage, another S3 server, as its storage; the first run compiles that.
+  compat garage|clients
+        Tests the edge with Garage, another S3 server, as its storage (the first run compiles that); or the local
+        S3 with five of its clients.
   pack
         Builds the npm package, in target/npm/.
   packaging [NAME]...

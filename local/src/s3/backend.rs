@@ -1,9 +1,9 @@
 //! State that the S3 operations share, and the transaction that stores an object together with its event.
 
 use super::blobs::Blobs;
-use super::checksums::Crc64AndSize;
 use super::conditions::WriteConditions;
 use super::cors::CorsRule;
+use super::crc64::Crc64AndSize;
 use super::error::OperationError;
 use super::metadata::{self, Object, ObjectHeaders};
 use super::notification::CreatedNotification;

@@ -1,18 +1,18 @@
 //! Blob files with the bytes of objects and parts. Each is written once, has a random name, and never
 //! changes. `metadata` records which of them belong to an object or a part.
 
-use super::checksums::{ComputedChecksums, ExpectedChecksums, Hasher};
+use super::digest::{ComputedChecksums, ExpectedChecksums, Hasher};
 use super::error::{OperationError, custom_error};
 use crate::random::random_hex;
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use http::StatusCode;
 use s3s::{StdError, s3_error};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
-use std::io::{self, SeekFrom, Write};
+use std::io::{self, Read as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
@@ -31,6 +31,41 @@ pub struct Blobs(Arc<Dirs>);
 struct Dirs {
     tmp: PathBuf,
     blobs: PathBuf,
+    /// Files that are being read, by name.
+    pinned: Mutex<HashMap<String, Pin>>,
+}
+
+#[derive(Default)]
+struct Pin {
+    readers: usize,
+    /// Whether the last reader removes the file.
+    removed: bool,
+}
+
+/// Files that stay until this is dropped, even if their object is replaced meanwhile.
+pub struct PinnedBlobs {
+    dirs: Arc<Dirs>,
+    names: Vec<String>,
+}
+
+impl Drop for PinnedBlobs {
+    fn drop(&mut self) {
+        let mut pinned = self.dirs.pinned();
+        for name in &self.names {
+            let Some(pin) = pinned.get_mut(name) else { continue };
+            pin.readers -= 1;
+            if pin.readers == 0 && pinned.remove(name).is_some_and(|pin| pin.removed) {
+                // A file that can't be removed now is removed at the next start.
+                let _ = fs::remove_file(self.dirs.blobs.join(name));
+            }
+        }
+    }
+}
+
+impl Dirs {
+    fn pinned(&self) -> std::sync::MutexGuard<'_, HashMap<String, Pin>> {
+        self.pinned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A new blob file that no row references yet. Dropping it removes the file.
@@ -73,7 +108,7 @@ pub struct BlobRange {
 impl Blobs {
     /// Creates the folders under `root`, empties `tmp/`, and removes each blob that isn't in `live`.
     pub fn open(root: &Path, live: &HashSet<String>) -> io::Result<Self> {
-        let dirs = Dirs { tmp: root.join("tmp"), blobs: root.join(BLOB_DIR) };
+        let dirs = Dirs { tmp: root.join("tmp"), blobs: root.join(BLOB_DIR), pinned: Mutex::default() };
         fs::create_dir_all(&dirs.tmp)?;
         fs::create_dir_all(&dirs.blobs)?;
         // Fails now if the folder is read-only, instead of at the first upload.
@@ -95,7 +130,7 @@ impl Blobs {
         fs::metadata(root.join(BLOB_DIR).join(name)).is_ok_and(|file| file.len() == size)
     }
 
-    /// Streams a body of `size` bytes to disk and verifies its checksums. Memory doesn't grow with the size.
+    /// Streams a body of `size` bytes to disk, through `hasher`, and verifies its checksums. Memory doesn't grow with the size.
     ///
     /// The file survives a killed process, but not a power cut until [`Blobs::sync`]. Fails with
     /// `IncompleteBody` if there are more or fewer bytes, and as [`ExpectedChecksums::verify`]; then no file is
@@ -104,33 +139,44 @@ impl Blobs {
         &self,
         mut body: S,
         size: u64,
-        expected: ExpectedChecksums,
+        mut hasher: Hasher,
+        expected: &ExpectedChecksums,
     ) -> Result<(NewBlob, ComputedChecksums), OperationError>
     where
-        S: Stream<Item = Result<Bytes, StdError>> + Unpin,
+        S: Stream<Item = Result<Bytes, OperationError>> + Unpin,
     {
         let name = random_hex(16)?;
         let mut blob = NewBlob { path: self.0.tmp.join(&name), name, persisted: false };
+        let mut md5 = hasher.split_md5();
         let (sender, receiver) = mpsc::channel(MAX_QUEUED_BUFFERS);
-        let (path, hasher) = (blob.path.clone(), expected.hasher());
+        let (md5_sender, mut md5_receiver) = mpsc::channel::<Bytes>(MAX_QUEUED_BUFFERS);
+        let path = blob.path.clone();
         let writer = spawn_blocking(move || write(&path, receiver, hasher));
+        let digester = spawn_blocking(move || {
+            while let Some(bytes) = md5_receiver.blocking_recv() {
+                md5.update(&bytes);
+            }
+            md5.finish()
+        });
 
         let mut received = Ok(());
         while let Some(buffer) = body.next().await {
             match buffer {
                 Ok(bytes) => {
-                    if sender.send(bytes).await.is_err() {
-                        break; // The writer has failed; its error is returned below.
+                    // The writer ends early if it fails; its error is returned below.
+                    if md5_sender.send(bytes.clone()).await.is_err() || sender.send(bytes).await.is_err() {
+                        break;
                     }
                 }
                 Err(error) => {
-                    received = Err(body_error(&error));
+                    received = Err(error);
                     break;
                 }
             }
         }
-        drop(sender);
-        let computed = writer.await.map_err(io::Error::other)??;
+        drop((sender, md5_sender));
+        let mut computed = writer.await.map_err(io::Error::other)??;
+        computed.md5 = digester.await.map_err(io::Error::other)?;
         received?;
         if computed.content.size != size {
             Err(s3_error!(
@@ -171,58 +217,53 @@ impl Blobs {
         Ok(NewBlob { name: copy, path, persisted: false })
     }
 
-    /// Removes files that no row references any more.
+    /// Removes files that no row references any more, those that are being read after the last reader.
     pub async fn remove(&self, names: Vec<String>) {
         let dirs = self.0.clone();
         let removed = spawn_blocking(move || {
+            let mut pinned = dirs.pinned();
             for name in names {
-                // A file that can't be removed now is removed at the next start.
-                let _ = fs::remove_file(dirs.blobs.join(name));
+                match pinned.get_mut(&name) {
+                    Some(pin) => pin.removed = true,
+                    // A file that can't be removed now is removed at the next start.
+                    None => drop(fs::remove_file(dirs.blobs.join(name))),
+                }
             }
         });
         let _ = removed.await;
     }
 
-    /// Opens the range's file at its offset.
-    pub fn open_file(&self, range: &BlobRange) -> io::Result<File> {
-        let mut file = File::open(self.path(&range.file))?;
-        io::Seek::seek(&mut file, SeekFrom::Start(range.offset))?;
-        Ok(file)
+    /// Keeps the files of `ranges` until the result is dropped. Call it inside the transaction that found them.
+    pub fn pin(&self, ranges: &[BlobRange]) -> PinnedBlobs {
+        let names: Vec<_> = ranges.iter().map(|range| range.file.clone()).collect();
+        let mut pinned = self.0.pinned();
+        for name in &names {
+            pinned.entry(name.clone()).or_default().readers += 1;
+        }
+        PinnedBlobs { dirs: self.0.clone(), names }
     }
 
-    /// Streams `ranges`; `first` is the file of the first range, already opened. The stream ends with an error
-    /// if a later file is removed meanwhile because the object was replaced.
+    /// Streams `ranges`, whose files are `pinned`.
     pub fn read(
         &self,
-        first: File,
         ranges: Vec<BlobRange>,
+        pinned: PinnedBlobs,
     ) -> impl Stream<Item = io::Result<Bytes>> + Send + Sync + use<> {
         let (sender, mut receiver) = mpsc::channel(1);
         let blobs = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = blobs.send(first, ranges, &sender).await {
+            if let Err(error) = blobs.send(ranges, &sender).await {
                 let _ = sender.send(Err(error)).await;
             }
+            drop(pinned);
         });
         futures_util::stream::poll_fn(move |context| receiver.poll_recv(context))
     }
 
-    async fn send(
-        &self,
-        first: File,
-        ranges: Vec<BlobRange>,
-        to: &mpsc::Sender<io::Result<Bytes>>,
-    ) -> io::Result<()> {
-        let mut first = Some(tokio::fs::File::from_std(first));
+    async fn send(&self, ranges: Vec<BlobRange>, to: &mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> {
         for range in ranges {
-            let file = match first.take() {
-                Some(file) => file,
-                None => {
-                    let mut file = tokio::fs::File::open(self.path(&range.file)).await?;
-                    file.seek(SeekFrom::Start(range.offset)).await?;
-                    file
-                }
-            };
+            let mut file = tokio::fs::File::open(self.path(&range.file)).await?;
+            file.seek(SeekFrom::Start(range.offset)).await?;
             let mut rest = file.take(range.size);
             while rest.limit() > 0 {
                 let mut buffer = BytesMut::with_capacity(READ_SIZE);
@@ -235,6 +276,25 @@ impl Blobs {
             }
         }
         Ok(())
+    }
+
+    /// Passes the joined bytes of these files through `hasher`.
+    pub async fn hash(&self, names: Vec<String>, mut hasher: Hasher) -> io::Result<ComputedChecksums> {
+        let dirs = self.0.clone();
+        spawn_blocking(move || {
+            let mut buffer = vec![0; READ_SIZE];
+            for name in names {
+                let mut file = File::open(dirs.blobs.join(name))?;
+                loop {
+                    match file.read(&mut buffer)? {
+                        0 => break,
+                        size => hasher.update(buffer.get(..size).unwrap_or_default()),
+                    }
+                }
+            }
+            Ok(hasher.finish())
+        })
+        .await?
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -253,6 +313,14 @@ fn write(
         file.write_all(&bytes)?;
     }
     Ok(hasher.finish())
+}
+
+/// Returns a request's body as a stream for [`Blobs::store`].
+pub fn received<S>(body: S) -> impl Stream<Item = Result<Bytes, OperationError>> + Unpin
+where
+    S: Stream<Item = Result<Bytes, StdError>> + Unpin,
+{
+    body.map(|buffer| buffer.map_err(|error| body_error(&error)))
 }
 
 /// Classifies the error of a body that was interrupted or doesn't match its signature.

@@ -1,13 +1,10 @@
-//! Bucket operations: creation, existence, location, CORS configuration, listing of objects.
+//! Bucket operations: creation, deletion, existence, location, CORS configuration, ACL. Listings are in `listings`.
 
 use super::backend::Backend;
 use super::cors;
 use super::error::OperationError;
-use super::listing::{self, Query};
 use super::metadata;
-use super::params::{KeyEncoding, page_size};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use super::objects::require_object;
 use s3s::dto::*;
 use s3s::{S3Request, s3_error};
 
@@ -17,7 +14,7 @@ pub async fn list(b: &Backend, _: S3Request<ListBucketsInput>) -> Result<ListBuc
         |(name, created)| Bucket { name: Some(name), creation_date: Some(created), bucket_region: None };
     Ok(ListBucketsOutput {
         buckets: Some(buckets.into_iter().map(bucket).collect()),
-        owner: Some(Owner { id: Some(b.owner.clone()), display_name: None }),
+        owner: Some(owner(b)),
         ..Default::default()
     })
 }
@@ -35,6 +32,14 @@ pub async fn create(
     request: S3Request<CreateBucketInput>,
 ) -> Result<CreateBucketOutput, OperationError> {
     let name = request.input.bucket;
+    let constraint = request.input.create_bucket_configuration.and_then(|config| config.location_constraint);
+    if let Some(constraint) = constraint.filter(|constraint| constraint.as_str() != b.region) {
+        Err(s3_error!(
+            IllegalLocationConstraintException,
+            "The {} location constraint is incompatible for the region specific endpoint this request was sent to.",
+            constraint.as_str()
+        ))?;
+    }
     let location = Some(format!("/{name}"));
     let added = b.db.call(move |tx| metadata::add_bucket(tx, &name)).await?;
     // In us-east-1 S3 accepts the creation of a bucket that the caller owns already.
@@ -83,63 +88,58 @@ pub async fn delete_cors(
     Ok(DeleteBucketCorsOutput::default())
 }
 
-pub async fn list_objects(
+/// Deletes an empty bucket. Its open uploads are aborted.
+pub async fn delete(
     b: &Backend,
-    request: S3Request<ListObjectsV2Input>,
-) -> Result<ListObjectsV2Output, OperationError> {
-    let input = request.input;
-    let prefix = input.prefix.unwrap_or_default();
-    let max = page_size(input.max_keys, "max-keys")?;
-    let from = match (&input.continuation_token, &input.start_after) {
-        (Some(token), _) => token_key(token)?,
-        (None, Some(key)) => listing::just_after(key),
-        (None, None) => String::new(),
-    };
-    let encoding = KeyEncoding::new(input.encoding_type)?;
-    let (bucket, delimiter, query_prefix) = (input.bucket.clone(), input.delimiter.clone(), prefix.clone());
-    let page =
-        b.db.call(move |tx| {
-            metadata::require_bucket(tx, &bucket)?;
-            let query =
-                Query { prefix: &query_prefix, delimiter: delimiter.as_deref(), from, max: max as usize };
-            listing::page(query, |from| {
-                let found = metadata::seek_object(tx, &bucket, from)?;
-                Ok::<_, OperationError>(found.map(|object| (object.key.clone(), object)))
-            })
-        })
-        .await?;
-
-    let object = |object: metadata::Object| Object {
-        key: Some(encoding.encode(&object.key)),
-        e_tag: Some(ETag::Strong(object.etag)),
-        size: Some(object.content.size.cast_signed()),
-        last_modified: Some(object.modified),
-        storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
-        checksum_algorithm: Some(vec![ChecksumAlgorithm::from_static(ChecksumAlgorithm::CRC64NVME)]),
-        checksum_type: Some(ChecksumType::from_static(ChecksumType::FULL_OBJECT)),
-        ..Default::default()
-    };
-    Ok(ListObjectsV2Output {
-        name: Some(input.bucket),
-        prefix: Some(encoding.encode(&prefix)),
-        max_keys: Some(max.cast_signed()),
-        key_count: i32::try_from(page.objects.len() + page.prefixes.len()).ok(),
-        continuation_token: input.continuation_token,
-        is_truncated: Some(page.next.is_some()),
-        next_continuation_token: page.next.map(|key| URL_SAFE_NO_PAD.encode(key)),
-        contents: Some(page.objects.into_iter().map(object).collect()),
-        common_prefixes: Some(
-            page.prefixes.iter().map(|p| CommonPrefix { prefix: Some(encoding.encode(p)) }).collect(),
-        ),
-        delimiter: input.delimiter.map(|delimiter| encoding.encode(&delimiter)),
-        start_after: input.start_after.map(|key| encoding.encode(&key)),
-        encoding_type: encoding.encoding_type(),
-        ..Default::default()
-    })
+    request: S3Request<DeleteBucketInput>,
+) -> Result<DeleteBucketOutput, OperationError> {
+    let (bucket, name) = (request.input.bucket.clone(), request.input.bucket);
+    let files = b.db.call(move |tx| metadata::remove_bucket(tx, &name)).await?;
+    b.cors.set(bucket, None);
+    b.blobs.remove(files).await;
+    Ok(DeleteBucketOutput {})
 }
 
-/// Decodes a continuation token into the first key of the page.
-fn token_key(token: &str) -> Result<String, OperationError> {
-    let key = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    Ok(key.ok_or_else(|| s3_error!(InvalidArgument, "The continuation token provided is incorrect"))?)
+/// Returns that the bucket has no versions, and never had.
+pub async fn versioning(
+    b: &Backend,
+    request: S3Request<GetBucketVersioningInput>,
+) -> Result<GetBucketVersioningOutput, OperationError> {
+    b.db.call(move |tx| metadata::require_bucket(tx, &request.input.bucket)).await?;
+    Ok(GetBucketVersioningOutput::default())
+}
+
+pub async fn acl(
+    b: &Backend,
+    request: S3Request<GetBucketAclInput>,
+) -> Result<GetBucketAclOutput, OperationError> {
+    b.db.call(move |tx| metadata::require_bucket(tx, &request.input.bucket)).await?;
+    Ok(GetBucketAclOutput { grants: Some(vec![owner_grant(b)]), owner: Some(owner(b)) })
+}
+
+pub async fn object_acl(
+    b: &Backend,
+    request: S3Request<GetObjectAclInput>,
+) -> Result<GetObjectAclOutput, OperationError> {
+    let input = request.input;
+    b.db.call(move |tx| require_object(tx, &input.bucket, &input.key)).await?;
+    Ok(GetObjectAclOutput { grants: Some(vec![owner_grant(b)]), owner: Some(owner(b)), ..Default::default() })
+}
+
+pub fn owner(b: &Backend) -> Owner {
+    Owner { id: Some(b.owner.clone()), display_name: None }
+}
+
+/// The only grant: the owner may do everything, as in a bucket of S3 without ACLs.
+fn owner_grant(b: &Backend) -> Grant {
+    Grant {
+        grantee: Some(Grantee {
+            id: Some(b.owner.clone()),
+            type_: Type::from_static(Type::CANONICAL_USER),
+            display_name: None,
+            email_address: None,
+            uri: None,
+        }),
+        permission: Some(Permission::from_static(Permission::FULL_CONTROL)),
+    }
 }

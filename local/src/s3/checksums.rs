@@ -1,293 +1,240 @@
-//! Checksums of bodies: computing them, and comparing them with those in the request. Pure.
+//! S3's checksums: algorithms, values, and the checksum of an object from those of its parts. Pure.
 
+use super::digest::Hasher;
 use super::error::OperationError;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use crc_fast::{CrcAlgorithm, Digest};
-use http::HeaderMap;
-use s3s::checksum::ChecksumHasher;
-use s3s::crypto::{Checksum as _, Crc32, Crc32c, Md5, Sha1, Sha256};
-use s3s::dto::Checksum;
-use s3s::{S3Request, TrailingHeaders, s3_error};
+use crc_fast::CrcAlgorithm;
+use s3s::dto::ChecksumType;
+use s3s::s3_error;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-/// CRC64NVME and length of some bytes. The ETag and `x-amz-checksum-crc64nvme` are derived from it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Crc64AndSize {
-    pub crc: u64,
-    /// In bytes.
-    pub size: u64,
+/// The checksum algorithms of S3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Algorithm {
+    Crc32,
+    Crc32c,
+    Crc64Nvme,
+    Sha1,
+    Sha256,
 }
 
-impl Crc64AndSize {
-    /// Returns the CRC and size of these bytes followed by those of `next`.
-    pub fn concat(self, next: Self) -> Self {
-        // Appending n bytes multiplies the CRC by x^(8n). Repeated squaring takes microseconds, which matters
-        // for 10,000 parts.
-        let (mut shift, mut square, mut bits) = (ONE, ONE >> 8, next.size);
-        while bits > 0 {
-            if bits & 1 == 1 {
-                shift = multiply(shift, square);
-            }
-            square = multiply(square, square);
-            bits >>= 1;
-        }
-        Self { crc: multiply(self.crc, shift) ^ next.crc, size: self.size + next.size }
-    }
+impl Algorithm {
+    pub const ALL: [Self; 5] = [Self::Crc32, Self::Crc32c, Self::Crc64Nvme, Self::Sha1, Self::Sha256];
 
-    /// Returns the ETag. Clients must treat it as opaque (S3's is an MD5 only without KMS encryption), so no MD5
-    /// is computed.
-    pub fn etag(self) -> String {
-        format!("{:016x}{:016x}", self.crc, self.size)
-    }
-
-    /// Returns the ETag of an object completed from `parts` parts, with S3's suffix.
-    pub fn multipart_etag(self, parts: usize) -> String {
-        format!("{}-{parts}", self.etag())
-    }
-
-    /// Returns the value of `x-amz-checksum-crc64nvme`: base64 of eight big-endian bytes.
-    pub fn checksum_header(self) -> String {
-        STANDARD.encode(self.crc.to_be_bytes())
-    }
-}
-
-/// The polynomial of CRC64NVME, and 1; the lowest power is in the highest bit.
-const POLYNOMIAL: u64 = 0x9a6c_9329_ac4b_c9b5;
-const ONE: u64 = 1 << 63;
-
-/// Multiplies two polynomials modulo [`POLYNOMIAL`].
-fn multiply(a: u64, b: u64) -> u64 {
-    let (mut product, mut power) = (0, b);
-    for bit in (0..64).rev() {
-        product ^= power & (a >> bit & 1).wrapping_neg();
-        power = power >> 1 ^ POLYNOMIAL & (power & 1).wrapping_neg();
-    }
-    product
-}
-
-/// Computes all checksums of a body in one pass.
-pub struct Hasher {
-    crc: Digest,
-    size: u64,
-    others: ChecksumHasher,
-    md5: Option<Md5>,
-}
-
-impl Hasher {
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.crc.update(bytes);
-        self.size += bytes.len() as u64;
-        self.others.update(bytes);
-        if let Some(md5) = &mut self.md5 {
-            md5.update(bytes);
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Crc32 => "CRC32",
+            Self::Crc32c => "CRC32C",
+            Self::Crc64Nvme => "CRC64NVME",
+            Self::Sha1 => "SHA1",
+            Self::Sha256 => "SHA256",
         }
     }
 
-    pub fn finish(self) -> ComputedChecksums {
-        let content = Crc64AndSize { crc: self.crc.finalize(), size: self.size };
-        let mut checksums = self.others.finalize();
-        checksums.checksum_crc64nvme = Some(content.checksum_header());
-        ComputedChecksums { content, checksums, md5: self.md5.map(|md5| STANDARD.encode(md5.finalize())) }
-    }
-}
-
-/// The checksums computed from a body.
-pub struct ComputedChecksums {
-    pub content: Crc64AndSize,
-    /// In base64. CRC64NVME is always present, the others only if the request has them.
-    pub checksums: Checksum,
-    md5: Option<String>,
-}
-
-impl ComputedChecksums {
-    fn by_header(&self, header: &str) -> Option<&str> {
-        let c = &self.checksums;
-        match header {
-            "x-amz-checksum-crc32" => c.checksum_crc32.as_deref(),
-            "x-amz-checksum-crc32c" => c.checksum_crc32c.as_deref(),
-            "x-amz-checksum-crc64nvme" => c.checksum_crc64nvme.as_deref(),
-            "x-amz-checksum-sha1" => c.checksum_sha1.as_deref(),
-            "x-amz-checksum-sha256" => c.checksum_sha256.as_deref(),
-            _ => None,
-        }
-    }
-}
-
-const CHECKSUM_HEADERS: [&str; 5] = [
-    "x-amz-checksum-crc32",
-    "x-amz-checksum-crc32c",
-    "x-amz-checksum-crc64nvme",
-    "x-amz-checksum-sha1",
-    "x-amz-checksum-sha256",
-];
-
-/// The checksums that a request gives for its body: in headers or, after an aws-chunked body, in trailers.
-#[derive(Default)]
-pub struct ExpectedChecksums {
-    headers: HeaderMap,
-    trailers: Option<TrailingHeaders>,
-}
-
-impl ExpectedChecksums {
-    pub fn from_request<T>(request: &S3Request<T>) -> Self {
-        Self { headers: request.headers.clone(), trailers: request.trailing_headers.clone() }
+    /// Fails with `InvalidRequest` for an unknown name.
+    pub fn from_name(name: &str) -> Result<Self, OperationError> {
+        let found = Self::ALL.into_iter().find(|algorithm| algorithm.name() == name);
+        Ok(found.ok_or_else(|| {
+            s3_error!(
+                InvalidRequest,
+                "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"
+            )
+        })?)
     }
 
-    /// Returns a hasher that computes everything that [`ExpectedChecksums::verify`] compares.
-    pub fn hasher(&self) -> Hasher {
-        let expected = |name: &str| self.headers.contains_key(name) || self.has_announced_trailer(name);
-        Hasher {
-            crc: Digest::new(CrcAlgorithm::Crc64Nvme),
-            size: 0,
-            others: ChecksumHasher {
-                crc32: expected("x-amz-checksum-crc32").then(Crc32::new),
-                crc32c: expected("x-amz-checksum-crc32c").then(Crc32c::new),
-                sha1: expected("x-amz-checksum-sha1").then(Sha1::new),
-                sha256: expected("x-amz-checksum-sha256").then(Sha256::new),
-                crc64nvme: None,
-            },
-            md5: self.headers.contains_key("content-md5").then(Md5::new),
+    pub fn header(self) -> &'static str {
+        match self {
+            Self::Crc32 => "x-amz-checksum-crc32",
+            Self::Crc32c => "x-amz-checksum-crc32c",
+            Self::Crc64Nvme => "x-amz-checksum-crc64nvme",
+            Self::Sha1 => "x-amz-checksum-sha1",
+            Self::Sha256 => "x-amz-checksum-sha256",
         }
     }
 
-    /// Compares with the checksums of the complete body. Fails with `BadDigest` on a difference, `InvalidDigest`
-    /// if a value can't be decoded, `InvalidRequest` if an announced trailer is missing.
-    pub fn verify(&self, computed: &ComputedChecksums) -> Result<(), OperationError> {
-        if let Some(expected) = self.headers.get("content-md5") {
-            if !STANDARD.decode(expected).is_ok_and(|md5| md5.len() == 16) {
-                Err(s3_error!(InvalidDigest, "The Content-MD5 you specified is not valid."))?;
-            }
-            if computed.md5.as_ref().map(String::as_bytes) != Some(expected.as_bytes()) {
-                Err(s3_error!(BadDigest, "The Content-MD5 you specified did not match what we received."))?;
-            }
-        }
-        for name in CHECKSUM_HEADERS {
-            let trailer = || self.trailers.as_ref()?.read(|t| t.get(name).cloned()).flatten();
-            match self.headers.get(name).cloned().or_else(trailer) {
-                Some(expected)
-                    if computed.by_header(name).map(str::as_bytes) == Some(expected.as_bytes()) => {}
-                Some(_) => Err(s3_error!(
-                    BadDigest,
-                    "The {} you specified did not match the calculated checksum.",
-                    name.trim_start_matches("x-amz-checksum-").to_uppercase()
-                ))?,
-                None if self.has_announced_trailer(name) => {
-                    Err(s3_error!(InvalidRequest, "The trailer {name} was announced and is missing."))?;
-                }
-                None => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks that the request gives, or announces, the checksum of the algorithm that the upload was created with.
-    /// Fails with `InvalidRequest`.
-    pub fn require(&self, algorithm: &str) -> Result<(), OperationError> {
-        let name = format!("x-amz-checksum-{}", algorithm.to_ascii_lowercase());
-        if self.headers.contains_key(&name) || self.has_announced_trailer(&name) {
-            return Ok(());
-        }
-        Err(s3_error!(
-            InvalidRequest,
-            "The upload was created with {algorithm} checksums, so each part must bring {name}."
-        ))?
-    }
-
-    /// Whether `x-amz-trailer` announces a trailer of this name.
-    fn has_announced_trailer(&self, name: &str) -> bool {
-        let Some(value) = self.headers.get("x-amz-trailer").and_then(|value| value.to_str().ok()) else {
-            return false;
+    /// Returns the checksum of joined bytes from those of the pieces, for a CRC of 32 bits; each piece comes with
+    /// its size in bytes.
+    fn combine(self, pieces: impl Iterator<Item = (String, u64)>) -> Option<String> {
+        let params = match self {
+            Self::Crc32 => CrcAlgorithm::Crc32IsoHdlc,
+            Self::Crc32c => CrcAlgorithm::Crc32Iscsi,
+            Self::Crc64Nvme | Self::Sha1 | Self::Sha256 => return None,
         };
-        value.split(',').any(|trailer| trailer.trim().eq_ignore_ascii_case(name))
+        let mut combined = 0;
+        for (checksum, size) in pieces {
+            let bytes: [u8; 4] = STANDARD.decode(checksum).ok()?.try_into().ok()?;
+            combined = crc_fast::checksum_combine(params, combined, u32::from_be_bytes(bytes).into(), size);
+        }
+        Some(STANDARD.encode(u32::try_from(combined).ok()?.to_be_bytes()))
+    }
+
+    /// Returns the composite checksum of S3: that of the pieces' checksums, with their number.
+    fn compose(self, pieces: impl Iterator<Item = (String, u64)>) -> Option<String> {
+        let (mut joined, mut count) = (Vec::new(), 0);
+        for (checksum, _) in pieces {
+            joined.extend(STANDARD.decode(checksum).ok()?);
+            count += 1;
+        }
+        let mut hasher = Hasher::new(|algorithm| algorithm == self);
+        hasher.update(&joined);
+        Some(format!("{}-{count}", hasher.finish().checksums.get(self)?))
+    }
+}
+
+/// Checksums in base64, by algorithm.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checksums(BTreeMap<Algorithm, String>);
+
+impl Checksums {
+    pub fn get(&self, algorithm: Algorithm) -> Option<&String> {
+        self.0.get(&algorithm)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (Algorithm, &String)> {
+        self.0.iter().map(|(algorithm, value)| (*algorithm, value))
+    }
+}
+
+impl<const N: usize> From<[(Algorithm, Option<String>); N]> for Checksums {
+    fn from(values: [(Algorithm, Option<String>); N]) -> Self {
+        Self(values.into_iter().filter_map(|(algorithm, value)| Some((algorithm, value?))).collect())
+    }
+}
+
+/// Takes the checksums out of a part of a request.
+macro_rules! take_checksums {
+    ($input:expr) => {
+        $crate::s3::checksums::Checksums::from([
+            ($crate::s3::checksums::Algorithm::Crc32, $input.checksum_crc32.take()),
+            ($crate::s3::checksums::Algorithm::Crc32c, $input.checksum_crc32c.take()),
+            ($crate::s3::checksums::Algorithm::Crc64Nvme, $input.checksum_crc64nvme.take()),
+            ($crate::s3::checksums::Algorithm::Sha1, $input.checksum_sha1.take()),
+            ($crate::s3::checksums::Algorithm::Sha256, $input.checksum_sha256.take()),
+        ])
+    };
+}
+pub(super) use take_checksums;
+
+/// Builds a part of a response, with the checksums in its five fields.
+macro_rules! with_checksums {
+    ($output:ident { $($fields:tt)* }, $checksums:expr) => {{
+        let checksums: &$crate::s3::checksums::Checksums = $checksums;
+        $output {
+            checksum_crc32: checksums.get($crate::s3::checksums::Algorithm::Crc32).cloned(),
+            checksum_crc32c: checksums.get($crate::s3::checksums::Algorithm::Crc32c).cloned(),
+            checksum_crc64nvme: checksums.get($crate::s3::checksums::Algorithm::Crc64Nvme).cloned(),
+            checksum_sha1: checksums.get($crate::s3::checksums::Algorithm::Sha1).cloned(),
+            checksum_sha256: checksums.get($crate::s3::checksums::Algorithm::Sha256).cloned(),
+            $($fields)*
+        }
+    }};
+}
+pub(super) use with_checksums;
+
+/// The checksum of an object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectChecksum {
+    pub algorithm: Algorithm,
+    /// In base64; a composite one ends with a hyphen and the number of parts.
+    pub value: String,
+}
+
+impl ObjectChecksum {
+    pub fn checksum_type(&self) -> ChecksumType {
+        ChecksumType::from_static(if self.value.contains('-') {
+            ChecksumType::COMPOSITE
+        } else {
+            ChecksumType::FULL_OBJECT
+        })
+    }
+
+    pub fn into_checksums(self) -> Checksums {
+        Checksums::from([(self.algorithm, Some(self.value))])
+    }
+}
+
+/// The checksum that a multipart upload was created with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeclaredChecksum {
+    pub algorithm: Algorithm,
+    /// Whether the object's checksum is that of its bytes, instead of that of its parts' checksums.
+    pub full_object: bool,
+}
+
+impl DeclaredChecksum {
+    /// Fails with `InvalidRequest` if S3 doesn't have the combination.
+    pub fn new(algorithm: Algorithm, checksum_type: Option<&str>) -> Result<Self, OperationError> {
+        let full_object = match (algorithm, checksum_type) {
+            (Algorithm::Crc64Nvme, None | Some(ChecksumType::FULL_OBJECT)) => true,
+            (Algorithm::Crc32 | Algorithm::Crc32c, Some(ChecksumType::FULL_OBJECT)) => true,
+            (Algorithm::Crc64Nvme, _) | (_, Some(ChecksumType::FULL_OBJECT)) => Err(s3_error!(
+                InvalidRequest,
+                "The {} checksum type cannot be used with the {} checksum algorithm.",
+                checksum_type.unwrap_or_default(),
+                algorithm.name()
+            ))?,
+            (_, None | Some(ChecksumType::COMPOSITE)) => false,
+            (_, Some(_)) => {
+                Err(s3_error!(InvalidRequest, "Value for x-amz-checksum-type header is invalid."))?
+            }
+        };
+        Ok(Self { algorithm, full_object })
+    }
+
+    pub fn checksum_type(self) -> ChecksumType {
+        ChecksumType::from_static(if self.full_object {
+            ChecksumType::FULL_OBJECT
+        } else {
+            ChecksumType::COMPOSITE
+        })
+    }
+
+    /// Returns the object's checksum from those of the parts, each with its size in bytes; `None` if the algorithm
+    /// is CRC64NVME, whose combination isn't here, or a part lacks its checksum.
+    pub fn of_parts<'a>(
+        self,
+        parts: impl Iterator<Item = (&'a Checksums, u64)> + Clone,
+    ) -> Option<ObjectChecksum> {
+        if !parts.clone().all(|(checksums, _)| checksums.get(self.algorithm).is_some()) {
+            return None;
+        }
+        let pieces = parts.filter_map(|(sums, size)| Some((sums.get(self.algorithm)?.clone(), size)));
+        let value = if self.full_object {
+            self.algorithm.combine(pieces)?
+        } else {
+            self.algorithm.compose(pieces)?
+        };
+        Some(ObjectChecksum { algorithm: self.algorithm, value })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
-    use proptest::prelude::*;
-
-    fn content(bytes: &[u8]) -> Crc64AndSize {
-        compute(&ExpectedChecksums::default(), bytes).content
-    }
-
-    fn compute(expected: &ExpectedChecksums, bytes: &[u8]) -> ComputedChecksums {
-        let mut hasher = expected.hasher();
-        hasher.update(bytes);
-        hasher.finish()
-    }
-
-    fn expected(name: &'static str, value: &str) -> ExpectedChecksums {
-        let mut headers = HeaderMap::new();
-        headers.insert(name, HeaderValue::from_str(value).unwrap());
-        ExpectedChecksums { headers, trailers: None }
-    }
-
-    fn code(result: Result<(), OperationError>) -> String {
-        match result {
-            Err(OperationError::Refused(error)) => error.code().as_str().to_owned(),
-            Err(OperationError::Database(_) | OperationError::Disk(_)) => "internal".into(),
-            Ok(()) => "ok".into(),
-        }
-    }
 
     #[test]
-    fn crc64nvme_matches_the_published_check_value() {
-        assert_eq!(content(b"123456789").crc, 0xae8b_1486_0a79_9888);
-        assert_eq!(content(b"123456789").checksum_header(), "rosUhgp5mIg=");
-        assert_eq!(content(b""), Crc64AndSize::default());
-    }
-
-    #[test]
-    fn etag_has_32_hex_digits_and_part_count() {
-        assert_eq!(content(b"123456789").etag(), "ae8b14860a7998880000000000000009");
-        assert_eq!(content(b"123456789").multipart_etag(3), "ae8b14860a7998880000000000000009-3");
-    }
-
-    #[test]
-    fn wrong_checksum_is_refused() {
-        let correct = [
-            ("content-md5", "JfnnlDI7RTiF9RgfG2JNCw=="),
-            ("x-amz-checksum-crc32", "y/Q5Jg=="),
-            ("x-amz-checksum-crc32c", "4waSgw=="),
-            ("x-amz-checksum-crc64nvme", "rosUhgp5mIg="),
-            ("x-amz-checksum-sha1", "98O8HYCOBHMq32eZZczDTKeuNEE="),
-            ("x-amz-checksum-sha256", "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="),
-        ];
-        for (name, value) in correct {
-            let expected = expected(name, value);
-            assert_eq!(code(expected.verify(&compute(&expected, b"123456789"))), "ok", "{name}");
-            assert_eq!(code(expected.verify(&compute(&expected, b"12345678"))), "BadDigest", "{name}");
+    fn checksum_of_parts_is_composite_or_of_all_bytes() {
+        let sum = |bytes: &[u8], algorithm: Algorithm| {
+            let mut hasher = Hasher::new(|one| one == algorithm);
+            hasher.update(bytes);
+            hasher.finish().checksums
+        };
+        for algorithm in [Algorithm::Crc32, Algorithm::Crc32c] {
+            let parts = [sum(b"1234", algorithm), sum(b"56789", algorithm)];
+            let declared = DeclaredChecksum::new(algorithm, Some(ChecksumType::FULL_OBJECT)).unwrap();
+            let of_parts = declared.of_parts(parts.iter().zip([4, 5])).unwrap();
+            assert_eq!(of_parts.value, *sum(b"123456789", algorithm).get(algorithm).unwrap());
+            assert_eq!(of_parts.checksum_type().as_str(), ChecksumType::FULL_OBJECT);
         }
-        let undecodable = expected("content-md5", "25f9e794");
-        assert_eq!(code(undecodable.verify(&compute(&undecodable, b"123456789"))), "InvalidDigest");
-        let announced = expected("x-amz-trailer", "X-Amz-Checksum-Crc32");
-        assert_eq!(code(announced.verify(&compute(&announced, b"123456789"))), "InvalidRequest");
-    }
-
-    #[test]
-    fn declared_algorithm_is_required_as_header_or_trailer() {
-        for (name, value) in
-            [("x-amz-checksum-crc64nvme", "rosUhgp5mIg="), ("x-amz-trailer", "x-amz-checksum-crc64nvme")]
-        {
-            assert_eq!(code(expected(name, value).require("CRC64NVME")), "ok", "{name}");
-            assert_eq!(code(expected(name, value).require("CRC32")), "InvalidRequest", "{name}");
-        }
-        assert_eq!(code(ExpectedChecksums::default().require("CRC64NVME")), "InvalidRequest");
-    }
-
-    proptest! {
-        #[test]
-        fn concat_equals_crc_of_joined_bytes(bytes: Vec<u8>, cut: prop::sample::Index) {
-            let (head, tail) = bytes.split_at(cut.index(bytes.len() + 1));
-            prop_assert_eq!(content(head).concat(content(tail)), content(&bytes));
-        }
-
-        #[test]
-        fn concat_equals_crc_fast_combine(first: u64, next: u64, size in 0..u64::MAX / 8) {
-            let crc = crc_fast::checksum_combine(CrcAlgorithm::Crc64Nvme, first, next, size);
-            prop_assert_eq!(Crc64AndSize { crc: first, size: 0 }.concat(Crc64AndSize { crc: next, size }), Crc64AndSize { crc, size });
-        }
+        let parts = [sum(b"1234", Algorithm::Sha256), sum(b"56789", Algorithm::Sha256)];
+        let declared = DeclaredChecksum::new(Algorithm::Sha256, None).unwrap();
+        let of_parts = declared.of_parts(parts.iter().zip([4, 5])).unwrap();
+        assert_eq!(of_parts.value, "bnRBBTileCDVQlLT/6fZJGrqcf3O3X6G8kD8V7zZqxQ=-2");
+        assert_eq!(of_parts.checksum_type().as_str(), ChecksumType::COMPOSITE);
+        assert!(declared.of_parts([(&Checksums::default(), 4)].into_iter()).is_none());
+        assert!(DeclaredChecksum::new(Algorithm::Sha256, Some(ChecksumType::FULL_OBJECT)).is_err());
+        assert!(DeclaredChecksum::new(Algorithm::Crc64Nvme, Some(ChecksumType::COMPOSITE)).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! Conditional requests (`If-Match`, `If-None-Match`, `If-Modified-Since`, `If-Unmodified-Since`) by S3's rules. Pure.
 
 use super::error::OperationError;
+use super::http_date;
 use super::metadata::Object;
 use http::{HeaderMap, HeaderValue, header};
 use s3s::dto::{ETag, ETagCondition, Timestamp};
@@ -46,7 +47,7 @@ impl ReadConditions {
     }
 }
 
-/// Conditions of `PutObject` and `CompleteMultipartUpload` on the object that would be replaced.
+/// Conditions of a request on the object that it would replace or delete.
 #[derive(Clone, Default)]
 pub struct WriteConditions {
     pub if_match: Option<ETagCondition>,
@@ -54,6 +55,19 @@ pub struct WriteConditions {
 }
 
 impl WriteConditions {
+    /// Reads `If-Match` and `If-None-Match` of a copy. Fails with `InvalidArgument`.
+    pub fn from_headers(headers: &HeaderMap) -> Result<Self, OperationError> {
+        let condition = |name: &http::HeaderName| {
+            let Some(value) = headers.get(name) else { return Ok(None) };
+            let parsed = ETagCondition::parse_http_header(value.as_bytes());
+            parsed.map(Some).map_err(|_| s3_error!(InvalidArgument, "The header {name} is not valid."))
+        };
+        Ok(Self {
+            if_match: condition(&header::IF_MATCH)?,
+            if_none_match: condition(&header::IF_NONE_MATCH)?,
+        })
+    }
+
     /// Checks the conditions. Fails with `PreconditionFailed` (412), or with `NoSuchKey` if `If-Match` is given and
     /// there is no object.
     pub fn check(&self, existing: Option<&Object>) -> Result<(), OperationError> {
@@ -70,6 +84,15 @@ impl WriteConditions {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Returns whether `If-Range` names this object, by ETag or by time, so that a range of it is sent.
+pub fn range_applies(if_range: &HeaderValue, object: &Object) -> bool {
+    let Ok(value) = if_range.to_str() else { return false };
+    match http_date::parse(value) {
+        Some(date) => seconds(&object.modified) == seconds(&date.into()),
+        None => value.trim().trim_matches('"') == object.etag && !value.trim_start().starts_with("W/"),
     }
 }
 

@@ -2,14 +2,14 @@
 //! completes requests whose client disconnects, and keeps requests out of the log.
 
 use super::backend::{CorsTable, RequestId};
-use super::cors;
 use super::error::OperationError;
+use super::{access, cors, http_date, supported};
 use crate::random::random_hex;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
 use s3s::service::S3Service;
@@ -34,8 +34,8 @@ pub struct HttpLayer {
 pub async fn handle(State(layer): State<HttpLayer>, request: Request) -> Response {
     let id = random_hex(8).unwrap_or_default().to_uppercase();
     let (method, origin) = (request.method().clone(), request.headers().get(header::ORIGIN).cloned());
-    let bucket = request.uri().path().split('/').nth(1).unwrap_or_default();
-    let rules = layer.cors.get(bucket);
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let rules = layer.cors.get(addressed_bucket(host, request.uri().path()));
 
     let mut response = if method == Method::OPTIONS {
         preflight(rules.as_deref().unwrap_or_default(), request.headers())
@@ -53,6 +53,44 @@ pub async fn handle(State(layer): State<HttpLayer>, request: Request) -> Respons
         headers.insert("x-amz-request-id", id);
     }
     response
+}
+
+/// Returns the bucket that a request is about; empty for none.
+fn addressed_bucket<'a>(host: &'a str, path: &'a str) -> &'a str {
+    access::virtual_bucket(host).unwrap_or_else(|| path.split('/').nth(1).unwrap_or_default())
+}
+
+/// Adds the headers that the query of a presigned URL stands for, and rewrites unsigned headers for `s3s`, which
+/// reads dates in one form only and refuses requests for several ranges. S3 answers those with the whole object.
+fn normalize(query: &str, headers: &mut HeaderMap) -> Result<(), S3Error> {
+    if query.contains("X-Amz-Signature=") {
+        for (name, value) in supported::parameters(query) {
+            if !supported::is_hoisted_header(&name) {
+                continue;
+            }
+            let (Ok(header), Ok(value)) =
+                (HeaderName::try_from(name.as_ref()), HeaderValue::try_from(value.as_ref()))
+            else {
+                return Err(s3_error!(InvalidArgument, "The parameter {name} is no valid header."));
+            };
+            headers.insert(header, value);
+        }
+    }
+    let signed = access::signed_headers(Some(query), headers).unwrap_or_default();
+    let is_signed = |name: &HeaderName| signed.iter().any(|signed| signed == name.as_str());
+    for name in [header::IF_MODIFIED_SINCE, header::IF_UNMODIFIED_SINCE] {
+        let Some(value) = headers.get(&name).filter(|_| !is_signed(&name)) else { continue };
+        match value.to_str().ok().and_then(http_date::normalized).map(HeaderValue::try_from) {
+            Some(Ok(date)) => drop(headers.insert(name, date)),
+            // RFC 9110, 13.1.3: a condition that is no date is ignored.
+            _ => drop(headers.remove(name)),
+        }
+    }
+    let range = headers.get(header::RANGE).filter(|_| !is_signed(&header::RANGE));
+    if range.is_some_and(|range| !range.to_str().is_ok_and(|range| s3s::dto::Range::parse(range).is_ok())) {
+        headers.remove(header::RANGE);
+    }
+    Ok(())
 }
 
 fn preflight(rules: &[cors::CorsRule], headers: &HeaderMap) -> Response {
@@ -89,11 +127,16 @@ impl HttpLayer {
                 .is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(b"multipart/form-data"));
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(id);
+        let query = parts.uri.query().unwrap_or_default();
+        let checked = supported::check_authentication(query, &parts.headers)
+            .and_then(|()| normalize(query, &mut parts.headers));
         let body = SharedBody::new(body);
         let request = http::Request::from_parts(parts, s3s::Body::http_body(body.clone()));
         let response = if is_form {
             // `s3s` would read the whole form into memory before it checks the signature.
             error_response(s3_error!(NotImplemented, "Uploads by HTML form are not implemented."))
+        } else if let Err(error) = checked {
+            error_response(error)
         } else {
             self.run_detached(request).await
         };

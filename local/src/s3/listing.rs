@@ -59,6 +59,21 @@ pub fn just_after(key: &str) -> String {
     format!("{key}\0")
 }
 
+/// Returns the first key that `ListObjects` may list after `marker`. A marker that is a common prefix stands for all
+/// its keys.
+pub fn after_marker(marker: &str, prefix: &str, delimiter: Option<&str>) -> String {
+    if marker.is_empty() {
+        return String::new();
+    }
+    let is_common_prefix = delimiter.filter(|delimiter| !delimiter.is_empty()).is_some_and(|delimiter| {
+        marker
+            .strip_prefix(prefix)
+            .is_some_and(|rest| rest.find(delimiter).map(|at| at + delimiter.len()) == Some(rest.len()))
+    });
+    let after = if is_common_prefix { after_prefix(marker) } else { None };
+    after.unwrap_or_else(|| just_after(marker))
+}
+
 /// Returns the first key after all keys that begin with `prefix`; `None` if there can't be one.
 fn after_prefix(prefix: &str) -> Option<String> {
     let mut key = prefix.to_owned();
@@ -111,6 +126,16 @@ mod tests {
         let keys = ["a", "b/1", "b/2/3", "c", "b0"].map(String::from).into();
         assert_eq!(all_pages(&keys, "", Some("/"), 1), [vec!["a", "b0", "c"], vec!["b/"]]);
         assert_eq!(all_pages(&keys, "b/", Some("/"), 1000), [vec!["b/1"], vec!["b/2/"]]);
+    }
+
+    #[test]
+    fn marker_that_is_a_common_prefix_skips_its_keys() {
+        assert_eq!(after_marker("", "", Some("/")), "");
+        assert_eq!(after_marker("a", "", Some("/")), "a\0");
+        assert_eq!(after_marker("b/", "", Some("/")), "b0");
+        assert_eq!(after_marker("b/", "", None), "b/\0");
+        assert_eq!(after_marker("b/c/", "b/", Some("/")), "b/c0");
+        assert_eq!(after_marker("b/1", "", Some("/")), "b/1\0");
     }
 
     #[test]

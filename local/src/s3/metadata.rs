@@ -1,9 +1,11 @@
-//! SQL queries on the metadata: buckets, objects and their blob files, multipart uploads and their parts.
+//! SQL queries on the metadata: buckets, objects and their blob files (`upload_metadata` has those on uploads).
 //! Each query runs in the caller's transaction.
 
 use super::blobs::BlobRange;
-use super::checksums::Crc64AndSize;
+use super::checksums::{Algorithm, ObjectChecksum};
+use super::crc64::Crc64AndSize;
 use super::error::OperationError;
+use super::upload_metadata;
 use edge::clock::now_ms;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 use s3s::dto::{Metadata, Timestamp};
@@ -31,8 +33,21 @@ pub fn create_tables(tx: &Connection) -> rusqlite::Result<()> {
          CREATE TABLE IF NOT EXISTS s3_parts (
             upload TEXT REFERENCES s3_uploads ON DELETE CASCADE, number INTEGER, size INTEGER NOT NULL,
             crc INTEGER NOT NULL, file TEXT NOT NULL, modified_ms INTEGER NOT NULL,
-            PRIMARY KEY (upload, number)) WITHOUT ROWID;",
-    )
+            PRIMARY KEY (upload, number)) WITHOUT ROWID;
+         CREATE TABLE IF NOT EXISTS s3_completed (
+            upload TEXT PRIMARY KEY, object INTEGER NOT NULL REFERENCES s3_objects ON DELETE CASCADE,
+            request TEXT NOT NULL) WITHOUT ROWID;
+         CREATE INDEX IF NOT EXISTS s3_completed_object ON s3_completed (object);",
+    )?;
+    // Parts of a data folder from before have neither.
+    for column in ["md5", "checksums"] {
+        let exists =
+            tx.prepare("SELECT 1 FROM pragma_table_info('s3_parts') WHERE name = ?1")?.exists([column])?;
+        if !exists {
+            tx.execute(&format!("ALTER TABLE s3_parts ADD COLUMN {column} TEXT"), ())?;
+        }
+    }
+    Ok(())
 }
 
 /// The headers that are stored with an object and returned when it is read.
@@ -48,6 +63,16 @@ pub struct ObjectHeaders {
     /// Omits the checksum: as in S3, an object from a multipart upload that declared none has none.
     #[serde(default)]
     pub no_checksum: bool,
+    /// `None` for CRC64NVME, which has a column.
+    #[serde(default)]
+    pub checksum: Option<ObjectChecksum>,
+    /// `None` for `STANDARD`.
+    #[serde(default)]
+    pub storage_class: Option<String>,
+    #[serde(default)]
+    pub server_side_encryption: Option<String>,
+    #[serde(default)]
+    pub tags: Vec<(String, String)>,
 }
 
 /// An object's row.
@@ -60,22 +85,28 @@ pub struct Object {
     pub modified: Timestamp,
 }
 
-/// A multipart upload's row.
-pub struct Upload {
-    pub id: String,
-    pub key: String,
-    /// The checksum algorithm given at its creation.
-    pub checksum_algorithm: Option<String>,
-    pub headers: ObjectHeaders,
-    pub created: Timestamp,
-}
+impl Object {
+    /// Returns the checksum that clients see.
+    pub fn checksum(&self) -> Option<ObjectChecksum> {
+        if self.headers.no_checksum {
+            return None;
+        }
+        Some(self.headers.checksum.clone().unwrap_or_else(|| self.crc64()))
+    }
 
-/// A part's row.
-pub struct Part {
-    pub number: u32,
-    pub content: Crc64AndSize,
-    pub file: String,
-    pub modified: Timestamp,
+    pub fn crc64(&self) -> ObjectChecksum {
+        ObjectChecksum { algorithm: Algorithm::Crc64Nvme, value: self.content.checksum_header() }
+    }
+
+    /// Returns the number of parts that the object was completed from; `None` if it was stored by one request.
+    pub fn parts_count(&self) -> Option<u32> {
+        self.etag.split_once('-')?.1.parse().ok()
+    }
+
+    /// Returns whether the ETag is the MD5 of the bytes.
+    pub fn has_md5_etag(&self) -> bool {
+        !self.etag.contains('-') && self.etag != self.content.legacy_etag()
+    }
 }
 
 pub fn buckets(tx: &Transaction<'_>) -> rusqlite::Result<Vec<(String, Timestamp)>> {
@@ -99,6 +130,20 @@ pub fn require_bucket(tx: &Transaction<'_>, name: &str) -> Result<(), OperationE
         return Ok(());
     }
     Err(s3_error!(NoSuchBucket, "The specified bucket does not exist"))?
+}
+
+/// Removes a bucket and its open uploads; returns the blob files of their parts. Fails with `BucketNotEmpty`.
+pub fn remove_bucket(tx: &Transaction<'_>, name: &str) -> Result<Vec<String>, OperationError> {
+    require_bucket(tx, name)?;
+    if seek_object(tx, name, "")?.is_some() {
+        Err(s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty"))?;
+    }
+    let mut files = Vec::new();
+    for upload in upload_metadata::uploads(tx, name, ("", ""))? {
+        files.extend(upload_metadata::remove_upload(tx, &upload.id)?);
+    }
+    tx.execute("DELETE FROM s3_buckets WHERE name = ?1", [name])?;
+    Ok(files)
 }
 
 pub fn set_cors(tx: &Transaction<'_>, bucket: &str, rules: Option<&str>) -> rusqlite::Result<()> {
@@ -169,6 +214,23 @@ pub fn add_object(
     Ok(Object { id, key: key.to_owned(), content, etag, headers, modified: timestamp(modified_ms) })
 }
 
+/// Replaces the headers of an object; its time of modification stays.
+pub fn set_headers(tx: &Transaction<'_>, object: i64, headers: &ObjectHeaders) -> rusqlite::Result<()> {
+    tx.execute("UPDATE s3_objects SET head = ?2 WHERE id = ?1", (object, to_json(headers)?)).map(drop)
+}
+
+/// Returns the range of bytes of the part `number`, counted from 1; `None` if there is none.
+pub fn part_range(tx: &Transaction<'_>, object: i64, number: u32) -> rusqlite::Result<Option<Range<u64>>> {
+    let mut query = tx.prepare_cached(
+        "SELECT start, size FROM s3_chunks WHERE object = ?1 ORDER BY start LIMIT 1 OFFSET ?2 - 1",
+    )?;
+    let row = |row: &Row<'_>| {
+        let (start, size) = (row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned());
+        Ok(start..start + size)
+    };
+    query.query_row((object, number), row).optional()
+}
+
 /// Removes an object's rows; returns its blob files.
 pub fn remove_object(tx: &Transaction<'_>, id: i64) -> rusqlite::Result<Vec<String>> {
     let mut query = tx.prepare_cached("SELECT file FROM s3_chunks WHERE object = ?1")?;
@@ -192,151 +254,31 @@ pub fn blob_ranges(tx: &Transaction<'_>, object: i64, range: Range<u64>) -> rusq
     rows.collect()
 }
 
-pub fn add_upload(
-    tx: &Transaction<'_>,
-    id: &str,
-    bucket: &str,
-    key: &str,
-    checksum_algorithm: Option<&str>,
-    headers: &ObjectHeaders,
-) -> Result<(), OperationError> {
-    require_bucket(tx, bucket)?;
-    tx.execute(
-        "INSERT INTO s3_uploads (id, bucket, key, declared, head, created_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        (id, bucket, key, checksum_algorithm, to_json(headers)?, now_ms().cast_signed()),
-    )?;
-    Ok(())
-}
-
-const UPLOAD_COLUMNS: &str = "id, key, declared, head, created_ms";
-
-fn upload_from_row(row: &Row<'_>) -> rusqlite::Result<Upload> {
-    Ok(Upload {
-        id: row.get(0)?,
-        key: row.get(1)?,
-        checksum_algorithm: row.get(2)?,
-        headers: headers(row, 3)?,
-        created: timestamp(row.get(4)?),
-    })
-}
-
-/// Returns an open upload of this bucket and key. Fails with `NoSuchBucket` or `NoSuchUpload`.
-pub fn require_upload(
-    tx: &Transaction<'_>,
-    bucket: &str,
-    key: &str,
-    id: &str,
-) -> Result<Upload, OperationError> {
-    require_bucket(tx, bucket)?;
-    let sql = format!("SELECT {UPLOAD_COLUMNS} FROM s3_uploads WHERE id = ?1 AND bucket = ?2 AND key = ?3");
-    let found = tx.prepare_cached(&sql)?.query_row((id, bucket, key), upload_from_row).optional()?;
-    Ok(found.ok_or_else(|| {
-        s3_error!(
-            NoSuchUpload,
-            "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."
-        )
-    })?)
-}
-
-/// Returns open uploads ordered by key and id, after the pair `after`.
-pub fn uploads(tx: &Transaction<'_>, bucket: &str, after: (&str, &str)) -> rusqlite::Result<Vec<Upload>> {
-    let sql = format!(
-        "SELECT {UPLOAD_COLUMNS} FROM s3_uploads WHERE bucket = ?1 AND (key, id) > (?2, ?3) ORDER BY key, id"
-    );
-    tx.prepare_cached(&sql)?.query_map((bucket, after.0, after.1), upload_from_row)?.collect()
-}
-
-/// Returns the ids of uploads that are older than `age`.
-pub fn expired_uploads(tx: &Transaction<'_>, age: Duration) -> rusqlite::Result<Vec<String>> {
-    let limit = now_ms().cast_signed() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-    tx.prepare("SELECT id FROM s3_uploads WHERE created_ms < ?1")?
-        .query_map([limit], |row| row.get(0))?
-        .collect()
-}
-
-/// Removes an upload and its parts; returns the parts' blob files.
-pub fn remove_upload(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<Vec<String>> {
-    let files = parts(tx, id, 0, u32::MAX)?.into_iter().map(|part| part.file).collect();
-    tx.execute("DELETE FROM s3_uploads WHERE id = ?1", [id])?;
-    Ok(files)
-}
-
-/// Inserts or replaces a part; returns the blob file of the replaced one.
-pub fn set_part(tx: &Transaction<'_>, upload: &str, part: &Part) -> rusqlite::Result<Option<String>> {
-    let mut query = tx.prepare_cached("SELECT file FROM s3_parts WHERE upload = ?1 AND number = ?2")?;
-    let replaced = query.query_row((upload, part.number), |row| row.get(0)).optional()?;
-    tx.prepare_cached(
-        "INSERT OR REPLACE INTO s3_parts (upload, number, crc, size, file, modified_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?
-    .execute((
-        upload,
-        part.number,
-        part.content.crc.cast_signed(),
-        part.content.size.cast_signed(),
-        &part.file,
-        now_ms().cast_signed(),
-    ))?;
-    Ok(replaced)
-}
-
-/// Returns at most `limit` parts ordered by number, with numbers above `after`.
-pub fn parts(tx: &Transaction<'_>, upload: &str, after: u32, limit: u32) -> rusqlite::Result<Vec<Part>> {
-    let mut query = tx.prepare_cached(
-        "SELECT number, crc, size, file, modified_ms FROM s3_parts
-         WHERE upload = ?1 AND number > ?2 ORDER BY number LIMIT ?3",
-    )?;
-    let rows = query.query_map((upload, after, limit), |row| {
-        Ok(Part {
-            number: row.get(0)?,
-            content: content(row, 1)?,
-            file: row.get(3)?,
-            modified: timestamp(row.get(4)?),
-        })
-    })?;
-    rows.collect()
-}
-
 /// Returns all blob files that a row references.
 pub fn referenced_files(tx: &Transaction<'_>) -> rusqlite::Result<HashSet<String>> {
     let mut query = tx.prepare("SELECT file FROM s3_chunks UNION ALL SELECT file FROM s3_parts")?;
     query.query_map((), |row| row.get(0))?.collect()
 }
 
-/// Removes the parts for whose file name and size `is_complete` returns `false`.
-pub fn remove_incomplete_parts(
-    tx: &Transaction<'_>,
-    is_complete: impl Fn(&str, u64) -> bool,
-) -> rusqlite::Result<()> {
-    let mut query = tx.prepare("SELECT upload, number, file, size FROM s3_parts")?;
-    let mut rows = query.query(())?;
-    while let Some(row) = rows.next()? {
-        if !is_complete(&row.get::<_, String>(2)?, row.get::<_, i64>(3)?.unsigned_abs()) {
-            let part: (String, i64) = (row.get(0)?, row.get(1)?);
-            tx.execute("DELETE FROM s3_parts WHERE upload = ?1 AND number = ?2", part)?;
-        }
-    }
-    Ok(())
-}
-
-fn timestamp(ms: i64) -> Timestamp {
+pub(super) fn timestamp(ms: i64) -> Timestamp {
     (UNIX_EPOCH + Duration::from_millis(ms.unsigned_abs())).into()
 }
 
 /// Reads the adjacent columns `crc` and `size`. SQLite's integers are signed, so the bits are reinterpreted.
-fn content(row: &Row<'_>, column: usize) -> rusqlite::Result<Crc64AndSize> {
+pub(super) fn content(row: &Row<'_>, column: usize) -> rusqlite::Result<Crc64AndSize> {
     Ok(Crc64AndSize {
         crc: row.get::<_, i64>(column)?.cast_unsigned(),
         size: row.get::<_, i64>(column + 1)?.cast_unsigned(),
     })
 }
 
-fn headers(row: &Row<'_>, column: usize) -> rusqlite::Result<ObjectHeaders> {
+pub(super) fn headers(row: &Row<'_>, column: usize) -> rusqlite::Result<ObjectHeaders> {
     let text: String = row.get(column)?;
     serde_json::from_str(&text).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into())
     })
 }
 
-fn to_json(headers: &ObjectHeaders) -> rusqlite::Result<String> {
+pub(super) fn to_json(headers: &ObjectHeaders) -> rusqlite::Result<String> {
     serde_json::to_string(headers).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }

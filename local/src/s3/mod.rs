@@ -1,10 +1,11 @@
-//! A local S3 endpoint with the operations that this project uses. The `s3s` crate does requests, signatures
+//! A local S3 endpoint, for this project and for other clients. The `s3s` crate does requests, signatures
 //! and XML; these modules do the rest:
 //!
-//! - `http` → `access` → `operations`: HTTP layer, authorization, the operations' trait;
-//! - `buckets`, `objects`, `multipart`: the operations, on the state in `backend`;
-//! - `metadata`: SQL; `blobs`: files;
-//! - `checksums`, `conditions`, `cors`, `listing`, `notification`, `params`: S3's rules, pure.
+//! - `http` → `supported`, `access` → `operations`: HTTP layer, what there is, authorization, the operations' trait;
+//! - `buckets`, `listings`, `objects`, `copies`, `multipart`, `completion`: the operations, on the state in `backend`;
+//! - `metadata`, `upload_metadata`: SQL; `blobs`: files;
+//! - `attributes`, `checksums`, `conditions`, `cors`, `crc64`, `digest`, `http_date`, `listing`, `notification`,
+//!   `params`: S3's rules, pure.
 //!
 //! An object is an ordered list of blob files, and it exists from the commit of its row. Completing an upload
 //! moves the parts' files to the object in one transaction, so it takes the same time whatever the size. The
@@ -16,21 +17,30 @@
 //! removes incomplete parts, so that `ListParts` doesn't list them.
 
 mod access;
+mod attributes;
 mod backend;
 mod blobs;
 mod buckets;
 mod checksums;
+mod completion;
 mod conditions;
+mod copies;
 mod cors;
+mod crc64;
+mod digest;
 mod error;
 mod http;
+mod http_date;
 mod listing;
+mod listings;
 mod metadata;
 mod multipart;
 mod notification;
 mod objects;
 mod operations;
 mod params;
+mod supported;
+mod upload_metadata;
 
 pub use cors::CorsRule;
 pub use error::S3OpenError;
@@ -99,9 +109,11 @@ pub async fn open(config: S3Config) -> Result<S3, S3OpenError> {
     let (rules, referenced) = db
         .call(move |tx| {
             metadata::create_tables(tx)?;
-            metadata::remove_incomplete_parts(tx, |name, size| Blobs::is_complete(&folder, name, size))?;
-            for upload in metadata::expired_uploads(tx, ABANDONED_UPLOAD_TIMEOUT)? {
-                metadata::remove_upload(tx, &upload)?;
+            upload_metadata::remove_incomplete_parts(tx, |name, size| {
+                Blobs::is_complete(&folder, name, size)
+            })?;
+            for upload in upload_metadata::expired_uploads(tx, ABANDONED_UPLOAD_TIMEOUT)? {
+                upload_metadata::remove_upload(tx, &upload)?;
             }
             for (name, rules) in configured {
                 metadata::add_bucket(tx, &name)?;
@@ -141,12 +153,13 @@ pub async fn open(config: S3Config) -> Result<S3, S3OpenError> {
     let mut builder = S3ServiceBuilder::new(backend);
     builder.set_auth(access::AccessKey { id: access_key, secret: secret_key.into() });
     builder.set_access(access::RequireSignature);
+    builder.set_host(access::LocalhostBuckets);
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(limits))));
     Ok(S3 { http: HttpLayer { service: builder.build(), cors, log } })
 }
 
 impl S3 {
-    /// Returns path-style S3 at `/`. Signatures must cover the `Host` and path that arrive at this router.
+    /// Returns S3 at `/`, in path style, and in virtual-host style below `localhost`. Signatures must cover the `Host` and path that arrive at this router.
     pub fn router(&self) -> Router {
         Router::new().fallback(self::http::handle).with_state(self.http.clone())
     }
@@ -197,9 +210,38 @@ mod tests {
             assert_eq!(inserted.await, Ok(1));
         }
         let (_, db) = open_s3(data.path()).await;
-        let uploads = db.call(|tx| metadata::uploads(tx, "uploads", ("", ""))).await.unwrap();
+        let uploads = db.call(|tx| upload_metadata::uploads(tx, "uploads", ("", ""))).await.unwrap();
         assert_eq!(uploads.iter().map(|upload| upload.id.as_str()).collect::<Vec<_>>(), ["fresh"]);
         assert_eq!(std::fs::read_dir(data.path().join("s3/chunks")).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn part_of_an_earlier_version_is_completed() {
+        let data = tempfile::tempdir().unwrap();
+        let db = Db::open(&data.path().join("local.db")).unwrap();
+        let created = db.call(|tx| {
+            tx.execute_batch(
+                "CREATE TABLE s3_uploads (
+                    id TEXT PRIMARY KEY, bucket TEXT NOT NULL, key TEXT NOT NULL, declared TEXT, head TEXT NOT NULL,
+                    created_ms INTEGER NOT NULL) WITHOUT ROWID;
+                 CREATE TABLE s3_parts (
+                    upload TEXT REFERENCES s3_uploads ON DELETE CASCADE, number INTEGER, size INTEGER NOT NULL,
+                    crc INTEGER NOT NULL, file TEXT NOT NULL, modified_ms INTEGER NOT NULL,
+                    PRIMARY KEY (upload, number)) WITHOUT ROWID;
+                 INSERT INTO s3_uploads VALUES ('old', 'uploads', 'key', 'CRC64NVME', '{}', unixepoch() * 1000);
+                 INSERT INTO s3_parts VALUES ('old', 1, 4, 7, 'file', 0);",
+            )
+        });
+        created.await.unwrap();
+        std::fs::create_dir_all(data.path().join("s3/chunks")).unwrap();
+        std::fs::write(data.path().join("s3/chunks/file"), "part").unwrap();
+        let (_, db) = open_s3(data.path()).await;
+        let parts = db.call(|tx| upload_metadata::parts(tx, "old", 0, 10)).await.unwrap();
+        assert_eq!(parts.len(), 1);
+        assert_eq!(parts[0].etag(), "00000000000000070000000000000004");
+        let upload = db.call(|tx| upload_metadata::require_upload(tx, "uploads", "key", "old")).await;
+        let declared = upload.ok().and_then(|upload| upload.checksum).unwrap();
+        assert!(parts[0].checksums.get(declared.algorithm).is_some());
     }
 
     #[tokio::test]

@@ -1,7 +1,8 @@
-//! Request parameters that several S3 operations share: page sizes, body sizes, key encoding, object headers.
+//! Request parameters that several S3 operations share: page sizes, body sizes, key encoding.
 
 use super::error::OperationError;
 use super::notification::form_encode;
+use http::HeaderMap;
 use s3s::dto::{EncodingType, StreamingBlob};
 use s3s::s3_error;
 use wire::MAX_PART_SIZE;
@@ -19,10 +20,12 @@ pub fn page_size(requested: Option<i32>, name: &str) -> Result<u32, OperationErr
     }
 }
 
-/// Returns the size of an object's or a part's body from `Content-Length`, in bytes. S3 accepts at most 5 GiB
-/// in one request. Fails with `MissingContentLength` or `EntityTooLarge`.
-pub fn body_size(content_length: Option<i64>) -> Result<u64, OperationError> {
-    let Some(size) = content_length.and_then(|size| u64::try_from(size).ok()) else {
+/// Returns the size of an object's or a part's body, in bytes, from `Content-Length`, or from
+/// `x-amz-decoded-content-length` for a body in chunks. S3 accepts at most 5 GiB in one request. Fails with
+/// `MissingContentLength` or `EntityTooLarge`.
+pub fn body_size(content_length: Option<i64>, headers: &HeaderMap) -> Result<u64, OperationError> {
+    let decoded = || headers.get("x-amz-decoded-content-length")?.to_str().ok()?.parse().ok();
+    let Some(size) = content_length.and_then(|size| u64::try_from(size).ok()).or_else(decoded) else {
         Err(s3_error!(MissingContentLength, "You must provide the Content-Length HTTP header."))?
     };
     if size > MAX_PART_SIZE {
@@ -58,28 +61,4 @@ impl KeyEncoding {
     pub fn encoding_type(&self) -> Option<EncodingType> {
         self.form_encoded.then(|| EncodingType::from_static(EncodingType::URL))
     }
-}
-
-/// Takes the headers to store out of a request that creates an object.
-macro_rules! object_headers {
-    ($input:expr) => {
-        $crate::s3::metadata::ObjectHeaders {
-            content_type: $input.content_type.take(),
-            cache_control: $input.cache_control.take(),
-            content_disposition: $input.content_disposition.take(),
-            content_encoding: $crate::s3::params::stored_encoding($input.content_encoding.take()),
-            content_language: $input.content_language.take(),
-            expires: $input.expires.take(),
-            metadata: $input.metadata.take(),
-            no_checksum: false,
-        }
-    };
-}
-pub(super) use object_headers;
-
-/// Removes `aws-chunked` from a `Content-Encoding`: it is an encoding of the transfer, not of the object.
-pub fn stored_encoding(encoding: Option<String>) -> Option<String> {
-    let encoding = encoding?;
-    let stored: Vec<_> = encoding.split(',').map(str::trim).filter(|one| *one != "aws-chunked").collect();
-    Some(stored.join(",")).filter(|stored| !stored.is_empty())
 }

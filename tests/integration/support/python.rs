@@ -11,6 +11,13 @@ pub fn script(name: &str) -> Command {
     command
 }
 
+/// A command that runs this code.
+pub fn code(code: &str) -> Command {
+    let mut command = interpreter();
+    command.args(["-c", code]);
+    command
+}
+
 /// A command for the AWS CLI.
 pub fn aws_cli() -> Command {
     let mut command = interpreter();

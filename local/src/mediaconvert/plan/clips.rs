@@ -177,7 +177,7 @@ fn timecode_seconds(text: &str, input: &Input, source: &Source) -> Result<f64, J
 pub fn parse_timecode(text: &str, rate: f64) -> Option<f64> {
     let parts: Vec<u32> = text.split([':', ';']).map(|part| part.parse().ok()).collect::<Option<_>>()?;
     let [hours, minutes, seconds, frames] = parts.try_into().ok()?;
-    let is_valid = minutes < 60 && seconds < 60 && f64::from(frames) < rate.ceil();
+    let is_valid = hours < 100 && minutes < 60 && seconds < 60 && f64::from(frames) < rate.ceil();
     is_valid.then(|| f64::from(hours * 3600 + minutes * 60 + seconds) + f64::from(frames) / rate)
 }
 
@@ -189,7 +189,9 @@ mod tests {
     fn timecode_is_parsed_at_frame_rate() {
         assert_eq!(parse_timecode("00:01:02:15", 30.0), Some(62.5));
         assert_eq!(parse_timecode("01:00:00;00", 29.97), Some(3600.0));
-        for text in ["", "1:2:3", "00:60:00:00", "00:00:00:30", "a:b:c:d", "00:00:00:00:00"] {
+        for text in
+            ["", "1:2:3", "00:60:00:00", "00:00:00:30", "4294967295:00:00:00", "a:b:c:d", "00:00:00:00:00"]
+        {
             assert_eq!(parse_timecode(text, 30.0), None, "{text}");
         }
     }

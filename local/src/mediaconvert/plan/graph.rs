@@ -15,6 +15,9 @@ use std::fmt::Write as _;
 const TONE_MAP: &str = "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,\
                         zscale=t=bt709:m=bt709:r=tv,";
 
+/// MediaConvert's largest font, in pixels.
+const MAX_FONT_SIZE: u32 = 96;
+
 /// A clip's video track, and how it becomes upright.
 pub struct ClipVideo<'a> {
     pub clip: &'a Clip<'a>,
@@ -314,7 +317,8 @@ fn burn_in(file: &str, style: &BurnIn, height: u32) -> String {
     }
     if style.font_size > 0 {
         // libass scales sizes from a picture 288 pixels high.
-        fields.push(format!("FontSize={}", (style.font_size * 288).div_ceil(height.max(1))));
+        fields
+            .push(format!("FontSize={}", (style.font_size.min(MAX_FONT_SIZE) * 288).div_ceil(height.max(1))));
     }
     fields.extend(style.outline_size.map(|size| format!("Outline={size}")));
     if fields.is_empty() {

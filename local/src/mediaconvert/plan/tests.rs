@@ -297,6 +297,7 @@ fn unsupported_settings_are_refused_with_path() {
         ),
         (error_of(&format!("{h264}/maxBitrate"), json!(1)), "bit rate"),
         (error_of(&format!("{h264}/gopSize"), json!(0)), "gopSize"),
+        (error_of(&format!("{h264}/framerateControl"), json!("SPECIFIED")), "frame rate"),
         (error_of(&format!("{h264}/telecine"), json!("HARD")), "h264Settings/telecine: only NONE"),
         (error_of(&format!("{h264}/parNumerator"), json!(4)), "square pixels"),
     ];

@@ -184,7 +184,9 @@ fn frame_rate(
     match (control, fraction) {
         (FramerateControl::InitializeFromSource, _) => Ok(None),
         (FramerateControl::Specified, (Some(numerator @ 1..), Some(denominator @ 1..))) => {
-            Ok(Some((numerator, denominator)))
+            let rate = f64::from(numerator) / f64::from(denominator);
+            let is_valid = (1.0..=120.0).contains(&rate);
+            is_valid.then_some(Some((numerator, denominator))).ok_or("the frame rate must be 1 to 120.")
         }
         (FramerateControl::Specified, _) => Err("the frame rate isn't a valid fraction."),
     }

@@ -1,8 +1,8 @@
 //! Validates settings before a job is accepted. An error names the path of the member.
 
 use super::{
-    AudioCodec, CaptionDestination, CaptionSourceType, Container, GroupKind, Input, Output, OutputGroup,
-    Rectangle, S3Uri, Settings, VideoCodec, VideoDescription,
+    AudioCodec, CaptionDestination, CaptionSourceType, Container, GroupKind, ImageInserter, Input, Output,
+    OutputGroup, Rectangle, S3Uri, Settings, VideoCodec, VideoDescription,
 };
 
 /// MediaConvert's maximum number of inputs of a job.
@@ -35,6 +35,10 @@ impl Settings {
     fn check(&self) -> Result<(), Invalid> {
         if self.inputs.is_empty() || self.inputs.len() > MAX_INPUTS {
             return invalid("/inputs", "one to 150 inputs are required.");
+        }
+        let clips: usize = self.inputs.iter().map(|input| input.input_clippings.len()).sum();
+        if clips > MAX_INPUTS {
+            return invalid("/inputs", "at most 150 clips are supported.");
         }
         each("inputs", &self.inputs, Input::check)?;
         if self.output_groups.is_empty() {
@@ -85,8 +89,7 @@ impl Input {
             }
         }
         check_rectangles(self.crop, self.position)?;
-        let images = self.image_inserter.iter().flat_map(|inserter| &inserter.insertable_images);
-        check_images(images.map(|image| image.image_inserter_input.as_str()))
+        self.image_inserter.as_ref().map_or(Ok(()), check_images)
     }
 }
 
@@ -102,12 +105,15 @@ fn check_rectangles(crop: Option<Rectangle>, position: Option<Rectangle>) -> Res
     Ok(())
 }
 
-fn check_images<'a>(uris: impl Iterator<Item = &'a str>) -> Result<(), Invalid> {
-    for (index, uri) in uris.enumerate() {
+fn check_images(images: &ImageInserter) -> Result<(), Invalid> {
+    for (index, image) in images.insertable_images.iter().enumerate() {
         let path = format!("/imageInserter/insertableImages/{index}/imageInserterInput");
-        let Some(uri) = S3Uri::parse_file(uri) else {
+        let Some(uri) = S3Uri::parse_file(&image.image_inserter_input) else {
             return invalid(path, "an address like s3://bucket/key is required.");
         };
+        if image.width.max(image.height) > 8192 {
+            return invalid(path, "the image may be scaled to 8192 by 8192 pixels at most.");
+        }
         let extension = uri.key.rsplit('.').next().unwrap_or_default().to_lowercase();
         if !["png", "bmp"].contains(&extension.as_str()) {
             return invalid(path, "the image must be a .png or .bmp file.");
@@ -308,9 +314,9 @@ impl VideoDescription {
         if self.position.is_some() && (self.width.is_none() || self.height.is_none()) {
             return invalid("/position", "it requires width and height.");
         }
-        let images =
-            self.video_preprocessors.image_inserter.iter().flat_map(|images| &images.insertable_images);
-        check_images(images.map(|image| image.image_inserter_input.as_str()))
+        let images = self.video_preprocessors.image_inserter.as_ref();
+        images
+            .map_or(Ok(()), check_images)
             .map_err(|(path, sentence)| (format!("/videoPreprocessors{path}"), sentence))?;
         if let Some(frames) = &self.codec_settings.frame_capture_settings
             && (frames.framerate_numerator == 0 || frames.framerate_denominator == 0)

@@ -71,7 +71,7 @@ fn event_wrapped_by_sns_sqs_or_both_is_unwrapped() {
         forms.iter().map(|form| events(form).into_iter().map(Result::unwrap).collect()).collect();
     for (form, expected) in forms.iter().zip(&plain) {
         let unwrapped: Vec<_> =
-            events(&sns_records(&[form.clone()])).into_iter().map(Result::unwrap).collect();
+            events(&sns_records(std::slice::from_ref(form))).into_iter().map(Result::unwrap).collect();
         assert_eq!(&unwrapped, expected, "SNS");
     }
     for wrapped in

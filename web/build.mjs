@@ -22,6 +22,7 @@ const LAZY = {
   "resumable.js": "resumable.js",
   "store.js": "store.js",
   "poster.js": "poster.js",
+  "queue/save_title.js": "queue/save_title.js",
   "worker.js": "worker.js",
   "element/panel.js": "element/panel.js",
 };
@@ -35,12 +36,12 @@ const SHARED = {
   legalComments: "none",
 };
 
-/** esbuild leaves template strings alone; the style sheet is one. */
+/** esbuild leaves template strings alone; the style sheets are such. */
 const styles = {
   name: "styles",
   setup({ onLoad }) {
-    onLoad({ filter: /element[/\\]styles\.js$/ }, ({ path }) => ({
-      contents: readFileSync(path, "utf8").replace(/`\n(:host[\s\S]*?)`/, (_, css) => `\`${minifyCss(css)}\``),
+    onLoad({ filter: /element[/\\](panel_)?styles\.js$/ }, ({ path }) => ({
+      contents: readFileSync(path, "utf8").replace(/`\n([\s\S]*?)`/, (_, css) => `\`${minifyCss(css)}\``),
     }));
   },
 };

@@ -172,7 +172,7 @@ mod tests {
                 "inputs": [{"fileInput": "s3://uploads/a.mp4"}],
                 "outputGroups": [{"outputGroupSettings": group, "outputs": [{"preset": name}]}],
             });
-            let resolved = with_presets(job, |name| settings(name)).unwrap();
+            let resolved = with_presets(job, settings).unwrap();
             let (_, warnings) = Settings::parse(&resolved).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(warnings, Vec::<String>::new(), "{name}");
         }

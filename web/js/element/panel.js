@@ -7,6 +7,8 @@ import { Milestones } from "./milestones.js";
 import { Summary } from "./summary.js";
 import { Unfinished } from "./unfinished.js";
 
+export { PANEL_STYLES } from "./panel_styles.js";
+
 /** @import { QueueSnapshot, UploadQueue } from "../queue/index.js" */
 /** @import { Localizer } from "./localize.js" */
 

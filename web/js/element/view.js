@@ -4,7 +4,7 @@ import { VIDEO_FILES } from "../queue/limits.js";
 import { videosOf } from "../queue/picked_files.js";
 import { Announcer } from "./announcer.js";
 import { setLabel, setText } from "./dom.js";
-import { addStyles } from "./styles.js";
+import { addStyles, STYLES } from "./styles.js";
 import { makeTemplate } from "./template.js";
 
 /** @import { QueueFile, QueueSnapshot, RejectionCode, RejectedFile, UploadQueue } from "../queue/index.js" */
@@ -39,6 +39,7 @@ export class View {
   #template = makeTemplate();
   #announcer = new Announcer();
   #queue;
+  #root;
   /** Loaded with the first file. @type {Promise<void> | undefined} */
   #loading;
   /** @type {Panel | undefined} */
@@ -55,6 +56,7 @@ export class View {
    */
   constructor(root, queue, onFiles) {
     this.#queue = queue;
+    this.#root = root;
     const { base, choose, folder, record, picker, folderPicker, camera, dismiss } = this.#template;
     base.append(this.#announcer.root);
     choose.addEventListener("click", () => this.#pick(onFiles));
@@ -72,7 +74,7 @@ export class View {
       queue.dismissRejected();
       choose.focus();
     });
-    addStyles(root);
+    addStyles(root, STYLES);
     root.append(base, this.#template.overlay);
   }
 
@@ -103,7 +105,8 @@ export class View {
 
   /** A failure isn't remembered: the next change tries again. */
   #loadPanel() {
-    this.#loading ??= import("./panel.js").then(({ Panel }) => {
+    this.#loading ??= import("./panel.js").then(({ Panel, PANEL_STYLES }) => {
+      addStyles(this.#root, PANEL_STYLES);
       const { announce } = this.#announcer;
       this.#panel = new Panel(this.#queue, announce, () => this.#template.choose.focus());
       this.#template.notice.after(...this.#panel.roots);

@@ -1,7 +1,6 @@
 // One file of the list, from the moment it is added until its video is ready.
 
 import { toTitle } from "../options.js";
-import { saveTitle } from "./save_title.js";
 import { isUnsent } from "./totals.js";
 
 /** @import { Engine, QueueItem, QueueOptions, UploadQueueEventMap } from "./index.js" */
@@ -92,7 +91,9 @@ export class SendItem {
     this.#isSavingTitle = true;
     while (this.item.title !== this.#savedTitle) {
       const { title } = this.item;
-      if (await saveTitle(this.#connection, videoId, title)) this.#savedTitle = title;
+      // Loaded when a title is first edited.
+      const saving = import("./save_title.js").then(({ saveTitle }) => saveTitle(this.#connection, videoId, title));
+      if (await saving.catch(() => false)) this.#savedTitle = title;
       else if (title === this.item.title) {
         this.update({ title: this.#savedTitle });
         this.#callbacks.onEvent("titlechange", { item: this.item, title: this.#savedTitle });

@@ -125,7 +125,7 @@ impl<'a> GraphWriter<'a> {
     fn clip(&mut self, clip: &ClipVideo<'_>, branches: &[Branch], largest: Option<ScaledFrame>) {
         self.start_chain();
         let _ = write!(self.graph, "[{}:{}]", clip.clip.file, clip.track);
-        self.graph += &match clip.deinterlace {
+        self.graph += match clip.deinterlace {
             Some(DeinterlaceControl::ForceAllFrames) => "yadif,",
             Some(DeinterlaceControl::Normal) => "yadif=deint=interlaced,",
             None if clip.video.interlaced => "yadif=deint=interlaced,",

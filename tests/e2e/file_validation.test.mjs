@@ -169,7 +169,7 @@ test("file names of every kind are kept and never become markup", async () => {
     .nth(names.length - 1)
     .waitFor();
   const listed = await page.locator(".video[data-state=ready] .name").allTextContents();
-  assert.deepEqual(listed.sort(), titles.sort(), "the browser keeps the titles");
+  assert.deepEqual(listed.sort(), titles.sort(), "titles are kept");
   page.assertNoErrors();
   await page.context().close();
 });

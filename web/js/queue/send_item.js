@@ -57,7 +57,7 @@ export class SendItem {
     this.#callbacks = callbacks;
     this.fileKey = fileKey(file);
     const { name, size } = file;
-    const title = name.replace(/\.[^.]{1,5}$/, "") || name;
+    const title = toTitle(name.replace(/\.[^.]{1,5}$/, "") || name) ?? "";
     this.item = Object.freeze({ id, file, name, size, title, ...initialState() });
   }
 

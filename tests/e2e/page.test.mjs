@@ -151,7 +151,8 @@ test("title is sent with the upload and changed afterwards", async () => {
   const card = e2e.cardOf(page, "dated.mp4");
   const edit = async (/** @type {string} */ from, /** @type {string} */ to) => {
     await card.getByRole("button", { name: `Edit title: ${from}` }).click();
-    await card.getByRole("textbox", { name: "Title" }).fill(to);
+    // The row has no title while it is edited.
+    await page.locator("#uploader").getByRole("textbox", { name: "Title" }).fill(to);
     await page.keyboard.press("Enter");
   };
   await card.and(page.locator("[data-state=uploading]")).waitFor();

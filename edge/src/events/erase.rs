@@ -28,9 +28,10 @@ pub async fn erase(app: &AppState, record: VideoRecord) -> Result<(), ApiError> 
         app.store.delete_objects(app.store.bucket(), &[key]).await?;
     }
     let bucket = &app.config.conversion.destination_bucket;
+    let outputs = app.job.outputs(&video_id);
     for folder in app.job.destinations() {
         let mut keys = app.store.list_keys(bucket, &format!("{folder}{video_id}")).await?;
-        keys.retain(|key| is_output(&folder, &video_id, key));
+        keys.retain(|key| is_output(&outputs, key));
         app.store.delete_objects(bucket, &keys).await?;
     }
     app.catalog.apply(&video_id, VideoTransition::Erased, app.now_ms()).await?;
@@ -38,36 +39,49 @@ pub async fn erase(app: &AppState, record: VideoRecord) -> Result<(), ApiError> 
     Ok(())
 }
 
-/// Whether a key is that of an output of the video: `ID.m3u8`, `ID_720.mp4`, `ID_72000001.ts`, `ID.0000000.jpg`. Ids that
-/// begin with this one have other names.
-fn is_output(folder: &str, video_id: &str, key: &str) -> bool {
-    let Some(rest) = key.strip_prefix(folder).and_then(|name| name.strip_prefix(video_id)) else {
-        return false;
-    };
+/// Whether a key is one of a job's outputs, a segment of one of its playlists (`ID_360_00001.ts`) or a further picture
+/// (`ID.0000001.jpg`). Those of ids that begin with this one aren't.
+fn is_output(outputs: &[String], key: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let Some((modifiers, extension)) = rest.rsplit_once('.') else { return false };
-    let is_extension = !extension.is_empty() && extension.bytes().all(|b| b.is_ascii_alphanumeric());
-    let (height, number) = modifiers.split_once('.').map_or((modifiers, None), |(a, b)| (a, Some(b)));
-    is_extension
-        && (height.is_empty() || height.strip_prefix('_').is_some_and(is_number))
-        && number.is_none_or(is_number)
+    outputs.iter().any(|output| {
+        let rest = |end| key.strip_prefix(output.strip_suffix(end)?)?.rsplit_once('.');
+        let is_segment = rest(".m3u8").is_some_and(|(number, extension)| {
+            extension != "m3u8" && is_number(number.strip_prefix('_').unwrap_or(number))
+        });
+        let is_picture =
+            rest("0000000.jpg").is_some_and(|(number, extension)| extension == "jpg" && is_number(number));
+        key == output || is_segment || is_picture
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::JobTemplate;
 
     #[test]
     fn outputs_of_ids_that_begin_alike_are_kept() {
-        let is_own = |name: &str| is_output("assets/HLS/", "v", &format!("assets/HLS/{name}"));
-        for own in ["v.m3u8", "v_360.m3u8", "v_36000001.ts", "v_1080.mp4", "v.0000002.jpg"] {
-            assert!(is_own(own), "{own}");
-        }
-        for other in
-            ["v1.m3u8", "v-1.m3u8", "v_a.m3u8", "v_a_360.m3u8", "v_", "v", "v..", "v_1_2.mp4", "w.m3u8"]
+        let template = JobTemplate::parse(include_str!("../../../job.json")).unwrap();
+        let outputs = template.outputs("v");
+        for own in
+            ["HLS/v.m3u8", "HLS/v_360.m3u8", "HLS/v_360_00001.ts", "HLS/v_36000001.ts", "MP4/v_1080.mp4"]
         {
-            assert!(!is_own(other), "{other}");
+            assert!(is_output(&outputs, &format!("assets/{own}")), "{own}");
         }
-        assert!(!is_output("assets/HLS/", "v", "assets/MP4/v_540.mp4"));
+        assert!(is_output(&outputs, "assets/Thumbnails/v.0000002.jpg"));
+        for other in [
+            "HLS/v1.m3u8",
+            "HLS/v_1.m3u8",
+            "HLS/v_a_360.m3u8",
+            "HLS/v_1_360_00001.ts",
+            "MP4/v_1_540.mp4",
+            "MP4/v_2.mp4",
+            "Thumbnails/v_1.0000000.jpg",
+            "Thumbnails/v.txt",
+            "HLS/w.m3u8",
+            "MP4/v_360_00001.ts",
+        ] {
+            assert!(!is_output(&outputs, &format!("assets/{other}")), "{other}");
+        }
     }
 }

@@ -141,7 +141,7 @@ test("continue without a file handle asks for the file and rejects another", asy
       .getByRole("button", { name: `Continue: ${NAME}` })
       .click();
     await unfinishedCard(page)
-      .filter({ hasText: /Choose “padded\.mp4” \(120 MB\) once more/ })
+      .filter({ hasText: /Choose “padded\.mp4” \(120\sMB\) once more/ })
       .waitFor();
     await (await chooser).setFiles(file);
   };

@@ -6,6 +6,19 @@ import { heldLocks, isSending, UploadLock } from "./upload_lock.js";
 /** @import { ResumableUpload } from "./index.js" */
 /** @import { UploadRecord } from "./messages.js" */
 
+/** The worker of the page load before a reload can answer for a little while. */
+const UNLOAD_MS = 1000;
+
+/**
+ * Whether an upload answers, and does so again when the workers of earlier page loads have ended.
+ * @param {string} name
+ */
+const keepsSending = async (name) => {
+  if (!(await isSending(name))) return false;
+  await new Promise((resolve) => setTimeout(resolve, UNLOAD_MS));
+  return isSending(name);
+};
+
 /**
  * @param {(id: string, endpoint: string, token: import("./index.js").UploadOptions["token"]) => Promise<void>} abort
  *   aborts the upload of the record of that id
@@ -15,7 +28,7 @@ export async function listResumable(abort) {
   const [locks, all] = await Promise.all([heldLocks(), store.listUploads()]);
   // The lock of the page load before a reload is held a little longer, but nobody answers.
   const isRunning = async (/** @type {UploadRecord} */ { id }) =>
-    locks.has(store.lockName(id)) && (await isSending(store.lockName(id)));
+    locks.has(store.lockName(id)) && (await keepsSending(store.lockName(id)));
   const candidates = all.filter(
     ({ stored, canceled, expiresAt = Infinity }) => !stored && !canceled && expiresAt >= Date.now(),
   );

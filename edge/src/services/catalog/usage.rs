@@ -57,6 +57,7 @@ pub fn day(now_ms: u64) -> u64 {
 }
 
 /// The end of the day after a day, in seconds since 1970: its usage is no longer needed.
+#[cfg(feature = "dynamodb")]
 pub fn expires(day: u64) -> u64 {
     (day + 2) * DAY_MS / 1000
 }

@@ -169,7 +169,7 @@ fn check_encryption(folder: &Path) {
     let key = "#EXT-X-KEY:METHOD=AES-128,URI=\"https://keys.test/k\",IV=0x00000000000000000000000000000000\n";
     assert!(playlist.contains(key) && !playlist.contains("0001020304"), "{playlist}");
     let segment = std::fs::read(folder.join("tiny_m_00001.ts")).unwrap();
-    assert!(segment.len() % 16 == 0 && segment[0] != b'G');
+    assert!(segment.len().is_multiple_of(16) && segment[0] != b'G');
 }
 
 fn text(path: &Path) -> String {

@@ -123,8 +123,12 @@ pub fn mediaconvert_client(stack: &Stack) -> aws_sdk_mediaconvert::Client {
     aws_sdk_mediaconvert::Client::new(&sdk_config(&stack.mediaconvert))
 }
 
-/// Ids of a stack's jobs, at most 20.
+/// Ids of a stack's jobs.
 pub async fn job_ids(stack: &Stack) -> Vec<String> {
-    let list = mediaconvert_client(stack).list_jobs().max_results(20).send().await.unwrap();
-    list.jobs().iter().map(|job| job.id().unwrap().to_owned()).collect()
+    let mut pages = mediaconvert_client(stack).list_jobs().max_results(20).into_paginator().send();
+    let mut ids = Vec::new();
+    while let Some(page) = pages.next().await {
+        ids.extend(page.unwrap().jobs().iter().map(|job| job.id().unwrap().to_owned()));
+    }
+    ids
 }

@@ -10,7 +10,7 @@ const USAGE: &str = "usage: local [--port 8080] [--data .greloupis] [--host 127.
        local s3 [--port 8081] [--data .greloupis-s3] [--host 127.0.0.1]
        local mediaconvert [--port 8082] [--data .greloupis-mediaconvert] [--host 127.0.0.1] [--s3-endpoint http://127.0.0.1:8081]";
 
-/// What the program runs.
+/// The service to run.
 pub enum Command {
     Stack(Options),
     S3(ServiceOptions),

@@ -41,7 +41,7 @@ pub struct Standalone {
     _lock: File,
 }
 
-/// What every service needs before it starts.
+/// The needs of every service before it starts.
 struct Opened {
     lock: File,
     listener: TcpListener,

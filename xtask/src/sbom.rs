@@ -1,4 +1,4 @@
-//! What the Lambda's zip and the npm package are made of: a bill of materials in CycloneDX's JSON, and the licences of the
+//! The crates in the Lambda's zip and in the npm package: a bill of materials in CycloneDX's JSON, and the licences of the
 //! crates.
 
 use crate::process::{cargo, output};
@@ -143,7 +143,7 @@ mod tests {
         let components: Vec<&Value> = list(&sbom["components"]).collect();
         let has = |name: &str| components.iter().any(|component| text(component, "name") == name);
         assert!(has("aws-lc-rs") && has("aws-lc-sys") && has("rusqlite"));
-        // Of tests, of builds, and our own.
+        // Crates of tests, of builds, and our own.
         assert!(!has("proptest") && !has("cc") && !has("wire") && !has("windows-sys"));
         let licences =
             |component: &&&Value| list(&component["licenses"]).all(|one| !text(one, "expression").is_empty());

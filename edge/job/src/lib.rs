@@ -258,6 +258,19 @@ fn to_api_member((name, value): (String, Value)) -> (String, Value) {
     (name, value)
 }
 
+/// Removes members that are `null`: AWS's senders use it like an absent member.
+pub fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(members) => members
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| (name, without_nulls(value)))
+            .collect(),
+        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
+        scalar => scalar,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -42,7 +42,7 @@ pub async fn get(
     let is_ready = record.status == wire::VideoStatus::Ready;
     let body = serde_json::to_vec(&to_video(&app.config, record))
         .map_err(|_| ApiError::Internal("a video can't be serialized"))?;
-    // Of the body: a changed `CDN_BASE_URL` changes the response without changing the record.
+    // A digest of the body: a changed `CDN_BASE_URL` changes the response without changing the record.
     let digest = Sha256::digest(&body);
     let etag = format!("\"{}\"", hex::encode(digest.iter().take(ETAG_SIZE).copied().collect::<Vec<u8>>()));
     // Browsers may cache the response but must revalidate it each time.

@@ -17,7 +17,7 @@ pub struct LambdaSettings {
     pub s3_path_style: bool,
     /// Replaces the address of Secrets Manager.
     pub secrets_endpoint: Option<String>,
-    /// What a gateway or load balancer puts in front of paths, such as `/v1`; empty for nothing.
+    /// The prefix that a gateway or load balancer puts in front of paths, such as `/v1`; empty for none.
     pub base_path: String,
 }
 

@@ -1,5 +1,6 @@
 //! The shapes of AWS's events, parsed leniently: unknown fields and states are ignored. Pure.
 
+use crate::job::without_nulls;
 use crate::key::{decode_event_key, unquote_etag};
 use serde::Deserialize;
 use serde_json::Value;
@@ -172,7 +173,7 @@ struct JobProgress {
     job_percent_complete: u8,
 }
 
-/// What the edge's own events are about.
+/// The content of the edge's own events.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct VideoDetail {
@@ -286,19 +287,6 @@ fn record(record: &Value) -> Result<Event, EventError> {
 
 fn deserialize<T: serde::de::DeserializeOwned>(value: Value, part: &'static str) -> Result<T, EventError> {
     serde_json::from_value(without_nulls(value)).map_err(|source| EventError::Unreadable { part, source })
-}
-
-/// Removes members that are `null`: senders use it like an absent member.
-fn without_nulls(value: Value) -> Value {
-    match value {
-        Value::Object(members) => members
-            .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(name, value)| (name, without_nulls(value)))
-            .collect(),
-        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
-        scalar => scalar,
-    }
 }
 
 fn notification(record: &Value) -> Result<Event, EventError> {

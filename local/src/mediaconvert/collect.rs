@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 /// Timestamp of time 0 in transport streams, in 1/90,000 s.
 const MPEGTS_START: u64 = MPEGTS_START_S * 90_000;
 
-/// What is known about the attempt whose outputs are collected.
+/// The attempt whose outputs are collected.
 pub struct Collector<'a> {
     pub ffmpeg: &'a Ffmpeg,
     pub cancel: &'a CancellationToken,
@@ -38,7 +38,7 @@ pub struct CollectedOutput {
     pub files: Vec<(PathBuf, S3Uri)>,
     /// Captions and media playlists.
     pub texts: Vec<(String, S3Uri)>,
-    /// What the group's playlist says about it, one for each track.
+    /// Its entries in the group's playlist, one for each track.
     pub tracks: Vec<Track>,
     pub report: OutputReport,
 }

@@ -149,7 +149,7 @@ pub struct OutputReport {
     /// Address of the playlist, the file, or the last picture.
     pub path: String,
     pub duration_ms: u64,
-    /// Of the video, in pixels.
+    /// The video's, in pixels.
     pub size: Option<(u32, u32)>,
     /// In bits per second.
     pub average_bitrate: Option<u64>,

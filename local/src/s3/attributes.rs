@@ -1,4 +1,4 @@
-//! What a request says about the object that it creates, besides its bytes: headers, metadata, tags, storage class,
+//! Attributes of the object that a request creates, besides its bytes: headers, metadata, tags, storage class,
 //! encryption. What can't be kept is refused. Pure.
 
 use super::error::{OperationError, custom_error};

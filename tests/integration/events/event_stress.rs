@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use tower::Service;
 
 const OBJECTS: usize = 500;
-/// Of them, objects that another tool has stored.
+/// Objects among them that another tool has stored.
 const FOREIGN_OBJECTS: usize = 50;
 /// Deliveries per object: of its creation, of its job's progress, of its job's end.
 const CREATIONS: usize = 9;

@@ -40,7 +40,7 @@ export class SendItem {
   #upload;
   /** Counts starts, so that what an earlier one reports late is ignored. */
   #run = 0;
-  /** Of the last start. @type {Pick<UploadOptions, "endpoint" | "token">} */
+  /** The last start's. @type {Pick<UploadOptions, "endpoint" | "token">} */
   #connection = { endpoint: "" };
   /** The title that the edge has. */
   #savedTitle = "";

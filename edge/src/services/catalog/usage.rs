@@ -1,4 +1,4 @@
-//! What is counted of an owner's videos per day (UTC), and its limits. Pure.
+//! Bytes, minutes and videos of an owner per day (UTC), and their limits. Pure.
 
 use crate::config::DailyLimits;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// What `self` has more than `before`.
+    /// The difference to an earlier usage.
     pub fn since(self, before: Self) -> Self {
         Self {
             bytes: self.bytes.saturating_sub(before.bytes),

@@ -44,7 +44,7 @@ pub struct VideoRecord {
     /// Jobs of earlier attempts, whose events change nothing.
     #[serde(default)]
     pub past_jobs: Vec<String>,
-    /// What of the video was counted for its owner.
+    /// The usage that was counted for the owner because of this video.
     #[serde(default)]
     pub counted: Usage,
     /// `None` unless its owner has deleted it.

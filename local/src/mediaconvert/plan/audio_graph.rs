@@ -60,7 +60,7 @@ impl GraphWriter<'_> {
     }
 }
 
-/// What is done to audio after clips are joined.
+/// The filters of audio after clips are joined.
 #[derive(Clone, Copy, PartialEq)]
 pub struct AudioChain<'a> {
     pub source_name: &'a str,

@@ -28,7 +28,7 @@ pub struct EncodedVideo<'a> {
     pub picture: Picture<'a>,
 }
 
-/// What is done to the picture before it is encoded.
+/// The changes of the picture before it is encoded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture<'a> {
     /// One for each clip, all of the same size.

@@ -37,7 +37,7 @@ const MAX_SIDE: u32 = 8192;
 /// The conversion of one job.
 #[derive(Debug)]
 pub struct Plan {
-    /// What ffmpeg reads, in the order of its inputs.
+    /// In the order of ffmpeg's inputs.
     pub inputs: Vec<PlanInput>,
     /// Local files that must exist before ffmpeg starts, by name.
     pub files: Vec<(String, Vec<u8>)>,
@@ -48,7 +48,7 @@ pub struct Plan {
     pub counted_rate: Option<Ratio>,
     /// Whether all outputs are captured pictures, so that ffmpeg's time is theirs.
     pub captures_only: bool,
-    /// Of all clips, in seconds.
+    /// All clips', in seconds.
     pub duration: Option<f64>,
 }
 
@@ -66,7 +66,7 @@ pub enum PlanInput {
     },
 }
 
-/// What the plan knows about the job's files.
+/// The job's files, as far as the plan needs them.
 #[derive(Debug, Default)]
 pub struct Materials {
     /// One for each input.

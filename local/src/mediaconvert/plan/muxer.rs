@@ -16,7 +16,7 @@ pub enum Muxer {
 /// A playlist with segments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segments {
-    /// Of a segment, in whole seconds.
+    /// A segment's, in whole seconds.
     pub length: u32,
     /// Fragmented MP4 instead of a transport stream.
     pub fragmented_mp4: bool,

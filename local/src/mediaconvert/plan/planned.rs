@@ -1,4 +1,4 @@
-//! What a plan says about each output: its names, its tracks and the files that ffmpeg writes for it.
+//! The planned outputs: each with its names, its tracks and the files that ffmpeg writes for it.
 
 use crate::mediaconvert::captions::Cue;
 use crate::mediaconvert::settings::{self, AudioTrackType, S3Uri};

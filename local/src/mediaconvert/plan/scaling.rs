@@ -3,7 +3,7 @@
 use crate::mediaconvert::settings::{Input, Rectangle, Scaling, VideoDescription};
 use crate::mediaconvert::source::Video;
 
-/// What part of the input goes where in the output.
+/// The part of the input that is used, and its place in the output.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Placement {
     pub width: Option<u32>,
@@ -36,7 +36,7 @@ pub struct ScaledFrame {
     /// The size to which the input is scaled before it is cut to `inner` and padded.
     pub scaled: (u32, u32),
     inner: (u32, u32),
-    /// Of the inner picture in the output; `None` is centred.
+    /// The inner picture's, in the output; `None` is centred.
     offset: Option<(u32, u32)>,
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 /// Time units in a second. ffmpeg's playlists have microseconds.
 const TIMESCALE: f64 = 1_000_000.0;
 
-/// What the MPD says besides the tracks.
+/// The MPD's content besides the tracks.
 #[derive(Clone, Debug)]
 pub struct MpdOptions {
     pub min_buffer_ms: u32,

@@ -4,7 +4,7 @@ use super::{Part, Track, escape};
 use crate::mediaconvert::settings::AudioTrackType;
 use std::fmt::Write as _;
 
-/// What a media playlist says besides its segments.
+/// A media playlist's content besides its segments.
 #[derive(Clone, Debug, Default)]
 pub struct MediaOptions {
     /// Whole seconds instead of fractions.
@@ -17,7 +17,7 @@ pub struct MediaOptions {
     pub program_date_time: Option<(u64, u32)>,
 }
 
-/// What the master playlist says besides the tracks.
+/// The master playlist's content besides the tracks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MasterOptions {
     pub omit_resolution: bool,

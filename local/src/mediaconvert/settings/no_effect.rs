@@ -1,6 +1,6 @@
 //! Members of `JobSettings` that are accepted without an effect, because they can't change picture or sound much.
 
-/// What happens to a member that has no effect here.
+/// The treatment of a member that has no effect here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoEffect {
     /// Labels and the like: every value is accepted.

@@ -2,6 +2,7 @@
 
 use super::Settings;
 use super::no_effect::{NO_EFFECT, NoEffect, rule};
+use edge::job::without_nulls;
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -32,19 +33,6 @@ impl Settings {
         warnings.truncate(MAX_WARNINGS);
         parsed.validate()?;
         Ok((parsed, warnings))
-    }
-}
-
-/// Removes members that are null: they are as if they weren't there.
-fn without_nulls(value: Value) -> Value {
-    match value {
-        Value::Object(members) => members
-            .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(name, value)| (name, without_nulls(value)))
-            .collect(),
-        Value::Array(list) => list.into_iter().map(without_nulls).collect(),
-        other => other,
     }
 }
 

@@ -35,7 +35,7 @@ pub struct Source {
     pub duration: Option<f64>,
     /// In bits per second.
     pub bit_rate: Option<u64>,
-    /// Of the first frame, `HH:MM:SS:FF`.
+    /// The first frame's, `HH:MM:SS:FF`.
     pub timecode: Option<String>,
     pub tracks: Vec<Track>,
 }

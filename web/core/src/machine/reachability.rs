@@ -9,7 +9,7 @@ const MIN_UNANSWERED: usize = 2;
 /// After so many answers of the edge, each with unanswered parts before it, the storage counts as unreachable.
 const MAX_EDGE_CHECKS: u32 = 3;
 
-/// What has answered so far.
+/// The servers that have answered so far.
 #[derive(Debug, Default)]
 pub struct Reachability {
     edge_answered: bool,

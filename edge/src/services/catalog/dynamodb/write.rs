@@ -23,7 +23,7 @@ pub enum Canceled {
     Conflict,
 }
 
-/// What an item of a transaction is about.
+/// The subject of an item of a transaction.
 #[derive(Clone, Copy)]
 enum Subject {
     Video,

@@ -160,7 +160,7 @@ async function buildInline() {
   });
 }
 
-/** What webpack 4 and other tools from before `exports` find when they ask for a folder. */
+/** The `package.json` of a folder, for webpack 4 and other tools from before `exports`. */
 function writeFolderManifests() {
   for (const folder of ["element", "queue", "react"]) {
     const manifest = { type: "module", main: `../cjs/${folder}/index.js`, types: "./index.d.ts" };

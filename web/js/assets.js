@@ -9,7 +9,7 @@ export const loadServer = async () => (await import("./worker.js")).serve;
 /** @returns {URL | BufferSource} */
 export const wasm = () => new URL("./uploader.wasm", import.meta.url);
 
-/** What mends a file that isn't there. */
+/** The advice for a file that isn't there. */
 export const REMEDY =
   'Some bundlers lose worker.js and uploader.wasm: import "@greloupis/uploader/inline" instead, or call ' +
   "init({ wasm, worker }) with the URLs of both files; in Vite, set optimizeDeps.exclude to this package.";

@@ -75,7 +75,10 @@ export interface UploadOptions {
   token?: string | (() => string | undefined | Promise<string | undefined>);
   /** Aborting it is the same as {@link Upload.cancel}. */
   signal?: AbortSignal;
-  /** 1–64 of `A-Z a-z 0-9 _ -`. Default: the edge makes one. */
+  /**
+   * 1–64 of `A-Z a-z 0-9 _ -`. Default: the edge makes one. With the id of a video that is there, a `.vtt` or `.srt`
+   * file becomes captions of that video, in the language that its name tells: `film.de.vtt`.
+   */
   videoId?: string;
   /** The video's title, 1–200 characters. Default: the file's name without its extension. */
   title?: string;
@@ -242,6 +245,8 @@ export interface Video {
     mp4: Record<string, string>;
     thumbnails: string[];
     poster?: string;
+    /** WebVTT: a picture of each few seconds, for a player's time range. */
+    storyboard?: string;
   };
   error?: { code: string; message: string };
   /** RFC 3339, UTC. */
@@ -282,6 +287,7 @@ export class UploadError extends Error {
     | "file_unreadable"
     | "file_changed"
     | "not_a_video"
+    | "not_captions"
     | "no_space"
     | "clocks_differ"
     | "storage_refused"

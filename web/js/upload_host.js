@@ -16,7 +16,7 @@ const MAX_RECORD_AGE_MS = 30 * 86_400_000;
 const WRITES_TIMEOUT_MS = 3000;
 
 let lastTokenRequest = 0;
-/** Of all uploads. @type {Map<number, { resolve(token: string | undefined): void, reject(): void }>} */
+/** Pending answers of all uploads. @type {Map<number, { resolve(token: string | undefined): void, reject(): void }>} */
 const tokenRequests = new Map();
 
 /** @implements {HostInterface} */

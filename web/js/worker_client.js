@@ -21,7 +21,7 @@ let config = {};
 let connection;
 /** @type {Promise<WasmSource> | undefined} */
 let compilation;
-/** What was said on the console; once is enough. @type {Set<string>} */
+/** Messages that the console has; once is enough. @type {Set<string>} */
 const said = new Set();
 /** Receivers of messages by the id of their upload.
     @type {Map<number, { onMessage(message: UploadMessage): void, fail(error: UploadError): void }>} */

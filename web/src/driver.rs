@@ -17,6 +17,7 @@ use std::future::poll_fn;
 use std::ops::Range;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use uploader_core::captions::CaptionsFormat;
 use uploader_core::concurrency::{self, Concurrency};
 use uploader_core::crc64;
 use uploader_core::error::{ErrorKind, UploadError, codes};
@@ -73,7 +74,7 @@ pub struct Driver {
     sender: UnboundedSender<Event>,
     events: UnboundedReceiver<Event>,
     page: PageState,
-    /// The type that the container probe found.
+    /// The type that the file's content has.
     media_type: Option<&'static str>,
     /// The upload's token; empty until it is open.
     upload: String,
@@ -141,12 +142,19 @@ impl Driver {
         Ok(())
     }
 
-    /// Probes the file and returns its fingerprint.
+    /// Probes the file, a video or captions of a video that has an id, and returns its fingerprint.
     async fn probe(&mut self) -> Result<String, UploadError> {
         let Self { file, host, options, media_type, events, page, .. } = self;
+        let captions = options.video_id.as_ref().and_then(|_| CaptionsFormat::from_name(&file.name()));
         let probing = async {
-            if file.size() > 0 {
-                match file.probe().await? {
+            let probe = file.probe().await?;
+            if let Some(format) = captions {
+                if !format.matches(probe.start()) {
+                    return Err(UploadError::not_captions());
+                }
+                *media_type = Some(format.mime());
+            } else if file.size() > 0 {
+                match probe.media() {
                     Some(media) => {
                         *media_type = Some(media.mime);
                         host.emit(&UploadEvent::from(&media));

@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::pin::pin;
 use std::rc::Rc;
-use uploader_core::container::{Media, Probe};
+use uploader_core::container::Probe;
 use uploader_core::crc64::{self, Crc64};
 use uploader_core::error::UploadError;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -112,13 +112,13 @@ impl SourceFile {
         self.read(start..start + 1).await.map(drop)
     }
 
-    /// The container's metadata, from a few small reads; `None` if it is no video of a known kind.
-    pub async fn probe(&self) -> Result<Option<Media>, UploadError> {
+    /// A container probe that has read what it needs.
+    pub async fn probe(&self) -> Result<Probe, UploadError> {
         let mut probe = Probe::new(self.size());
         while let Some(range) = probe.next_range() {
             probe.feed(&self.read(range).await?.to_vec());
         }
-        Ok(probe.media())
+        Ok(probe)
     }
 
     /// Finds uploads that may be of this file, without reading all of it: its size, and the checksum of samples from its start

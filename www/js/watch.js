@@ -7,8 +7,8 @@ import { conversionError, describeError } from "./messages.js";
 
 /** @typedef {import("@greloupis/uploader").Video} Video */
 
-// job.json takes a thumbnail every 3 s.
-const THUMBNAIL_INTERVAL_SECONDS = 3;
+/** Seconds between two thumbnails: a quarter of the video, at least 3. @param {number} durationMs */
+const thumbnailInterval = (durationMs) => Math.max(3, Math.floor(durationMs / 4000));
 
 const parameters = new URLSearchParams(location.search);
 const media = /** @type {HTMLVideoElement} */ (document.querySelector("#media"));
@@ -38,16 +38,20 @@ function render(video) {
 }
 
 /** @param {Video} video */
-async function play({ urls }) {
+async function play({ urls, durationMs = 0 }) {
   if (!urls) return;
   await customElements.whenDefined("hls-video");
   showNote();
   elementById("player").hidden = false;
   if (urls.poster) elementById("poster").setAttribute("src", urls.poster);
-  const { storyboard } = /** @type {{ storyboard?: string }} */ (urls);
-  if (storyboard) {
+  if (urls.storyboard) {
     // media-chrome shows its pictures while the pointer moves over the time range.
-    const track = createElement("track", { default: true, kind: "metadata", label: "thumbnails", src: storyboard });
+    const track = createElement("track", {
+      default: true,
+      kind: "metadata",
+      label: "thumbnails",
+      src: urls.storyboard,
+    });
     media.append(track);
   }
   media.src = urls.hls;
@@ -55,7 +59,7 @@ async function play({ urls }) {
   if (start > 0) seek(start);
   elementById("links").replaceChildren(downloadLinks(urls.mp4));
   elementById("scenes").replaceChildren(
-    ...urls.thumbnails.map((url, index) => scene(url, index * THUMBNAIL_INTERVAL_SECONDS)),
+    ...urls.thumbnails.map((url, index) => scene(url, index * thumbnailInterval(durationMs))),
   );
   buttonById("share").hidden = false;
 }

@@ -4,7 +4,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 use axum::Router;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -20,6 +20,7 @@ const CALLS: u64 = 200;
 const TURNS: usize = 10;
 const WARM_UP: u64 = 20;
 const SECRET: &str = "a secret of at least thirty-two bytes";
+const SECRET_ARN: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:bench-AbCdEf";
 const ROOT_CERTIFICATES: [&str; 2] =
     ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
 const PART: u64 = 8 << 20;
@@ -113,9 +114,14 @@ fn functions(unpacked: &Path, python: &Path, data: &Path, aws: &str) -> Vec<(&'s
         ROOT_CERTIFICATES.iter().find(|file| Path::new(file).exists()).map(|file| ("SSL_CERT_FILE", *file));
     let env = env.into_iter().chain(root_certificates);
     let env: Vec<(String, String)> = env.map(|(name, value)| (name.into(), value.into())).collect();
+    // As in a stack: the start includes a call of Secrets Manager, which here answers at once.
+    let mut with_arns = env.clone();
+    for (_, value) in with_arns.iter_mut().filter(|(_, value)| value == SECRET) {
+        *value = SECRET_ARN.into();
+    }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/edge");
-    let function = |task: &Path, command: &[&str]| {
-        let mut function = Function::new(task, env.clone());
+    let function = |task: &Path, env: &[(String, String)], command: &[&str]| {
+        let mut function = Function::new(task, env.to_vec());
         if !command.is_empty() {
             function.command = command.iter().map(|word| (*word).to_owned()).collect();
         }
@@ -123,17 +129,18 @@ fn functions(unpacked: &Path, python: &Path, data: &Path, aws: &str) -> Vec<(&'s
         function.log = Some(data.join("log"));
         function
     };
+    let python = python.to_string_lossy();
+    let (python, node) =
+        ([&*python, "-m", "awslambdaric", "python_presigner.handler"], ["node", "node_presigner.mjs"]);
     vec![
-        ("edge", function(unpacked, &[])),
-        (
-            "Python, boto3",
-            function(&folder, &[&python.to_string_lossy(), "-m", "awslambdaric", "python_presigner.handler"]),
-        ),
-        ("Node, AWS SDK v3", function(&folder, &["node", "node_presigner.mjs"])),
+        ("edge", function(unpacked, &env, &[])),
+        ("edge, secrets by ARN", function(unpacked, &with_arns, &[])),
+        ("Python, boto3", function(&folder, &env, &python)),
+        ("Node, AWS SDK v3", function(&folder, &env, &node)),
     ]
 }
 
-/// A server that answers `CreateMultipartUpload` and all DynamoDB writes; presigning calls no service.
+/// A server that answers `CreateMultipartUpload`, `BatchGetSecretValue` and all DynamoDB writes; presigning calls no service.
 async fn aws() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -141,8 +148,14 @@ async fn aws() -> String {
     url
 }
 
-async fn respond(headers: HeaderMap) -> &'static str {
-    if headers.contains_key("x-amz-target") { "{}" } else { OPENED }
+async fn respond(headers: HeaderMap) -> String {
+    match headers.get("x-amz-target").map(HeaderValue::as_bytes) {
+        None => OPENED.into(),
+        Some(b"secretsmanager.BatchGetSecretValue") => {
+            json!({ "SecretValues": [{ "ARN": SECRET_ARN, "SecretString": SECRET }] }).to_string()
+        }
+        Some(_) => "{}".into(),
+    }
 }
 
 /// An event of a function URL. Only the edge checks the bearer token and the upload's token.

@@ -110,6 +110,11 @@ impl Probe {
         }
     }
 
+    /// The file's first bytes as far as they were read: all of a small file.
+    pub fn start(&self) -> &[u8] {
+        self.cache.first()
+    }
+
     /// The properties found; `None` if the file is no video of a known kind.
     pub fn media(self) -> Option<Media> {
         let builder = read(&self.cache);

@@ -59,6 +59,7 @@ pub mod codes {
     pub const FILE_UNREADABLE: &str = "file_unreadable";
     pub const FILE_CHANGED: &str = "file_changed";
     pub const NOT_A_VIDEO: &str = "not_a_video";
+    pub const NOT_CAPTIONS: &str = "not_captions";
     pub const CLOCKS_DIFFER: &str = "clocks_differ";
     pub const NO_SPACE: &str = "no_space";
     pub const STORAGE_REFUSED: &str = "storage_refused";
@@ -132,6 +133,11 @@ impl UploadError {
     /// The container probe found no known kind of video.
     pub fn not_a_video() -> Self {
         Self::permanent(codes::NOT_A_VIDEO, "The file isn't a video of a known kind.")
+    }
+
+    /// A file named as captions has neither WebVTT's signature nor a cue of SubRip.
+    pub fn not_captions() -> Self {
+        Self::permanent(codes::NOT_CAPTIONS, "The file isn't captions in WebVTT or SubRip.")
     }
 
     /// The page's `token` function failed. It may succeed next time.

@@ -1,10 +1,11 @@
 //! Decides how a file is uploaded to S3 in parts. Pure: no clock, network or browser of its own.
 //!
 //! [`machine::Machine`] takes events and returns commands; a driver executes them. [`container::Probe`] finds out what
-//! kind of video a file is, and [`poll_interval`] how often to ask for its conversion.
+//! kind of video a file is, [`captions`] whether it is captions, and [`poll_interval`] how often to ask for its conversion.
 
 #![warn(missing_docs)]
 
+pub mod captions;
 pub mod concurrency;
 pub mod container;
 pub mod error;

@@ -1,4 +1,4 @@
-// What there is to see once there are files: the list, and what earlier page loads left unfinished. Loaded with the first
+// The list of files, and what earlier page loads left unfinished. Loaded with the first
 // of them.
 
 import { element } from "./dom.js";

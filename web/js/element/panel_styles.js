@@ -35,6 +35,8 @@ export const PANEL_STYLES = `
 .status { color: var(--_muted); font-size: 0.9em; font-variant-numeric: tabular-nums; }
 .state { margin-inline-end: 8px; color: var(--_text); }
 .state .icon { display: inline; width: 1.15em; height: 1.15em; margin-inline-end: 4px; vertical-align: -0.2em; stroke-width: 2.2; }
+.captions { margin: 2px 0 0; color: var(--_muted); font-size: 0.85em; overflow-wrap: anywhere; }
+.captions.failed { color: var(--_error); }
 .row[data-state="ready"] .state { color: var(--_success); }
 .row[data-state="failed"] .state { color: var(--_error); }
 .row[data-state="canceled"] .row-title { color: var(--_muted); }

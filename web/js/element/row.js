@@ -27,6 +27,7 @@ export class Row {
   #stateIcon = icon("check");
   #stateText = document.createTextNode("");
   #detail = element("span", { part: "detail" });
+  #captions = element("p", { class: "captions", part: "captions", dir: "auto", hidden: true });
   #slot = element("slot", { class: "ready" });
   #retry = button("retry");
   #pause = iconButton("pause", "pause");
@@ -47,6 +48,7 @@ export class Row {
         { class: "row-body" },
         this.#bar,
         element("p", { class: "status", part: "status" }, state, this.#detail),
+        this.#captions,
         this.#slot,
       ),
       element("div", { class: "row-buttons" }, this.#retry, this.#pause, this.#close),
@@ -89,6 +91,7 @@ export class Row {
     this.#showPoster(item);
     this.#showState(item, localizer);
     this.#showProgress(item, localizer);
+    this.#showCaptions(item, localizer);
     const unsent = isUnsent(item);
     this.#toggle(this.#pause, PAUSABLE_STATES.includes(state));
     setIcon(/** @type {SVGElement} */ (this.#pause.firstElementChild), state === "paused" ? "resume" : "pause");
@@ -135,6 +138,17 @@ export class Row {
       `${localizer.text(stateKey(state))}, ${localizer.percent(fraction)}`,
     );
     this.#bar.setAttribute("aria-label", localizer.text("progressOf", { name: title }));
+  }
+
+  /** @param {QueueItem} item @param {Localizer} localizer */
+  #showCaptions({ captions }, localizer) {
+    this.#captions.hidden = captions.length === 0;
+    const names = captions.map(({ name, error }) => (error ? `${name} (${error.message})` : name));
+    setText(this.#captions, localizer.text("captions", { names: names.join(", ") }));
+    this.#captions.classList.toggle(
+      "failed",
+      captions.some(({ error }) => error),
+    );
   }
 
   /** Hides or shows a control; a hidden one hands its focus on. @param {HTMLElement} control @param {boolean} isShown */

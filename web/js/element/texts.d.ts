@@ -55,6 +55,7 @@ export interface Texts {
   readyCount: Text;
   failedCount: Text;
   percentSent: Text;
+  captions: Text;
   unfinished: Text;
   chooseAgain: Text;
   otherFile: Text;
@@ -63,6 +64,7 @@ export interface Texts {
   rejectedCount: Text;
   rejectedEmpty: Text;
   rejectedDuplicate: Text;
+  rejectedCaptions: Text;
   valueMissing: Text;
   notStored: Text;
   hasFailed: Text;

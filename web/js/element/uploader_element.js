@@ -87,6 +87,7 @@ const Base = globalThis.HTMLElement ?? /** @type {typeof HTMLElement} */ (class 
  * @csspart status - The line under the progress bar.
  * @csspart state - What is going on with a file.
  * @csspart detail - Bytes, speed and time left of a file.
+ * @csspart captions - The names of a video's captions files.
  *
  * @cssprop [--greloupis-accent=#1f5fd0] - Main button, progress, focus.
  * @cssprop [--greloupis-on-accent=#fff] - Text on the accent color.
@@ -178,7 +179,7 @@ export class GreloupisUploaderElement extends Base {
   }
 
   /**
-   * What follows a ready video's line, in the page's own markup: a player, a link.
+   * The page's own markup after a ready video's line: a player, a link.
    * @type {((item: QueueItem) => HTMLElement | undefined) | undefined}
    */
   get readyContent() {

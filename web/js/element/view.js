@@ -1,4 +1,4 @@
-// What the shadow root shows: made once, then brought up to date with the list, the attributes and the language.
+// The content of the shadow root: made once, then brought up to date with the list, the attributes and the language.
 
 import { VIDEO_FILES } from "../queue/limits.js";
 import { videosOf } from "../queue/picked_files.js";
@@ -33,6 +33,7 @@ const REJECTED_TEXTS = {
   too_many_files: "rejectedCount",
   file_empty: "rejectedEmpty",
   duplicate: "rejectedDuplicate",
+  no_video_for_captions: "rejectedCaptions",
 };
 
 export class View {
@@ -44,7 +45,7 @@ export class View {
   #loading;
   /** @type {Panel | undefined} */
   #panel;
-  /** What `update` was called with last. @type {{ options: ViewOptions, localizer: Localizer } | undefined} */
+  /** The arguments of the last `update`. @type {{ options: ViewOptions, localizer: Localizer } | undefined} */
   #latest;
   /** @type {readonly RejectedFile[]} */
   #rejected = [];

@@ -29,7 +29,11 @@ export class UploadQueue extends EventTarget {
   getSnapshot(): QueueSnapshot;
   /** Calls `listener` after changes: progress at most ten times a second, all else at once. Returns what ends that. */
   subscribe(listener: () => void): () => void;
-  /** Adds files; those that the limits allow are sent one after the other. Returns the added items. */
+  /**
+   * Adds files; those that the limits allow are sent one after the other. Captions (`.vtt`, `.srt`) go to the video that
+   * they belong to, in the list or among the files: to `film.mp4` those whose name begins with `film`, or to the only
+   * one. Their language is that of their name, as in `film.de.vtt`. Returns the added items.
+   */
   add(files: Iterable<File | QueueFile>): QueueItem[];
   /** Starts no further parts: of one file, or of all. */
   pause(which?: QueueItem | string): void;
@@ -140,11 +144,28 @@ export interface QueueItem {
   /** Once it is converted. */
   readonly video?: ReadyVideo;
   readonly error?: { code: string; message: string };
+  /** The video's captions, sent once the video is stored. */
+  readonly captions: readonly CaptionsFile[];
   /** Whether a failed file may succeed when it is sent again. */
   readonly isRetryable: boolean;
 }
 
-export type RejectionCode = "not_accepted" | "too_large" | "too_many_files" | "file_empty" | "duplicate";
+export interface CaptionsFile {
+  readonly file: File;
+  readonly name: string;
+  readonly state: "queued" | "uploading" | "uploaded" | "failed";
+  /** With the state `"failed"`. Adding the file again sends it again. */
+  readonly error?: { code: string; message: string };
+}
+
+export type RejectionCode =
+  | "not_accepted"
+  | "too_large"
+  | "too_many_files"
+  | "file_empty"
+  | "duplicate"
+  /** Captions without a video in the list that they belong to. */
+  | "no_video_for_captions";
 
 export interface RejectedFile {
   file: File;

@@ -2,6 +2,7 @@
 // element and the React hook show it; a page of its own design uses it directly.
 
 import { resumable, upload } from "../index.js";
+import { isCaptions, isUnsentCaptions, videoOf } from "./captions.js";
 import { rejectionReason } from "./limits.js";
 import { fileKey, SendItem } from "./send_item.js";
 import { isUnsent, totalsOf } from "./totals.js";
@@ -72,7 +73,7 @@ export class UploadQueue extends EventTarget {
 
   /** Whether leaving the page now would interrupt an upload. */
   get isSending() {
-    return [...this.#items.values()].some(({ item }) => isUnsent(item));
+    return [...this.#items.values()].some(({ item }) => isUnsent(item) || item.captions.some(isUnsentCaptions));
   }
 
   /** The list as it is: the same object until something changes. */
@@ -99,7 +100,8 @@ export class UploadQueue extends EventTarget {
   };
 
   /**
-   * Adds files; those that the limits allow are sent one after the other. Returns the added items.
+   * Adds files; those that the limits allow are sent one after the other. Captions go to the video that they belong to,
+   * in the list or among the files. Returns the added items.
    * @param {Iterable<File | QueueFile>} files
    */
   add(files) {
@@ -112,11 +114,19 @@ export class UploadQueue extends EventTarget {
     /** @type {RejectedFile[]} */
     const rejected = [];
     const added = [];
-    if (!this.#options.multiple) this.#makeRoom();
-    for (const entry of given.filter(({ file }) => wanted.has(file))) {
+    const entries = given.filter(({ file }) => wanted.has(file));
+    const videos = entries.filter(({ file }) => !isCaptions(file));
+    if (!this.#options.multiple && videos.length > 0) this.#makeRoom();
+    for (const entry of videos) {
       const code = this.#rejection(entry.file);
       if (code) rejected.push({ file: entry.file, code });
       else added.push(this.#append(entry));
+    }
+    for (const { file } of entries.filter(({ file }) => isCaptions(file))) {
+      const items = [...this.#items.values()].map(({ item }) => item).filter(({ state }) => state !== "canceled");
+      const video = videoOf(file, items);
+      if (video) this.#items.get(video.id)?.addCaptions(file);
+      else rejected.push({ file, code: "no_video_for_captions" });
     }
     // A file that was chosen again continues by itself.
     this.#unfinished = this.#unfinished.filter((left) => !this.#has(left));

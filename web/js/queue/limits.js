@@ -2,8 +2,8 @@
 
 /** @import { QueueOptions, RejectionCode } from "./index.js" */
 
-/** What the file dialog offers; many systems know no media type for some of these. */
-export const VIDEO_FILES = "video/*,.mkv,.avi,.flv,.m2ts,.mts,.mxf,.rm,.rmvb,.ts,.wmv";
+/** The files that a dialog offers: videos and captions; many systems know no media type for some of these. */
+export const VIDEO_FILES = "video/*,.mkv,.avi,.flv,.m2ts,.mts,.mxf,.rm,.rmvb,.ts,.wmv,.vtt,.srt";
 
 /**
  * Why a file isn't taken; `undefined` if it is.

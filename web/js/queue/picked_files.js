@@ -1,5 +1,6 @@
 // Files of a drop or a paste, those of folders included, with their handles where the browser has them.
 
+import { isCaptions } from "./captions.js";
 import { looksLikeVideo } from "./limits.js";
 
 /** @import { QueueFile } from "./index.js" */
@@ -31,7 +32,7 @@ function fileOf(item) {
 }
 
 /**
- * The videos in a folder and its folders. Others are left out silently, as every folder has some.
+ * The videos and captions in a folder and its folders. Others are left out silently, as every folder has some.
  *
  * @param {FileSystemDirectoryEntry} folder
  * @returns {Promise<QueueFile[]>}
@@ -58,10 +59,13 @@ async function filesIn(folder) {
 const fileIn = (entry) =>
   new Promise((resolve) =>
     entry.file(
-      (file) => resolve(looksLikeVideo(file) ? [{ file }] : []),
+      (file) => resolve(isTaken(file) ? [{ file }] : []),
       () => resolve([]),
     ),
   );
 
-/** The videos among the files of a folder that was chosen in a dialog. @param {Iterable<File>} files */
-export const videosOf = (files) => [...files].filter((file) => looksLikeVideo(file) && !file.name.startsWith("."));
+/** Whether a file of a folder is taken. @param {File} file */
+const isTaken = (file) => looksLikeVideo(file) || isCaptions(file);
+
+/** The videos and captions among the files of a folder that was chosen in a dialog. @param {Iterable<File>} files */
+export const videosOf = (files) => [...files].filter((file) => isTaken(file) && !file.name.startsWith("."));

@@ -1,6 +1,7 @@
 // One file of the list, from the moment it is added until its video is ready.
 
 import { toTitle } from "../options.js";
+import { CaptionsList } from "./captions.js";
 import { isUnsent } from "./totals.js";
 
 /** @import { Engine, QueueItem, QueueOptions, UploadQueueEventMap } from "./index.js" */
@@ -45,6 +46,7 @@ export class SendItem {
   /** The title that the edge has. */
   #savedTitle = "";
   #isSavingTitle = false;
+  #captions = new CaptionsList((captions) => this.update({ captions }));
 
   /**
    * @param {string} id
@@ -58,7 +60,7 @@ export class SendItem {
     this.fileKey = fileKey(file);
     const { name, size } = file;
     const title = toTitle(name.replace(/\.[^.]{1,5}$/, "") || name) ?? "";
-    this.item = Object.freeze({ id, file, name, size, title, ...initialState() });
+    this.item = Object.freeze({ id, file, name, size, title, captions: [], ...initialState() });
   }
 
   /** Whether it takes bandwidth. */
@@ -102,6 +104,11 @@ export class SendItem {
     this.#isSavingTitle = false;
   }
 
+  /** Adds captions, which are sent once the video is stored. @param {File} file */
+  addCaptions(file) {
+    this.#captions.add(file);
+  }
+
   pause() {
     if (!isUnsent(this.item) || this.item.state === "paused") return;
     if (this.#upload) this.#upload.pause();
@@ -137,6 +144,7 @@ export class SendItem {
   #forgetRun() {
     this.#run += 1;
     this.#upload = undefined;
+    this.#captions.reset();
     if (this.item.poster) URL.revokeObjectURL(this.item.poster);
   }
 
@@ -167,6 +175,7 @@ export class SendItem {
       this.update({ videoId, sent: this.item.size });
       this.#callbacks.onEvent("uploaded", { item: this.item, videoId });
       this.#callbacks.onSlotFree();
+      this.#captions.start(upload, { ...this.#connection, videoId });
       this.#saveTitle();
       const [video] = await Promise.all([started.ready, eventsRead]);
       if (!isCurrent()) return;
@@ -250,7 +259,7 @@ export class SendItem {
   }
 }
 
-/** @returns {Omit<QueueItem, "id" | "file" | "name" | "size" | "title">} */
+/** @returns {Omit<QueueItem, "id" | "file" | "name" | "size" | "title" | "captions">} */
 const initialState = () => ({
   state: "queued",
   isPausedElsewhere: false,

@@ -45,6 +45,11 @@ impl RangeCache {
         self.ranges.push(ReadRange { range, bytes: bytes.to_vec() });
     }
 
+    /// The bytes of the first read.
+    pub fn first(&self) -> &[u8] {
+        self.ranges.first().map_or(&[], |read| &read.bytes)
+    }
+
     /// Starts a run: a cursor over the whole file.
     pub fn start(&self) -> Cursor<'_> {
         self.missing.set(None);

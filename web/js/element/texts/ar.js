@@ -104,6 +104,7 @@ export default {
     other: "فشل {n}",
   },
   percentSent: "رُفع {percent}",
+  captions: "الترجمة: {names}",
 
   unfinished: "عمليات رفع غير مكتملة",
   chooseAgain: "اختر «{name}» ({size}) مرة أخرى؛ يُرسل الناقص فقط.",
@@ -149,6 +150,7 @@ export default {
     many: "{n} ملفًا موجودًا في القائمة.",
     other: "{n} ملف موجود في القائمة.",
   },
+  rejectedCaptions: "تحتاج الترجمة إلى الفيديو الخاص بها في القائمة: أضف الملفين معًا.",
 
   valueMissing: "اختر مقطع فيديو.",
   notStored: "انتظر حتى يكتمل رفع كل المقاطع.",

@@ -55,6 +55,7 @@ export default {
   readyCount: { one: "{n} Video fertig", other: "{n} Videos fertig" },
   failedCount: { one: "{n} fehlgeschlagen", other: "{n} fehlgeschlagen" },
   percentSent: "{percent} hochgeladen",
+  captions: "Untertitel: {names}",
 
   unfinished: "Unvollständige Uploads",
   chooseAgain: "„{name}“ ({size}) noch einmal auswählen; nur was fehlt, wird gesendet.",
@@ -74,6 +75,7 @@ export default {
     one: "„{name}“ ist schon in der Liste.",
     other: "{n} Dateien sind schon in der Liste.",
   },
+  rejectedCaptions: "Untertitel brauchen ihr Video in der Liste: bitte beide zusammen hinzufügen.",
 
   valueMissing: "Bitte ein Video auswählen.",
   notStored: "Bitte warten, bis alle Videos hochgeladen sind.",

@@ -55,6 +55,7 @@ export default {
   readyCount: { one: "{n} video ready", other: "{n} videos ready" },
   failedCount: { one: "{n} failed", other: "{n} failed" },
   percentSent: "{percent} uploaded",
+  captions: "Captions: {names}",
 
   unfinished: "Unfinished uploads",
   chooseAgain: "Choose “{name}” ({size}) once more; only what is missing is sent.",
@@ -71,6 +72,7 @@ export default {
   },
   rejectedEmpty: { one: "“{name}” is empty.", other: "{n} files are empty." },
   rejectedDuplicate: { one: "“{name}” is already in the list.", other: "{n} files are already in the list." },
+  rejectedCaptions: "Captions need their video in the list: add both together.",
 
   valueMissing: "Choose a video.",
   notStored: "Wait until all videos are uploaded.",

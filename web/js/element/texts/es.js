@@ -59,6 +59,7 @@ export default {
   readyCount: { one: "{n} vídeo listo", many: "{n} vídeos listos", other: "{n} vídeos listos" },
   failedCount: { one: "{n} con error", many: "{n} con error", other: "{n} con error" },
   percentSent: "{percent} subido",
+  captions: "Subtítulos: {names}",
 
   unfinished: "Subidas sin terminar",
   chooseAgain: "Elige de nuevo «{name}» ({size}); solo se envía lo que falta.",
@@ -89,6 +90,7 @@ export default {
     many: "{n} archivos ya están en la lista.",
     other: "{n} archivos ya están en la lista.",
   },
+  rejectedCaptions: "Los subtítulos necesitan su vídeo en la lista: añade los dos juntos.",
 
   valueMissing: "Elige un vídeo.",
   notStored: "Espera a que se hayan subido todos los vídeos.",

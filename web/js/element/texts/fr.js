@@ -63,6 +63,7 @@ export default {
   readyCount: { one: "{n} vidéo prête", many: "{n} vidéos prêtes", other: "{n} vidéos prêtes" },
   failedCount: { one: "{n} échec", many: "{n} échecs", other: "{n} échecs" },
   percentSent: "{percent} envoyés",
+  captions: "Sous-titres : {names}",
 
   unfinished: "Envois inachevés",
   chooseAgain: "Choisissez à nouveau « {name} » ({size}) ; seul ce qui manque est envoyé.",
@@ -93,6 +94,7 @@ export default {
     many: "{n} fichiers sont déjà dans la liste.",
     other: "{n} fichiers sont déjà dans la liste.",
   },
+  rejectedCaptions: "Les sous-titres ont besoin de leur vidéo dans la liste : ajoutez les deux ensemble.",
 
   valueMissing: "Choisissez une vidéo.",
   notStored: "Attendez que toutes les vidéos soient envoyées.",

@@ -55,6 +55,7 @@ export default {
   readyCount: { one: "{n} वीडियो तैयार", other: "{n} वीडियो तैयार" },
   failedCount: { one: "{n} विफल", other: "{n} विफल" },
   percentSent: "{percent} अपलोड हुआ",
+  captions: "कैप्शन: {names}",
 
   unfinished: "अधूरे अपलोड",
   chooseAgain: "“{name}” ({size}) फिर से चुनें; केवल बाकी हिस्सा भेजा जाएगा।",
@@ -71,6 +72,7 @@ export default {
   },
   rejectedEmpty: { one: "{n} फ़ाइल खाली है।", other: "{n} फ़ाइलें खाली हैं।" },
   rejectedDuplicate: { one: "{n} फ़ाइल पहले से सूची में है।", other: "{n} फ़ाइलें पहले से सूची में हैं।" },
+  rejectedCaptions: "कैप्शन के लिए सूची में उसका वीडियो चाहिए: दोनों को एक साथ जोड़ें।",
 
   valueMissing: "एक वीडियो चुनें।",
   notStored: "सभी वीडियो अपलोड होने तक प्रतीक्षा करें।",

@@ -55,6 +55,7 @@ export default {
   readyCount: { other: "{n} 件の動画が完了" },
   failedCount: { other: "{n} 件失敗" },
   percentSent: "{percent} アップロード済み",
+  captions: "字幕: {names}",
 
   unfinished: "未完了のアップロード",
   chooseAgain: "「{name}」({size}) をもう一度選択してください。残りの部分だけを送信します。",
@@ -65,6 +66,7 @@ export default {
   rejectedCount: { other: "{n} 件のファイルは上限を超えたため除外されました。" },
   rejectedEmpty: { other: "{n} 件のファイルが空です。" },
   rejectedDuplicate: { other: "{n} 件のファイルはすでにリストにあります。" },
+  rejectedCaptions: "字幕には対応する動画が必要です。一緒に追加してください。",
 
   valueMissing: "動画を選択してください。",
   notStored: "すべての動画のアップロードが終わるまでお待ちください。",

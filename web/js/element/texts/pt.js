@@ -59,6 +59,7 @@ export default {
   readyCount: { one: "{n} vídeo pronto", many: "{n} vídeos prontos", other: "{n} vídeos prontos" },
   failedCount: { one: "{n} falhou", many: "{n} falharam", other: "{n} falharam" },
   percentSent: "{percent} enviado",
+  captions: "Legendas: {names}",
 
   unfinished: "Envios inacabados",
   chooseAgain: "Escolha “{name}” ({size}) mais uma vez; só se envia o que falta.",
@@ -89,6 +90,7 @@ export default {
     many: "{n} arquivos já estão na lista.",
     other: "{n} arquivos já estão na lista.",
   },
+  rejectedCaptions: "As legendas precisam do seu vídeo na lista: adicione os dois juntos.",
 
   valueMissing: "Escolha um vídeo.",
   notStored: "Espere até que todos os vídeos sejam enviados.",

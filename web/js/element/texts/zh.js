@@ -55,6 +55,7 @@ export default {
   readyCount: { other: "{n} 个视频已完成" },
   failedCount: { other: "{n} 个失败" },
   percentSent: "已上传 {percent}",
+  captions: "字幕：{names}",
 
   unfinished: "未完成的上传",
   chooseAgain: "请再次选择“{name}”（{size}），只会发送缺少的部分。",
@@ -65,6 +66,7 @@ export default {
   rejectedCount: { other: "{n} 个文件超出数量上限，未添加。" },
   rejectedEmpty: { other: "{n} 个文件是空的。" },
   rejectedDuplicate: { other: "{n} 个文件已在列表中。" },
+  rejectedCaptions: "字幕需要列表中有对应的视频：请将两者一起添加。",
 
   valueMissing: "请选择视频。",
   notStored: "请等待所有视频上传完成。",

@@ -495,6 +495,45 @@ def listing_version_2_details():
     equal(raw.list_objects_v2(Bucket=BUCKET, Prefix="v2/\x01")["Contents"][0]["Key"], "v2/\x01control")
 
 
+def empty_delimiter_is_none():
+    put("delimiter/a")
+    for call in (s3.list_objects, s3.list_objects_v2):
+        page = call(Bucket=BUCKET, Prefix="delimiter/", Delimiter="")
+        equal(("Delimiter" in page, len(page["Contents"])), (False, 1))
+
+
+def buckets_are_listed_in_pages():
+    names = [f"{BUCKET}-page-{index}" for index in range(3)]
+    for name in names:
+        s3.create_bucket(Bucket=name)
+    pages = s3.get_paginator("list_buckets").paginate(Prefix=f"{BUCKET}-page-", PaginationConfig={"PageSize": 2})
+    equal([[bucket["Name"] for bucket in page["Buckets"]] for page in pages], [names[:2], names[2:]])
+    equal(s3.list_buckets(BucketRegion="eu-west-1")["Buckets"], [])
+    for wrong in ({"MaxBuckets": 10_001}, {"ContinuationToken": "%"}):
+        equal((wrong, refused(client(parameter_validation=False).list_buckets, **wrong)), (wrong, (400, "InvalidArgument")))
+
+
+def errors_have_the_request_id():
+    for method, path, sign in (("GET", f"/{BUCKET}/missing", True), ("GET", f"/{BUCKET}?policy", True), ("GET", "/", False)):
+        status, headers, body = send(method, path, sign=sign)
+        identifier = headers["x-amz-request-id"]
+        assert status >= 400 and f"<RequestId>{identifier}</RequestId>".encode() in body, (path, body)
+
+
+def tags_are_counted():
+    put("tagged", Tagging="a=1&b=2")
+    for call in (s3.get_object, s3.head_object):
+        headers = call(Bucket=BUCKET, Key="tagged")["ResponseMetadata"]["HTTPHeaders"]
+        equal(headers["x-amz-tagging-count"], "2")
+        assert "x-amz-tagging-count" not in call(Bucket=BUCKET, Key="delimiter/a")["ResponseMetadata"]["HTTPHeaders"]
+
+
+def encoding_of_the_transfer_is_not_kept():
+    for sent, kept in (("deflate, aws-chunked, gzip", "deflate, gzip"), ("gzip, aws-chunked", "gzip"), ("aws-chunked", None)):
+        put("encoded", ContentEncoding=sent)
+        equal((sent, get("encoded").get("ContentEncoding")), (sent, kept))
+
+
 def object_replaced_while_it_is_read():
     parts = [os.urandom(8 * MIB), os.urandom(8 * MIB)]
     multipart("replaced-object", parts)

@@ -42,8 +42,8 @@ pub(super) use object_headers;
 /// Removes `aws-chunked` from a `Content-Encoding`: it is an encoding of the transfer, not of the object.
 pub fn stored_encoding(encoding: Option<String>) -> Option<String> {
     let encoding = encoding?;
-    let stored: Vec<_> = encoding.split(',').map(str::trim).filter(|one| *one != "aws-chunked").collect();
-    Some(stored.join(",")).filter(|stored| !stored.is_empty())
+    let stored: Vec<_> = encoding.split(',').filter(|one| one.trim() != "aws-chunked").collect();
+    Some(stored.join(",").trim().to_owned()).filter(|stored| !stored.is_empty())
 }
 
 /// Fails with `MetadataTooLarge` above [`MAX_METADATA_SIZE`].

@@ -5,18 +5,50 @@ use super::cors;
 use super::error::OperationError;
 use super::metadata;
 use super::objects::require_object;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use s3s::dto::*;
 use s3s::{S3Request, s3_error};
 
-pub async fn list(b: &Backend, _: S3Request<ListBucketsInput>) -> Result<ListBucketsOutput, OperationError> {
-    let buckets = b.db.call(metadata::buckets).await?;
+/// Buckets in one page, as in S3.
+const MAX_BUCKETS: usize = 10_000;
+
+pub async fn list(
+    b: &Backend,
+    request: S3Request<ListBucketsInput>,
+) -> Result<ListBucketsOutput, OperationError> {
+    let ListBucketsInput { bucket_region, continuation_token, max_buckets, prefix } = request.input;
+    let max = max_buckets.map_or(Ok(MAX_BUCKETS), usize::try_from).unwrap_or_default();
+    if !(1..=MAX_BUCKETS).contains(&max) {
+        Err(s3_error!(
+            InvalidArgument,
+            "Argument max-buckets must be an integer between 1 and {MAX_BUCKETS}"
+        ))?;
+    }
+    let after = continuation_token.as_deref().map(token_bucket).transpose()?;
+    let is_listed = |name: &str| {
+        after.as_deref().is_none_or(|after| name > after)
+            && prefix.as_deref().is_none_or(|prefix| name.starts_with(prefix))
+            && bucket_region.as_ref().is_none_or(|region| *region == b.region)
+    };
+    let mut buckets = b.db.call(metadata::buckets).await?;
+    buckets.retain(|(name, _)| is_listed(name));
+    let last =
+        buckets.get(max - 1).filter(|_| buckets.len() > max).map(|(name, _)| URL_SAFE_NO_PAD.encode(name));
     let bucket =
         |(name, created)| Bucket { name: Some(name), creation_date: Some(created), bucket_region: None };
     Ok(ListBucketsOutput {
-        buckets: Some(buckets.into_iter().map(bucket).collect()),
+        buckets: Some(buckets.into_iter().take(max).map(bucket).collect()),
+        continuation_token: last,
         owner: Some(owner(b)),
-        ..Default::default()
+        prefix,
     })
+}
+
+/// Decodes a continuation token into the last bucket of the page before. Fails with `InvalidArgument`.
+fn token_bucket(token: &str) -> Result<String, OperationError> {
+    let name = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    Ok(name.ok_or_else(|| s3_error!(InvalidArgument, "The continuation token provided is incorrect"))?)
 }
 
 pub async fn head(

@@ -42,6 +42,9 @@ pub async fn handle(State(layer): State<HttpLayer>, request: Request) -> Respons
     } else {
         layer.call(request, RequestId(id.clone())).await
     };
+    if response.status().is_client_error() || response.status().is_server_error() {
+        response = with_request_id(response, &id).await;
+    }
     let headers = response.headers_mut();
     if let Some(rules) = rules {
         headers.append(header::VARY, cors::VARY);
@@ -101,6 +104,21 @@ fn preflight(rules: &[cors::CorsRule], headers: &HeaderMap) -> Response {
             response
         }
         Err(error) => error_response(error),
+    }
+}
+
+/// Adds the request's id to the XML of an error, where S3's clients and their logs look for it.
+async fn with_request_id(response: Response, id: &str) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    match text.strip_suffix("</Error>") {
+        Some(start) => {
+            parts.headers.remove(header::CONTENT_LENGTH);
+            let body = format!("{start}<RequestId>{id}</RequestId></Error>");
+            Response::from_parts(parts, Body::from(body))
+        }
+        None => Response::from_parts(parts, Body::from(bytes)),
     }
 }
 

@@ -75,11 +75,12 @@ pub async fn list(
     let input = request.input;
     let marker = input.marker.unwrap_or_default();
     let prefix = input.prefix.unwrap_or_default();
+    let delimiter = not_empty(input.delimiter);
     let listing = Listing {
-        from: listing::after_marker(&marker, &prefix, input.delimiter.as_deref()),
+        from: listing::after_marker(&marker, &prefix, delimiter.as_deref()),
         bucket: input.bucket,
         prefix,
-        delimiter: input.delimiter,
+        delimiter,
         max: page_size(input.max_keys, "max-keys")?,
         encoding: KeyEncoding::new(input.encoding_type)?,
         with_owner: true,
@@ -118,7 +119,7 @@ pub async fn list_v2(
         },
         bucket: input.bucket,
         prefix: input.prefix.unwrap_or_default(),
-        delimiter: input.delimiter,
+        delimiter: not_empty(input.delimiter),
         max: page_size(input.max_keys, "max-keys")?,
         encoding: KeyEncoding::new(input.encoding_type)?,
         with_owner: input.fetch_owner.unwrap_or_default(),
@@ -140,6 +141,11 @@ pub async fn list_v2(
         encoding_type: encoding.encoding_type(),
         ..Default::default()
     })
+}
+
+/// Returns the delimiter. S3 treats an empty one like none, and doesn't return it.
+fn not_empty(delimiter: Option<String>) -> Option<String> {
+    delimiter.filter(|delimiter| !delimiter.is_empty())
 }
 
 /// Decodes a continuation token into the first key of the page. Fails with `InvalidArgument`.

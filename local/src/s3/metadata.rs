@@ -75,6 +75,13 @@ pub struct ObjectHeaders {
     pub tags: Vec<(String, String)>,
 }
 
+impl ObjectHeaders {
+    /// Returns the number of tags; `None` if there are none.
+    pub fn tag_count(&self) -> Option<i32> {
+        i32::try_from(self.tags.len()).ok().filter(|count| *count > 0)
+    }
+}
+
 /// An object's row.
 pub struct Object {
     pub id: i64,

@@ -207,16 +207,19 @@ pub async fn get(b: &Backend, request: S3Request<GetObjectInput>) -> Result<GetO
     } else {
         StreamingBlob::wrap(b.blobs.read(found.ranges, found.pinned))
     };
-    let tags = i32::try_from(found.object.headers.tags.len()).ok().filter(|count| *count > 0);
+    let tags = found.object.headers.tag_count();
     Ok(object_output!(GetObjectOutput, found, input, { body: Some(body), tag_count: tags, }))
 }
 
+/// Sets `tags` to the number of tags, if there are any.
 pub async fn head(
     b: &Backend,
     request: S3Request<HeadObjectInput>,
+    tags: &mut Option<i32>,
 ) -> Result<HeadObjectOutput, OperationError> {
     let input = request.input;
     let found = find(b, read_request!(input, request.headers, false)).await?;
+    *tags = found.object.headers.tag_count();
     Ok(object_output!(HeadObjectOutput, found, input, {}))
 }
 

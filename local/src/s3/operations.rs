@@ -21,6 +21,19 @@ macro_rules! operations {
             $(async fn $name(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
                 self.respond($function(self, request).await)
             })*
+
+            async fn head_object(
+                &self,
+                request: S3Request<HeadObjectInput>,
+            ) -> S3Result<S3Response<HeadObjectOutput>> {
+                let mut tags = None;
+                let mut response = self.respond(objects::head(self, request, &mut tags).await)?;
+                // `HeadObjectOutput` has no member for it.
+                if let Some(count) = tags {
+                    response.headers.insert("x-amz-tagging-count", count.into());
+                }
+                Ok(response)
+            }
         }
     };
 }
@@ -41,7 +54,6 @@ operations! {
 
     put_object(PutObjectInput) -> PutObjectOutput = objects::put;
     get_object(GetObjectInput) -> GetObjectOutput = objects::get;
-    head_object(HeadObjectInput) -> HeadObjectOutput = objects::head;
     copy_object(CopyObjectInput) -> CopyObjectOutput = copies::copy;
     delete_object(DeleteObjectInput) -> DeleteObjectOutput = objects::delete;
     delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput = objects::delete_many;

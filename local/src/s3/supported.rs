@@ -64,7 +64,7 @@ const UPLOADS: [&str; 6] =
 const PARTS: [&str; 3] = ["encoding-type", "max-parts", "part-number-marker"];
 
 pub const OPERATIONS: &[Operation] = operations! {
-    ListBuckets: GET Service "" [] [];
+    ListBuckets: GET Service "" [] ["bucket-region", "continuation-token", "max-buckets", "prefix"];
     HeadBucket: HEAD Bucket "" [] [];
     CreateBucket: PUT Bucket "" [] [];
     DeleteBucket: DELETE Bucket "" [] [];

@@ -31,14 +31,13 @@ impl GraphWriter<'_> {
             } else {
                 self.graph += "anullsrc=r=48000:cl=stereo,";
             }
-            // Players stall where audio ends before the picture.
+            // Players stall where audio ends before the picture, and show its last frame where audio is longer.
             if let Some(end) = duration {
-                let _ = write!(self.graph, "apad=whole_dur={end},");
+                let _ = write!(self.graph, "apad=whole_dur={end},atrim=end={end},");
             }
             if clips.len() > 1 {
                 let part = self.label("k");
-                let end = duration.map_or(String::new(), |end| format!("atrim=end={end},"));
-                let _ = write!(self.graph, "{end}aresample=48000,aformat=channel_layouts=stereo[{part}]");
+                let _ = write!(self.graph, "aresample=48000,aformat=channel_layouts=stereo[{part}]");
                 let _ = write!(parts, "[{part}]");
             }
         }

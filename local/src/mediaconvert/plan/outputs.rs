@@ -207,7 +207,8 @@ impl<'a> Planner<'a> {
     }
 
     fn planned(&self, width: u32, height: u32, rate: Option<Ratio>, ten_bit: bool) -> PlannedVideo {
-        let source = self.videos.first().map_or(Ratio { num: 30, den: 1 }, |clip| clip.video.frame_rate);
+        let source =
+            self.videos.first().map_or(Ratio { num: 30, den: 1 }, |clip| clip.video.frame_rate.of_output());
         PlannedVideo { width, height, frame_rate: rate.unwrap_or(source), ten_bit }
     }
 

@@ -99,7 +99,8 @@ fn hls_and_mp4_of_one_height_are_encoded_once() {
         filter_graph(&plan)
     );
     assert!(
-        filter_graph(&plan).contains("[0:1]aresample=async=1:first_pts=0,apad=whole_dur=10,asplit=1[a0]")
+        filter_graph(&plan)
+            .contains("[0:1]aresample=async=1:first_pts=0,apad=whole_dur=10,atrim=end=10,asplit=1[a0]")
     );
     let tee = plan.arguments.iter().find(|argument| argument.starts_with("[select")).unwrap();
     let hls = r"[select=\'v:1,a:0\':f=hls:hls_time=6:hls_list_size=0:hls_playlist_type=vod:start_number=1:hls_segment_filename=r1_%05d.ts:output_ts_offset=1]r1.m3u8|";
@@ -449,7 +450,7 @@ fn audio_filters_follow_selectors_and_descriptions() {
     let mut settings = group(file, json!([{"audioDescriptions": audio}]));
     settings["inputs"][0]["audioSelectors"] = json!({"Audio Selector 1": {"offset": 250}});
     let plan = plan(&settings, &source(json!({}), true)).unwrap();
-    let expected = "[0:1]aresample=async=1:first_pts=0,adelay=250:all=1,apad=whole_dur=10,\
+    let expected = "[0:1]aresample=async=1:first_pts=0,adelay=250:all=1,apad=whole_dur=10,atrim=end=10,\
                     pan=stereo|c0=1.000000*c1|c1=0.501187*c0,loudnorm=I=-23:TP=-2:LRA=11,aresample=48000,asplit=1[a0]";
     assert_eq!(filter_graph(&plan), expected);
     assert_eq!(

@@ -11,11 +11,23 @@ pub struct Ratio {
     pub den: u32,
 }
 
+/// Frames per second of an output at most.
+const MAX_OUTPUT_RATE: f64 = 120.0;
+
 impl Ratio {
     pub const ONE: Self = Self { num: 1, den: 1 };
 
     pub fn as_f64(self) -> f64 {
         f64::from(self.num) / f64::from(self.den)
+    }
+
+    /// Returns this frame rate, or the half, quarter… that isn't above 120, the most of an output.
+    pub fn of_output(self) -> Self {
+        let mut rate = self;
+        while rate.as_f64() > MAX_OUTPUT_RATE {
+            rate.den = rate.den.saturating_mul(2);
+        }
+        rate
     }
 
     /// Parses `30000/1001` or `4:3`; `None` if a side is 0 or not a number.
@@ -228,10 +240,19 @@ mod tests {
     }
 
     #[test]
+    fn frame_rate_above_120_is_divided_for_outputs() {
+        let rate = frame_rate(Some("240/1"), Some("240/1"));
+        assert_eq!(rate, Ratio { num: 240, den: 1 });
+        assert_eq!(rate.of_output(), Ratio { num: 240, den: 2 });
+        assert_eq!(Ratio { num: 120, den: 1 }.of_output(), Ratio { num: 120, den: 1 });
+    }
+
+    #[test]
     fn invalid_values_fall_back_to_defaults() {
         assert!(Source::parse(b"").is_none());
         assert!(Source::parse(b"{}").is_none());
         assert_eq!(frame_rate(Some("0/0"), Some("90000/1")), Ratio { num: 30, den: 1 });
+        assert_eq!(frame_rate(Some("1000/1"), Some("1000/1")), Ratio { num: 30, den: 1 });
         assert_eq!(frame_rate(Some("17/2"), None), Ratio { num: 17, den: 2 });
         assert_eq!(frame_rate(Some("2997/100"), None), Ratio { num: 30_000, den: 1001 });
         assert_eq!(quarter_turns(-90.3), 3);

@@ -172,11 +172,18 @@ const COMMON_RATES: [(u32, u32); 11] = [
     (120, 1),
 ];
 
-/// Returns a constant frame rate, 1 to 120, for a rate that may vary: the average, rounded to a common rate
-/// within 0.5 %. Falls back to 30.
+/// The fastest frames of cameras, per second. Above it, and at 1000 as a clock of milliseconds has, a rate isn't known.
+const MAX_AVERAGE_RATE: f64 = 960.0;
+/// The least common multiple of a file's frame times is its real rate only up to here.
+const MAX_REAL_RATE: f64 = 120.0;
+
+/// Returns a constant frame rate for a rate that may vary: the average, rounded to a common rate within 0.5 %. Falls back
+/// to 30.
 pub(super) fn frame_rate(average: Option<&str>, real: Option<&str>) -> Ratio {
-    let in_range = |rate: &Ratio| (1.0..=120.0).contains(&rate.as_f64());
-    let found = [average, real].into_iter().flatten().filter_map(Ratio::parse).find(in_range);
+    let up_to = |rate: Option<&str>, max: f64| {
+        rate.and_then(Ratio::parse).filter(|rate| (1.0..=max).contains(&rate.as_f64()))
+    };
+    let found = up_to(average, MAX_AVERAGE_RATE).or_else(|| up_to(real, MAX_REAL_RATE));
     let Some(rate) = found else { return Ratio { num: 30, den: 1 } };
     let distance = |(num, den): (u32, u32)| (rate.as_f64() / Ratio { num, den }.as_f64() - 1.0).abs();
     COMMON_RATES

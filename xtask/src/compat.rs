@@ -1,6 +1,7 @@
 //! `cargo xtask compat`: what is too slow for `cargo xtask test`, with other programs. `garage`: the edge with another S3
 //! server as its storage; the first run compiles that server, for some 13 minutes. `clients`: everyday calls of five S3
-//! clients against the local S3.
+//! clients against the local S3. `inputs`: videos of all kinds, and damaged ones, through the local system. `kills`: kills
+//! it while it converts.
 
 use crate::install;
 use crate::process::{root, run};
@@ -14,7 +15,10 @@ pub fn compat(args: &[&str]) -> Result<()> {
     match args {
         ["garage"] => garage(),
         ["clients"] => clients(),
-        _ => bail!("usage: cargo xtask compat garage|clients"),
+        ["inputs", words @ ..] => with_local("compat_inputs.py", words),
+        ["kills"] => with_local("compat_kills.py", &["50"]),
+        ["kills", options @ ..] => with_local("compat_kills.py", options),
+        _ => bail!("usage: cargo xtask compat garage|clients|inputs [WORD…]|kills [COUNT [SEED]]"),
     }
 }
 
@@ -32,6 +36,15 @@ fn clients() -> Result<()> {
         .current_dir(folder))?;
     let local = up::build_server()?;
     run_script("compat_clients.py", &python, &[&local, Path::new("node"), &s3cmd, &rclone])
+}
+
+/// Runs a script with the local system's program and `options`.
+fn with_local(script: &str, options: &[&str]) -> Result<()> {
+    install::ffmpeg()?;
+    let (python, local) = (install::python()?, up::build_server()?);
+    let mut args = vec![local.as_path()];
+    args.extend(options.iter().map(Path::new));
+    run_script(script, &python, &args)
 }
 
 fn run_script(name: &str, python: &Path, args: &[&Path]) -> Result<()> {

@@ -94,6 +94,8 @@ const CLIPS = {
   "upright.mp4": [...testPicture("1280x720", 4, 30), ...tone(4), ...H264, ...AAC],
   "silent.mp4": [...testPicture("960x540", 4), ...H264],
   "short.mp4": [...testPicture("320x180", 1), ...tone(1), ...H264, ...AAC],
+  // Two HLS segments and a shorter one, for three renditions.
+  "segments.mp4": [...testPicture("1280x720", 13), ...tone(13), ...H264, ...AAC],
 };
 
 /**
@@ -194,6 +196,20 @@ export async function probe(source) {
     seconds: Number(format.duration),
     size: Number(format.size),
   };
+}
+
+/**
+ * Time and flags (`K` for a key frame) of the packets of a stream of `kind`, in the order of the file.
+ *
+ * @param {string} path
+ * @param {"v" | "a"} kind
+ */
+export async function packets(path, kind) {
+  const entries = ["-select_streams", kind, "-show_entries", "packet=pts_time,flags"];
+  const { stdout } = await run("ffprobe", ["-v", "error", "-of", "json", ...entries, path], { maxBuffer: 1 << 24 });
+  /** @type {{ packets: { pts_time: string, flags: string }[] }} */
+  const report = JSON.parse(stdout);
+  return report.packets.map(({ pts_time, flags }) => ({ time: Number(pts_time), flags }));
 }
 
 /**

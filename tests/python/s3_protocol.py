@@ -528,6 +528,17 @@ def tags_are_counted():
         assert "x-amz-tagging-count" not in call(Bucket=BUCKET, Key="delimiter/a")["ResponseMetadata"]["HTTPHeaders"]
 
 
+def parts_tell_the_encryption_of_their_upload():
+    put("plain", b"abc")
+    arguments = {"Bucket": BUCKET, "Key": "encrypted"}
+    upload = s3.create_multipart_upload(**arguments, ServerSideEncryption="AES256")["UploadId"]
+    part = {**arguments, "UploadId": upload, "PartNumber": 1}
+    copied = s3.upload_part_copy(**part, CopySource=f"{BUCKET}/plain")
+    for answer in (s3.upload_part(**part, Body=b"abc"), copied):
+        equal(answer["ServerSideEncryption"], "AES256")
+    s3.abort_multipart_upload(**arguments, UploadId=upload)
+
+
 def encoding_of_the_transfer_is_not_kept():
     for sent, kept in (("deflate, aws-chunked, gzip", "deflate, gzip"), ("gzip, aws-chunked", "gzip"), ("aws-chunked", None)):
         put("encoded", ContentEncoding=sent)

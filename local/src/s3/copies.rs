@@ -193,7 +193,11 @@ pub async fn upload_part_copy(
         CopyPartResult { e_tag: Some(ETag::Strong(etag)), last_modified: Some(modified) },
         &checksums
     );
-    Ok(UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() })
+    Ok(UploadPartCopyOutput {
+        copy_part_result: Some(result),
+        server_side_encryption: upload.headers.server_side_encryption.map(Into::into),
+        ..Default::default()
+    })
 }
 
 /// Returns the blob ranges of the source's bytes in `range`, and their size.

@@ -137,7 +137,11 @@ pub async fn upload_part(
     let (etag, checksums) = (computed.etag(), computed.object_checksum().into_checksums());
     part.store(b, blob, computed).await?;
     Ok(with_checksums!(
-        UploadPartOutput { e_tag: Some(ETag::Strong(etag)), ..Default::default() },
+        UploadPartOutput {
+            e_tag: Some(ETag::Strong(etag)),
+            server_side_encryption: upload.headers.server_side_encryption.map(Into::into),
+            ..Default::default()
+        },
         &checksums
     ))
 }

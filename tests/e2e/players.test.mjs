@@ -219,7 +219,7 @@ async function playAll({ time, timeout }) {
   video.currentTime = time;
   await until(() => !Number.isNaN(shownAt), "the picture after a seek");
   video.currentTime = 0;
-  video.playbackRate = 4;
+  video.playbackRate = 8;
   await video.play();
   await until(() => video.ended, "playback to the end");
   return { heights: levels.map(({ height }) => height), shownAt, duration: video.duration, errors };

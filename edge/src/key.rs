@@ -1,11 +1,17 @@
 //! Object keys and video ids, built and parsed here only; ETags. Pure.
 
+use crate::captions::Language;
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 use std::fmt;
 
 /// Prefix of uploaded objects.
 pub const INCOMING_PREFIX: &str = "inputs/";
+/// Prefix of uploaded captions.
+pub const CAPTIONS_PREFIX: &str = "captions/";
+/// In bytes. Those of a film have some 100 kB.
+pub const MAX_CAPTIONS_SIZE: usize = 5 << 20;
+const CAPTIONS_EXTENSIONS: [&str; 2] = ["vtt", "srt"];
 const MAX_ID_LENGTH: usize = 64;
 /// In bytes.
 const RANDOM_ID_SIZE: usize = 12;
@@ -113,6 +119,55 @@ impl IncomingKey {
     }
 }
 
+/// `captions/{videoId}/{language}.{ext}`: the key of uploaded captions. A later file of the same language replaces an earlier
+/// one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaptionsKey {
+    video_id: VideoId,
+    language: Language,
+    key: String,
+}
+
+impl CaptionsKey {
+    /// Whether a file's name has the extension of captions.
+    pub fn is_file_name(file_name: &str) -> bool {
+        split_captions(file_name).is_some()
+    }
+
+    /// The key for an upload; the language is found in the file's name. `None`: it isn't a name of captions.
+    pub fn new(video_id: VideoId, file_name: &str) -> Option<Self> {
+        let (stem, extension) = split_captions(file_name)?;
+        let language = Language::from_file_stem(stem);
+        let key = format!("{CAPTIONS_PREFIX}{video_id}/{language}.{}", extension.to_ascii_lowercase());
+        Some(Self { video_id, language, key })
+    }
+
+    /// Parses a decoded key from an event or a listing. `None`: it isn't the key of captions.
+    pub fn parse(key: &str) -> Option<Self> {
+        let (id, name) = key.strip_prefix(CAPTIONS_PREFIX)?.split_once('/')?;
+        let (stem, _) = split_captions(name)?;
+        Some(Self { video_id: VideoId::parse(id)?, language: Language::parse(stem)?, key: key.to_owned() })
+    }
+
+    pub fn video_id(&self) -> &VideoId {
+        &self.video_id
+    }
+
+    pub fn language(&self) -> &Language {
+        &self.language
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.key
+    }
+}
+
+/// Stem and extension of a file of captions.
+fn split_captions(file_name: &str) -> Option<(&str, &str)> {
+    let (stem, extension) = file_name.rsplit_once('.')?;
+    CAPTIONS_EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)).then_some((stem, extension))
+}
+
 fn extension(file_name: &str) -> Option<String> {
     let (stem, extension) = file_name.rsplit_once('.')?;
     let fits = (1..=MAX_EXTENSION_LENGTH).contains(&extension.len());
@@ -217,6 +272,30 @@ mod tests {
     }
 
     #[test]
+    fn captions_have_a_key_of_their_language() {
+        let key = |name: &str| CaptionsKey::new(id("v"), name).map(|key| key.as_str().to_owned());
+        assert_eq!(key("film.de.VTT").as_deref(), Some("captions/v/de.vtt"));
+        assert_eq!(key("film_en-US.srt").as_deref(), Some("captions/v/en-US.srt"));
+        assert_eq!(key("a/b.srt").as_deref(), Some("captions/v/und.srt"));
+        assert_eq!(key(".srt").as_deref(), Some("captions/v/und.srt"));
+        for none in ["film.de.txt", "vtt", "film.vtt.mp4", ""] {
+            assert_eq!(key(none), None, "{none}");
+        }
+        let parsed = CaptionsKey::parse("captions/v/pt-BR.srt").unwrap();
+        assert_eq!((parsed.video_id(), parsed.language().to_string()), (&id("v"), "pt-BR".into()));
+        for other in [
+            "captions/v/film.srt",
+            "captions/v/a/de.srt",
+            "captions/a b/de.srt",
+            "inputs/v.mp4",
+            "captions/v/",
+        ] {
+            assert_eq!(CaptionsKey::parse(other), None, "{other}");
+        }
+        assert!(IncomingKey::candidates("captions/v/de.srt").is_empty());
+    }
+
+    #[test]
     fn event_key_is_form_decoded() {
         assert_eq!(decode_event_key("red+flower%2B%231.jpg").as_deref(), Some("red flower+#1.jpg"));
         assert_eq!(decode_event_key("100%").as_deref(), Some("100%"));
@@ -229,6 +308,12 @@ mod tests {
         fn new_key_parses_back(name in "\\PC{0,40}", kind in "\\PC{0,20}") {
             let key = IncomingKey::new(id("v1_-"), &name, &kind);
             prop_assert_eq!(IncomingKey::parse(key.as_str()), Some(key));
+        }
+
+        #[test]
+        fn captions_key_parses_back(name in "\\PC{0,20}[-_. ]?(de|pt_BR)?") {
+            let key = CaptionsKey::new(id("v1_-"), &format!("{name}.SRT")).unwrap();
+            prop_assert_eq!(CaptionsKey::parse(key.as_str()), Some(key));
         }
 
         #[test]

@@ -1,13 +1,15 @@
 //! The edge: signs uploads, starts conversions, lists videos. One router, run as a Lambda or inside a local server.
 //!
-//! Modules import in one direction: `key`, `title`, `token`, `clock` and `config` (which reach nothing outside the process),
+//! Modules import in one direction: `captions`, `key`, `title`, `pictures`, `token`, `clock` and `config` (which reach nothing outside the process),
 //! then `services`, `state`, `api` and `events`, and this file.
 
 mod api;
+pub mod captions;
 pub mod clock;
 pub mod config;
 mod events;
 mod key;
+mod pictures;
 mod services;
 mod state;
 mod title;

@@ -179,9 +179,9 @@ fn buckets(page: &str, allowed_origins: &[String]) -> Vec<BucketConfig> {
         BucketConfig {
             name: UPLOAD_BUCKET.into(),
             cors: vec![uploads],
-            notify_prefix: Some("inputs/".into()),
+            notify_prefixes: vec!["inputs/".into(), "captions/".into()],
         },
-        BucketConfig { name: MEDIA_BUCKET.into(), cors: Vec::new(), notify_prefix: None },
+        BucketConfig { name: MEDIA_BUCKET.into(), cors: Vec::new(), notify_prefixes: Vec::new() },
     ]
 }
 
@@ -274,10 +274,12 @@ fn page_router(
 ) -> Router {
     let health = json!({ "status": "ok", "endpoints": endpoints });
     let host = s3_url.trim_start_matches("http://").to_owned();
+    let parts = put(forward_to_s3).options(forward_to_s3).with_state((s3.router(), host));
     let router = Router::new()
         .route("/healthz", get(move || async move { axum::Json(health) }))
         .merge(api)
-        .route("/inputs/{*key}", put(forward_to_s3).options(forward_to_s3).with_state((s3.router(), host)))
+        .route("/inputs/{*key}", parts.clone())
+        .route("/captions/{*key}", parts)
         .nest("/cdn", cdn::router(s3_client, MEDIA_BUCKET.into()));
     let Some(site) = &options.site else { return router };
     // Browsers revalidate the page's files, which change with each build.

@@ -4,6 +4,7 @@
 
 mod allowed_origins;
 mod aws_call_counts;
+mod captions;
 mod cdn;
 mod conversion;
 mod deployment;

@@ -100,6 +100,7 @@ MC = "mediaconvert.amazonaws.com"
 
 
 UPLOAD = f"{UPLOADS}/inputs/a b+ü.mp4"
+CAPTIONS = f"{UPLOADS}/captions/a/pt-BR.srt"
 
 
 def secret(name):
@@ -111,6 +112,8 @@ def common_permissions(logs):
     return [
         ("s3:GetObject", UPLOAD, {}),
         ("s3:AbortMultipartUpload", UPLOAD, {}),
+        ("s3:GetObject", CAPTIONS, {}),
+        ("s3:AbortMultipartUpload", CAPTIONS, {}),
         ("s3:ListBucket", UPLOADS, {}),
         ("s3:ListBucket", UPLOADS, {"s3:prefix": "inputs/"}),
         *((f"dynamodb:{action}", TABLE, {}) for action in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")),
@@ -128,10 +131,19 @@ def common_permissions(logs):
 HTTP_ONLY = [
     ("s3:PutObject", UPLOAD, {}),
     ("s3:ListMultipartUploadParts", UPLOAD, {}),
+    ("s3:PutObject", CAPTIONS, {}),
+    ("s3:ListMultipartUploadParts", CAPTIONS, {}),
 ]
 EVENTS_ONLY = [
     ("s3:DeleteObject", UPLOAD, {}),
+    ("s3:DeleteObject", CAPTIONS, {}),
+    ("s3:ListBucket", UPLOADS, {"s3:prefix": "captions/a/"}),
     ("s3:DeleteObject", f"{MEDIA}/assets/MP4/a_540.mp4", {}),
+    ("s3:GetObject", f"{MEDIA}/assets/Storyboards/a.0000000.jpg", {}),
+    ("s3:GetObject", f"{MEDIA}/assets/Thumbnails/a.0000001.jpg", {}),
+    ("s3:PutObject", f"{MEDIA}/assets/Storyboards/a.vtt", {}),
+    ("s3:GetObject", f"{MEDIA}/assets/HLS/a.m3u8", {}),
+    ("s3:PutObject", f"{MEDIA}/assets/HLS/a.m3u8", {}),
     ("dynamodb:GetRecords", f"{TABLE}/stream/2026-01-01T00:00:00.000", {}),
     ("s3:ListBucket", MEDIA, {"s3:prefix": "assets/Thumbnails/ID."}),
     ("mediaconvert:CreateJob", QUEUE, {}),
@@ -148,8 +160,8 @@ FORBIDDEN = [
     ("s3:PutObject", "arn:aws:s3:::demo-uploadbucket-of-others/inputs/a.mp4", {}),
     ("s3:GetObject", "arn:aws:s3:::another/inputs/a.mp4", {}),
     ("s3:PutObject", f"{UPLOADS}/assets/a.mp4", {}),
-    ("s3:PutObject", f"{MEDIA}/assets/MP4/a_540.mp4", {}),
-    ("s3:GetObject", f"{MEDIA}/assets/MP4/a_540.mp4", {}),
+    ("s3:PutObject", f"{MEDIA}/index.html", {}),
+    ("s3:GetObject", f"{MEDIA}/index.html", {}),
     ("s3:DeleteObject", f"{UPLOADS}/others.mp4", {}),
     ("s3:DeleteObject", f"{MEDIA}/index.html", {}),
     ("s3:PutObjectAcl", UPLOAD, {}),
@@ -180,7 +192,7 @@ FORBIDDEN = [
 
 def function_roles_are_minimal():
     """Each function's role allows what that function does: the one that the internet reaches can neither start jobs nor
-    delete objects, and the other can't store any."""
+    touch outputs, and the other can't store any uploads."""
     resources = cfn.Template(GOOD).resources()
     for role, logs, own, others in [
         ("EdgeRole", "edgelogs", HTTP_ONLY, EVENTS_ONLY),

@@ -93,7 +93,7 @@ def contract_errors(text, settings):
     by_name = dict(outputs(with_destinations(settings)))
     expected = {f"s3://media/assets/HLS/ID_{height}.m3u8" for height in (360, 540, 720, 1080)}
     expected |= {f"s3://media/assets/MP4/ID_{height}.mp4" for height in (540, 720, 1080)}
-    expected.add("s3://media/assets/Thumbnails/ID.0000000.jpg")
+    expected |= {f"s3://media/assets/{folder}/ID.0000000.jpg" for folder in ("Thumbnails", "Storyboards")}
     if set(by_name) != expected:
         yield f"the outputs are {sorted(by_name)}"
     rates = {360: 1_000_000, 540: 2_000_000, 720: 3_000_000, 1080: 4_500_000}

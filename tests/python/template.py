@@ -288,6 +288,8 @@ def events():
         assert not created.matches_event(upload | change)
     upload["detail"]["object"]["key"] = "assets/MP4/a_540.mp4"
     assert not created.matches_event(upload), "an output would start a job"
+    upload["detail"]["object"]["key"] = "captions/a/de.srt"
+    assert created.matches_event(upload)
     upload["detail"] |= {"bucket": {"name": ours["DESTINATION_BUCKET"]}, "object": {"key": "inputs/a.mp4"}}
     assert not created.matches_event(upload), "an output would start a job"
 
@@ -313,9 +315,9 @@ def delivery():
     behaviors = {one["PathPattern"]: one for one in distribution["CacheBehaviors"]} | {
         "*": distribution["DefaultCacheBehavior"]
     }
-    assert list(behaviors) == ["/api/*", "/inputs/*", "*.m3u8", "*"]
+    assert list(behaviors) == ["/api/*", "/inputs/*", "/captions/*", "*.m3u8", "*"]
     assert all(one["ViewerProtocolPolicy"] in ("https-only", "redirect-to-https") for one in behaviors.values())
-    for path in ("/api/*", "/inputs/*"):
+    for path in ("/api/*", "/inputs/*", "/captions/*"):
         assert behaviors[path]["CachePolicyId"] == "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
         assert behaviors[path]["OriginRequestPolicyId"] == "b689b0a8-53d0-40ab-baf2-68738e2966ac"
         assert "TrustedKeyGroups" not in behaviors[path] and "PUT" in behaviors[path]["AllowedMethods"]
@@ -354,6 +356,7 @@ def delivery():
     for given, scope in ((GOOD, "public"), (FULL, "private")):
         code = cfn.Template(given).resources()["BrowserCache"]["Properties"]["FunctionCode"]
         assert browser_cache(code, "/assets/HLS/a.m3u8") == f"{scope}, max-age=60"
+        assert browser_cache(code, "/assets/HLS/a.captions.de.0123.m3u8") == f"{scope}, max-age=60"
         assert browser_cache(code, "/assets/HLS/a_540_00001.ts") == f"{scope}, max-age=31536000, immutable"
     key_rotation()
 

@@ -10,12 +10,13 @@ use crate::MAX_PARTS_PER_CALL;
 /// The longest title of a video, in characters.
 pub const MAX_TITLE_LENGTH: usize = 200;
 
-/// `POST /uploads`: opens an upload.
+/// `POST /uploads`: opens an upload of a video, or of captions: a file whose name ends in `.vtt` or `.srt`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OpenUpload {
-    /// The file's name, at most 4,096 bytes. Only its extension and, without `title`, its stem are used.
+    /// The file's name, at most 4,096 bytes. Only its extension and, without `title`, its stem are used; of captions its
+    /// language, as in `film.pt-BR.vtt`.
     pub file_name: String,
     /// The file's size, in bytes. The stored object must have exactly this size.
     pub size: u64,
@@ -25,7 +26,8 @@ pub struct OpenUpload {
     /// The time of the file's last modification, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<u64>,
-    /// The video's id: 1 to 64 letters, digits, `_` or `-`. Chosen by the server if absent.
+    /// The video's id: 1 to 64 letters, digits, `_` or `-`. Chosen by the server if absent. Of captions the id of the video
+    /// that they belong to, which is required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video_id: Option<String>,
     /// The video's title, 1 to [`MAX_TITLE_LENGTH`] characters. By default the file's name without its extension.
@@ -284,9 +286,13 @@ pub struct VideoUrls {
     pub mp4: BTreeMap<String, String>,
     /// Thumbnails, in order of time.
     pub thumbnails: Vec<String>,
-    /// The thumbnail to show before playback.
+    /// The thumbnail to show before playback: one that is neither dark nor of one color, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poster: Option<String>,
+    /// The storyboard: WebVTT with a picture for each moment (`….jpg#xywh=x,y,width,height`, relative to it), which
+    /// players show beside the time. Absent in videos of earlier versions, or if it couldn't be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storyboard: Option<String>,
 }
 
 /// Why a video failed: MediaConvert's error, or one of the edge.

@@ -2,8 +2,10 @@
 
 #![warn(missing_docs)]
 
+mod fit;
 mod model;
 
+pub use fit::{STORYBOARD_FOLDER, storyboard_interval_s};
 pub use model::SettingsError;
 
 use serde_json::{Map, Value};
@@ -11,16 +13,12 @@ use serde_json::{Map, Value};
 /// The job.json of this build, validated when the Lambda is packaged.
 pub const BUILT_IN: &str = include_str!("../../../job.json");
 
-/// The smallest side of a picture that MediaConvert takes, in pixels.
-const MIN_SIDE: u64 = 32;
-/// The largest side of an H.264 picture that MediaConvert makes, in pixels.
-const MAX_SIDE: u64 = 4096;
 /// Maps: members whose keys are chosen by users, not by the API.
 const MAP_MEMBERS: [&str; 4] =
     ["AudioSelectors", "AudioSelectorGroups", "CaptionSelectors", "DynamicAudioSelectors"];
 
 /// Folders and suffixes of the outputs that other programs rely on.
-const REQUIRED_OUTPUTS: [(&str, &str); 9] = [
+const REQUIRED_OUTPUTS: [(&str, &str); 10] = [
     ("HLS", ".m3u8"),
     ("HLS", "_360.m3u8"),
     ("HLS", "_540.m3u8"),
@@ -30,6 +28,7 @@ const REQUIRED_OUTPUTS: [(&str, &str); 9] = [
     ("MP4", "_720.mp4"),
     ("MP4", "_1080.mp4"),
     ("Thumbnails", ".0000000.jpg"),
+    ("Storyboards", ".0000000.jpg"),
 ];
 
 /// The settings that every job is based on: job.json, with the console's capitalized names.
@@ -95,6 +94,13 @@ impl JobTemplate {
         Ok(Self(settings))
     }
 
+    /// The seconds between two pictures of the storyboard of a source of unknown duration: the file's own value.
+    pub fn default_storyboard_interval_s(&self) -> Option<u64> {
+        let groups = self.0.get("OutputGroups")?.as_array()?;
+        let group = groups.iter().find(|group| destination_of(group) == Some(STORYBOARD_FOLDER))?;
+        fit::interval_s(group.pointer("/Outputs/0")?)
+    }
+
     /// The folders of the output groups, such as `assets/HLS/`, in order.
     pub fn destinations(&self) -> Vec<String> {
         let groups = self.0.get("OutputGroups").and_then(Value::as_array).into_iter().flatten();
@@ -133,7 +139,7 @@ impl JobTemplate {
     }
 
     /// The settings of the job for one video, with the names of MediaConvert's API. Sets input and destinations, drops
-    /// outputs larger than the source, and removes audio if the source has none.
+    /// outputs larger than the source, spreads captured pictures over its duration, and removes audio if it has none.
     pub fn settings(&self, input: &str, bucket: &str, video_id: &str, source: &Source) -> Value {
         let mut settings = self.0.clone();
         if let Some(first) = settings.get_mut("Inputs").and_then(|inputs| inputs.get_mut(0)) {
@@ -143,13 +149,12 @@ impl JobTemplate {
             }
         }
         for group in settings.get_mut("OutputGroups").and_then(Value::as_array_mut).into_iter().flatten() {
+            let is_storyboard = destination_of(group) == Some(STORYBOARD_FOLDER);
             if let Some(Value::String(to)) = destination(group) {
                 *to = format!("s3://{bucket}/{to}{video_id}");
             }
             let Some(outputs) = group.get_mut("Outputs").and_then(Value::as_array_mut) else { continue };
-            if let (Some(width), Some(height)) = (source.width, source.height) {
-                fit(outputs, u64::from(width), u64::from(height));
-            }
+            fit::fit(outputs, source, is_storyboard);
             if !source.has_audio {
                 outputs.iter_mut().for_each(|output| remove(output, "AudioDescriptions"));
             }
@@ -204,37 +209,6 @@ fn destination(group: &mut Value) -> Option<&mut Value> {
 fn destination_of(group: &Value) -> Option<&str> {
     let settings = group.get("OutputGroupSettings")?.as_object()?;
     settings.values().find_map(|group_settings| group_settings.get("Destination")?.as_str())
-}
-
-/// The height of an output without a width. Outputs with both sides define their own scaling.
-fn scaled_height(output: &Value) -> Option<u64> {
-    let video = output.get("VideoDescription")?;
-    if video.get("Width").is_some() { None } else { video.get("Height")?.as_u64() }
-}
-
-/// Drops the outputs that are larger than the source, except the smallest, which is reduced to the source's size. An output's
-/// height is that of its short side: a portrait source has it as its width. Sets both sides, in the source's aspect ratio:
-/// MediaConvert refuses jobs in which its own result is odd.
-fn fit(outputs: &mut Vec<Value>, width: u64, height: u64) {
-    let (short, long) = (width.min(height), width.max(height));
-    let smallest = outputs.iter().filter_map(scaled_height).min().unwrap_or(0);
-    outputs.retain(|output| scaled_height(output).is_none_or(|side| side <= short.max(smallest)));
-    for output in outputs {
-        let Some(side) = scaled_height(output) else { continue };
-        let side = even(side.min(short).min(MAX_SIDE * short / long));
-        let other = even((long * side + short / 2) / short).min(MAX_SIDE);
-        let (width, height) = if width < height { (side, other) } else { (other, side) };
-        let video = &mut output["VideoDescription"];
-        video["Width"] = width.into();
-        video["Height"] = height.into();
-        // Stretches by the rounding error of up to one pixel instead of adding black bars.
-        video["ScalingBehavior"] = "STRETCH_TO_OUTPUT".into();
-    }
-}
-
-/// Rounds down to an even number, which 4:2:0 video requires, but not below MediaConvert's minimum.
-fn even(side: u64) -> u64 {
-    (side & !1).max(MIN_SIDE)
 }
 
 /// Converts the console's names to the API's: the first letter becomes lower case, except in keys of maps.
@@ -295,43 +269,6 @@ mod tests {
         }
     }
 
-    /// Width and height of each HLS rendition.
-    fn sizes(width: u32, height: u32) -> Vec<(u64, u64)> {
-        let source = Source { width: Some(width), height: Some(height), ..source(1, true) };
-        let settings = settings(&source);
-        let outputs = settings["outputGroups"][0]["outputs"].as_array().unwrap();
-        let side = |output: &Value, name: &str| output["videoDescription"][name].as_u64().unwrap();
-        outputs.iter().map(|output| (side(output, "width"), side(output, "height"))).collect()
-    }
-
-    #[test]
-    fn width_keeps_the_aspect_ratio_and_is_even() {
-        assert_eq!(sizes(1920, 1080), [(640, 360), (960, 540), (1280, 720), (1920, 1080)]);
-        assert_eq!(sizes(641, 361), [(638, 360)]);
-        assert_eq!(sizes(720, 720), [(360, 360), (540, 540), (720, 720)]);
-    }
-
-    #[test]
-    fn portrait_source_has_the_height_as_its_width() {
-        assert_eq!(sizes(1080, 1920), [(360, 640), (540, 960), (720, 1280), (1080, 1920)]);
-        assert_eq!(sizes(480, 854), [(360, 640)]);
-        assert_eq!(sizes(361, 641), [(360, 638)]);
-    }
-
-    #[test]
-    fn extreme_aspect_ratio_stays_within_the_limits() {
-        assert_eq!(sizes(1, 5000), [(32, 4096)]);
-        assert_eq!(sizes(8000, 400), [(4080, 204)]);
-    }
-
-    #[test]
-    fn output_with_both_sides_keeps_them() {
-        let settings = settings(&source(100, true));
-        let picture = &settings["outputGroups"][2]["outputs"][0]["videoDescription"];
-        assert_eq!((picture["width"].as_u64(), picture["height"].as_u64()), (Some(1280), Some(720)));
-        assert_eq!(picture["scalingBehavior"], "FIT_NO_UPSCALE");
-    }
-
     fn heights(settings: &Value, group: usize) -> Vec<u64> {
         let outputs = settings["outputGroups"][group]["outputs"].as_array().unwrap();
         outputs.iter().map(|output| output["videoDescription"]["height"].as_u64().unwrap()).collect()
@@ -374,7 +311,11 @@ mod tests {
         assert!(JobTemplate::parse_validated(BUILT_IN).is_ok());
         assert_eq!(template().missing_output(), None);
         assert_eq!(template().outputs("ID").len(), REQUIRED_OUTPUTS.len());
-        assert_eq!(template().destinations(), ["assets/HLS/", "assets/MP4/", "assets/Thumbnails/"]);
+        assert_eq!(
+            template().destinations(),
+            ["assets/HLS/", "assets/MP4/", "assets/Thumbnails/", "assets/Storyboards/"]
+        );
+        assert_eq!(template().default_storyboard_interval_s(), Some(10));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `/uploads`: opens, signs, lists, completes and aborts uploads.
 
+mod captions;
 mod complete;
 
 pub use complete::complete;
@@ -37,12 +38,18 @@ const MAX_NAME_SIZE: usize = 4096;
 /// In bytes.
 const MAX_TYPE_SIZE: usize = 255;
 
-/// `POST /uploads`: opens a multipart upload and signs its first parts.
+/// `POST /uploads`: opens a multipart upload, of a video or of captions, and signs its first parts.
 pub async fn open(
     State(app): State<AppState>,
     caller: Caller,
     JsonBody(request): JsonBody<OpenUpload>,
 ) -> Result<(StatusCode, Json<UploadOpened>), ApiError> {
+    if request.file_name.len() > MAX_NAME_SIZE {
+        return Err(ApiError::BadRequest("The file's name is longer than 4,096 bytes.".into()));
+    }
+    if let Some(opened) = captions::open(&app, &caller, &request).await? {
+        return Ok(opened);
+    }
     let limit = app.config.max_upload_bytes;
     if request.size > limit {
         return Err(ApiError::FileTooLarge { size: request.size, limit });
@@ -50,9 +57,6 @@ pub async fn open(
     let plan = PartPlan::new(request.size, request.part_size)?;
     let checksum = app.config.upload_checksum;
     let first_parts = first_parts(&request, &plan, checksum)?;
-    if request.file_name.len() > MAX_NAME_SIZE {
-        return Err(ApiError::BadRequest("The file's name is longer than 4,096 bytes.".into()));
-    }
     let video_id = match &request.video_id {
         // Cookie policies match prefixes: no id may be a prefix of another.
         Some(_) if app.config.cookies.is_some() => return Err(ApiError::VideoIdNotAllowed),
@@ -74,28 +78,49 @@ pub async fn open(
     };
     let opened = Opened { key, s3_upload };
     let Opened { key, s3_upload } = register(&app, record, opened, content_type).await?;
+    let multipart = Multipart { video_id: key.video_id(), key: key.as_str(), s3_upload };
+    let response = respond(&app, &caller, multipart, &plan, &first_parts).await?;
+    app.metrics.record(&[Metric::UploadsOpened]);
+    Ok(response)
+}
+
+/// A new multipart upload of a video or of captions.
+struct Multipart<'a> {
+    video_id: &'a VideoId,
+    key: &'a str,
+    s3_upload: String,
+}
+
+/// The response with the upload's token and its first parts.
+async fn respond(
+    app: &AppState,
+    caller: &Caller,
+    Multipart { video_id, key, s3_upload }: Multipart<'_>,
+    plan: &PartPlan,
+    first_parts: &[PartToSign],
+) -> Result<(StatusCode, Json<UploadOpened>), ApiError> {
+    let checksum = app.config.upload_checksum;
     let session = Session {
         bucket: app.store.bucket().into(),
-        key: key.as_str().into(),
+        key: key.into(),
         s3_upload,
         size: plan.size(),
         part_size: plan.part_size(),
         checksum,
-        owner: caller.id,
+        owner: caller.id.clone(),
         expires: app.now_ms() / 1000 + UPLOAD_LIFETIME_SECS,
     };
     let upload = app.tokens.seal(&session).ok_or(ApiError::Internal("a token can't be sealed"))?;
     let opened = UploadOpened {
         upload,
-        video_id: key.video_id().to_string(),
+        video_id: video_id.to_string(),
         key: session.key.clone(),
         part_size: plan.part_size(),
         part_count: plan.part_count(),
         checksum,
         expires_at: clock::rfc3339(session.expires * 1000),
-        parts: app.store.presign(&session, &plan, &first_parts).await?,
+        parts: app.store.presign(&session, plan, first_parts).await?,
     };
-    app.metrics.record(&[Metric::UploadsOpened]);
     Ok((StatusCode::CREATED, Json(opened)))
 }
 

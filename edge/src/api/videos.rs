@@ -158,8 +158,9 @@ fn urls(base: &str, outputs: &Outputs) -> VideoUrls {
         hls: url(&outputs.hls),
         mp4: outputs.mp4.iter().map(|(height, key)| (height.clone(), url(key))).collect(),
         thumbnails: outputs.thumbnails.iter().map(url).collect(),
-        // The first thumbnail is often black; a video of 3 s or less has no second one.
-        poster: outputs.thumbnails.get(1).or(outputs.thumbnails.first()).map(url),
+        // Where none was chosen: the first thumbnail is often black; a video of 3 s or less has no second one.
+        poster: outputs.poster.as_ref().or(outputs.thumbnails.get(1)).or(outputs.thumbnails.first()).map(url),
+        storyboard: outputs.storyboard.as_ref().map(url),
     }
 }
 
@@ -181,13 +182,15 @@ mod tests {
     }
 
     #[test]
-    fn poster_is_the_second_thumbnail_if_there_is_one() {
-        let poster = |thumbnails: &[&str]| {
+    fn poster_is_the_chosen_or_the_second_thumbnail() {
+        let poster = |thumbnails: &[&str], poster: Option<&str>| {
             let thumbnails = thumbnails.iter().map(|key| (*key).to_owned()).collect();
-            urls("https://c", &Outputs { thumbnails, ..Outputs::default() }).poster
+            let poster = poster.map(str::to_owned);
+            urls("https://c", &Outputs { thumbnails, poster, ..Outputs::default() }).poster
         };
-        assert_eq!(poster(&[]), None);
-        assert_eq!(poster(&["0.jpg"]).as_deref(), Some("https://c/0.jpg"));
-        assert_eq!(poster(&["0.jpg", "1.jpg", "2.jpg"]).as_deref(), Some("https://c/1.jpg"));
+        assert_eq!(poster(&[], None), None);
+        assert_eq!(poster(&["0.jpg"], None).as_deref(), Some("https://c/0.jpg"));
+        assert_eq!(poster(&["0.jpg", "1.jpg", "2.jpg"], None).as_deref(), Some("https://c/1.jpg"));
+        assert_eq!(poster(&["0.jpg", "1.jpg"], Some("0.jpg")).as_deref(), Some("https://c/0.jpg"));
     }
 }

@@ -1,10 +1,13 @@
 //! Applies MediaConvert's job state events to the catalog.
 
 use crate::api::error::ApiError;
+use crate::events::captions;
 use crate::events::convert::{convert_stored, needs_job};
 use crate::events::erase::erase;
 use crate::events::notify::notify;
+use crate::events::outputs::{self, JobFiles};
 use crate::events::shapes::{JobEvent, JobUpdate, OutputGroup};
+use crate::job::STORYBOARD_FOLDER;
 use crate::services::catalog::{Outputs, VideoRecord, VideoTransition};
 use crate::services::metrics::Metric;
 use crate::state::AppState;
@@ -19,11 +22,8 @@ pub async fn handle(app: &AppState, event: JobEvent) -> Result<(), ApiError> {
         JobUpdate::Complete(groups) => {
             let duration_ms =
                 groups.iter().flat_map(|group| &group.output_details).find_map(|o| o.duration_in_ms);
-            completed(
-                job_id,
-                outputs_from_event(&app.config.conversion.destination_bucket, &groups),
-                duration_ms,
-            )
+            let files = files_from_event(&app.config.conversion.destination_bucket, &groups);
+            return job_completed(app, &video_id, job_id, files, duration_ms).await;
         }
         JobUpdate::Error { code, message } => {
             return job_failed(app, &video_id, job_id, VideoError { code, message }).await;
@@ -80,18 +80,44 @@ async fn convert_unstarted(app: &AppState, record: &VideoRecord) -> Result<(), A
     Ok(())
 }
 
-/// The transition of a completed job; a failure if it has no playlist.
-pub fn completed(job_id: String, outputs: Option<Outputs>, duration_ms: Option<u64>) -> VideoTransition {
-    match outputs {
-        Some(outputs) => VideoTransition::Finished { job_id, outputs, duration_ms },
-        None => VideoTransition::Failed {
-            job_id: Some(job_id),
-            error: VideoError {
-                code: "no_outputs".into(),
-                message: "The job ended without an HLS playlist in the destination bucket.".into(),
-            },
-        },
+/// Ends the video of a completed job, which has failed if it has no playlist. Makes the rest of the outputs before, unless
+/// the video has ended already.
+pub async fn job_completed(
+    app: &AppState,
+    video_id: &str,
+    job_id: String,
+    files: Option<JobFiles>,
+    duration_ms: Option<u64>,
+) -> Result<(), ApiError> {
+    let Some(files) = files else {
+        let error = VideoError {
+            code: "no_outputs".into(),
+            message: "The job ended without an HLS playlist in the destination bucket.".into(),
+        };
+        return apply_transition(app, video_id, VideoTransition::Failed { job_id: Some(job_id), error })
+            .await;
+    };
+    let finished = |outputs| VideoTransition::Finished { job_id: job_id.clone(), outputs, duration_ms };
+    let mut transition = finished(files.outputs.clone());
+    if let Some(record) = app.catalog.get(video_id).await?
+        && !record.is_deleted()
+        && record.accepts(&transition)
+    {
+        let hls = files.outputs.hls.clone();
+        transition = finished(outputs::complete(app, &record, files, duration_ms).await);
+        // Captions that were uploaded before are there when the video is.
+        let attached = captions::attach_to(app, video_id, &hls, duration_ms.or(record.duration_ms)).await;
+        if let Err(error) = attached {
+            tracing::warn!(video = video_id, %error, "captions aren't added yet");
+        }
     }
+    let ended = apply_transition(app, video_id, transition).await;
+    // Events of captions that came while the video wasn't ready have left them to this.
+    let attached = match app.catalog.get(video_id).await? {
+        Some(record) => captions::attach(app, &record).await,
+        None => Ok(()),
+    };
+    ended.and(attached)
 }
 
 /// Changes a video, and announces it if its state is final.
@@ -138,8 +164,8 @@ fn final_metrics(video: &VideoRecord) -> Vec<Metric> {
     }
 }
 
-/// The keys of a job's outputs in `bucket`. `None` without a playlist.
-fn outputs_from_event(bucket: &str, groups: &[OutputGroup]) -> Option<Outputs> {
+/// The keys of a job's files in `bucket`. `None` without a playlist.
+fn files_from_event(bucket: &str, groups: &[OutputGroup]) -> Option<JobFiles> {
     let key = |path: &String| -> Option<String> {
         Some(path.strip_prefix("s3://")?.strip_prefix(bucket)?.strip_prefix('/')?.to_owned())
     };
@@ -150,11 +176,11 @@ fn outputs_from_event(bucket: &str, groups: &[OutputGroup]) -> Option<Outputs> {
         .flat_map(|group| &group.output_details)
         .flat_map(|output| &output.output_file_paths)
         .filter_map(key);
-    Some(outputs_from_keys(hls, files))
+    Some(files_from_keys(hls, files))
 }
 
-/// The outputs in a listing of the bucket, for a job whose event was lost. Keys of other videos are ignored.
-pub fn outputs_from_listing(video_id: &str, keys: impl IntoIterator<Item = String>) -> Option<Outputs> {
+/// The files in a listing of the bucket, for a job whose event was lost. Keys of other videos are ignored.
+pub fn files_from_listing(video_id: &str, keys: impl IntoIterator<Item = String>) -> Option<JobFiles> {
     let suffix = |key: &str| Some(key.rsplit_once('/')?.1.strip_prefix(video_id)?.to_owned());
     let (playlists, files): (Vec<_>, Vec<_>) = keys
         .into_iter()
@@ -167,22 +193,24 @@ pub fn outputs_from_listing(video_id: &str, keys: impl IntoIterator<Item = Strin
         let is_number = |text: String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         middle(".mp4").is_some_and(is_number) || middle(".jpg").is_some_and(is_number)
     };
-    Some(outputs_from_keys(playlists.into_iter().next()?, files.into_iter().filter(is_own)))
+    Some(files_from_keys(playlists.into_iter().next()?, files.into_iter().filter(is_own)))
 }
 
-fn outputs_from_keys(hls: String, files: impl Iterator<Item = String>) -> Outputs {
+fn files_from_keys(hls: String, files: impl Iterator<Item = String>) -> JobFiles {
     let mut outputs = Outputs { hls, ..Outputs::default() };
+    let mut storyboard = Vec::new();
     for file in files {
         if let Some(height) = mp4_height(&file) {
             outputs.mp4.insert(height.into(), file);
             continue;
         }
-        let thumbnails = thumbnails(&file).filter(|found| found.len() > outputs.thumbnails.len());
-        if let Some(thumbnails) = thumbnails {
-            outputs.thumbnails = thumbnails;
+        let is_storyboard = file.starts_with(STORYBOARD_FOLDER);
+        let pictures = if is_storyboard { &mut storyboard } else { &mut outputs.thumbnails };
+        if let Some(found) = pictures_up_to(&file).filter(|found| found.len() > pictures.len()) {
+            *pictures = found;
         }
     }
-    outputs
+    JobFiles { outputs, storyboard }
 }
 
 /// `…_720.mp4` → `720`.
@@ -191,8 +219,8 @@ fn mp4_height(key: &str) -> Option<&str> {
     height.bytes().all(|b| b.is_ascii_digit()).then_some(height)
 }
 
-/// The keys up to the last thumbnail, `….0000002.jpg`, the only one that MediaConvert's event names.
-fn thumbnails(last: &str) -> Option<Vec<String>> {
+/// The keys up to the last picture, `….0000002.jpg`, the only one that MediaConvert's event names.
+fn pictures_up_to(last: &str) -> Option<Vec<String>> {
     let (stem, number) = last.strip_suffix(".jpg")?.rsplit_once('.')?;
     let last: u32 = number.parse().ok().filter(|last| *last < 1_000)?;
     let digits = number.len();
@@ -212,13 +240,15 @@ mod tests {
         else {
             panic!()
         };
-        let outputs = outputs_from_event("media", &groups).unwrap();
+        let JobFiles { outputs, storyboard } = files_from_event("media", &groups).unwrap();
         assert_eq!(outputs.hls, "assets/HLS/5f2c.m3u8");
         assert_eq!(outputs.mp4["720"], "assets/MP4/5f2c_720.mp4");
         assert_eq!(outputs.mp4.len(), 2);
         let numbers = ["0000000", "0000001", "0000002"];
         assert_eq!(outputs.thumbnails, numbers.map(|n| format!("assets/Thumbnails/5f2c.{n}.jpg")));
-        assert_eq!(outputs_from_event("another", &groups), None);
+        assert_eq!(storyboard.len(), 20);
+        assert_eq!(storyboard[19], "assets/Storyboards/5f2c.0000019.jpg");
+        assert_eq!(files_from_event("another", &groups), None);
     }
 
     #[test]
@@ -234,19 +264,23 @@ mod tests {
             "assets/Thumbnails/5f2c.0000000.jpg",
             "assets/Thumbnails/5f2c.0000001.jpg",
             "assets/Thumbnails/5f2c7.0000002.jpg",
+            "assets/Storyboards/5f2c.0000000.jpg",
+            "assets/Storyboards/5f2c.jpg",
+            "assets/Storyboards/5f2c.vtt",
         ];
-        let outputs = outputs_from_listing("5f2c", keys.map(str::to_owned)).unwrap();
+        let JobFiles { outputs, storyboard } = files_from_listing("5f2c", keys.map(str::to_owned)).unwrap();
         assert_eq!(outputs.hls, "assets/HLS/5f2c.m3u8");
         let mp4: Vec<_> = outputs.mp4.keys().collect();
         assert_eq!(mp4, ["1080", "540"]);
         assert_eq!(outputs.thumbnails.len(), 2);
-        assert_eq!(outputs_from_listing("5f2", keys.map(str::to_owned)), None, "another video's");
+        assert_eq!(storyboard, ["assets/Storyboards/5f2c.0000000.jpg"]);
+        assert_eq!(files_from_listing("5f2", keys.map(str::to_owned)), None, "another video's");
     }
 
     #[test]
     fn unexpected_key_is_ignored() {
-        assert_eq!(thumbnails("a.jpg"), None);
-        assert_eq!(thumbnails("a.9999999.jpg"), None);
+        assert_eq!(pictures_up_to("a.jpg"), None);
+        assert_eq!(pictures_up_to("a.9999999.jpg"), None);
         assert_eq!(mp4_height("assets/MP4/a_b.mp4"), None);
     }
 }

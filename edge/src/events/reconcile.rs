@@ -4,7 +4,7 @@
 use crate::api::error::ApiError;
 use crate::events::convert::{convert, convert_stored, needs_job};
 use crate::events::erase::erase;
-use crate::events::job_events::{apply_transition, completed, job_failed, outputs_from_listing};
+use crate::events::job_events::{apply_transition, files_from_listing, job_completed, job_failed};
 use crate::events::notify::notify;
 use crate::events::shapes::{ObjectCreated, Reconcile};
 use crate::key::IncomingKey;
@@ -176,7 +176,9 @@ async fn repair_from_job(app: &AppState, video: &str, job_id: String) -> Result<
                 let bucket = &app.config.conversion.destination_bucket;
                 keys.extend(app.store.list_keys(bucket, &format!("{folder}{video}")).await?);
             }
-            completed(job_id, outputs_from_listing(video, keys), None)
+            tracing::warn!(video, "the end of a job wasn't recorded");
+            let files = files_from_listing(video, keys);
+            return job_completed(app, video, job_id, files, None).await.map(|()| true);
         }
         JobState::Error { code, message } => {
             tracing::warn!(video, "the failure of a job wasn't recorded");

@@ -25,8 +25,8 @@ pub struct Backend {
     pub region: String,
     /// The access key, which is also the owner of all buckets and objects.
     pub owner: String,
-    /// By bucket: the key prefix for which `ObjectCreated` events are sent.
-    pub notify_prefixes: Arc<HashMap<String, String>>,
+    /// By bucket: the key prefixes for which `ObjectCreated` events are sent.
+    pub notify_prefixes: Arc<HashMap<String, Vec<String>>>,
     pub cors: CorsTable,
     pub log: tracing::Dispatch,
 }
@@ -98,7 +98,8 @@ impl Backend {
             (new.content, new.etag, new.headers),
             &new.files,
         )?;
-        if self.notify_prefixes.get(&new.bucket).is_some_and(|prefix| new.key.starts_with(prefix)) {
+        let prefixes = self.notify_prefixes.get(&new.bucket).into_iter().flatten();
+        if prefixes.into_iter().any(|prefix| new.key.starts_with(prefix)) {
             let notification = CreatedNotification {
                 event_name: new.event_name,
                 time: &event_time(&object.modified)?,

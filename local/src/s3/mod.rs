@@ -83,8 +83,8 @@ pub struct BucketConfig {
     pub name: String,
     /// Replaces the bucket's rules at each start.
     pub cors: Vec<CorsRule>,
-    /// Key prefix for which `ObjectCreated` events are sent; none are sent with `None`.
-    pub notify_prefix: Option<String>,
+    /// Key prefixes for which `ObjectCreated` events are sent.
+    pub notify_prefixes: Vec<String>,
 }
 
 /// The endpoint; clones share its state.
@@ -135,8 +135,7 @@ pub async fn open(config: S3Config) -> Result<S3, S3OpenError> {
         cors.set(bucket, serde_json::from_str(&json).ok());
     }
     let log = tracing::dispatcher::get_default(tracing::Dispatch::clone);
-    let notify_prefixes =
-        buckets.into_iter().filter_map(|bucket| Some((bucket.name, bucket.notify_prefix?))).collect();
+    let notify_prefixes = buckets.into_iter().map(|bucket| (bucket.name, bucket.notify_prefixes)).collect();
     let backend = Backend {
         db,
         blobs,
@@ -177,7 +176,7 @@ mod tests {
     async fn open_s3(data: &Path) -> (S3, Db) {
         let db = Db::open(&data.join("local.db")).unwrap();
         let outbox = Outbox::open(db.clone()).await.unwrap();
-        let bucket = BucketConfig { name: "uploads".into(), cors: Vec::new(), notify_prefix: None };
+        let bucket = BucketConfig { name: "uploads".into(), cors: Vec::new(), notify_prefixes: Vec::new() };
         let config = S3Config {
             root: data.join("s3"),
             db: db.clone(),

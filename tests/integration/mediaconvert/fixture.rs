@@ -162,7 +162,7 @@ async fn start_services(data: PathBuf, events: UnboundedSender<Value>) -> (Clien
 
     let db = Db::open(&data.join("local.db")).unwrap();
     let outbox = Outbox::open(db.clone()).await.unwrap();
-    let bucket = |name: &str| BucketConfig { name: name.into(), cors: vec![], notify_prefix: None };
+    let bucket = |name: &str| BucketConfig { name: name.into(), cors: vec![], notify_prefixes: vec![] };
     let s3_config = S3Config {
         root: data.join("s3"),
         db: db.clone(),

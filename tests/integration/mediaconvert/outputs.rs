@@ -32,6 +32,7 @@ async fn clip_is_converted_to_every_output_of_job_json() {
     }
     expected.extend([540, 720, 1080].map(|height| format!("assets/MP4/ID_{height}.mp4")));
     expected.extend([0, 1, 2].map(|number| format!("assets/Thumbnails/ID.000000{number}.jpg")));
+    expected.push("assets/Storyboards/ID.0000000.jpg".into());
     expected.sort();
     assert_eq!(fixture.output_keys().await, expected);
     assert_eq!(fixture.work_files(), Vec::<std::path::PathBuf>::new());

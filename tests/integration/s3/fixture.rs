@@ -164,8 +164,8 @@ pub async fn config(data: &Path) -> (S3Config, Outbox) {
         max_age_seconds: Some(3600),
     };
     let uploads =
-        BucketConfig { name: "uploads".into(), cors: vec![rule], notify_prefix: Some("inputs/".into()) };
-    let media = BucketConfig { name: "media".into(), cors: vec![], notify_prefix: None };
+        BucketConfig { name: "uploads".into(), cors: vec![rule], notify_prefixes: vec!["inputs/".into()] };
+    let media = BucketConfig { name: "media".into(), cors: vec![], notify_prefixes: vec![] };
     let config = S3Config {
         root: data.join("s3"),
         db,

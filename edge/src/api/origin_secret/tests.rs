@@ -159,11 +159,11 @@ async fn private_video_has_cookies_when_it_is_ready() {
     catalog.add(record, limits).await.unwrap();
     let response = call(&edge, Method::GET, &path, &[("origin", "https://a.example")]).await;
     // Four for each of the template's folders.
-    assert_eq!((response.status(), cookies(&response)), (StatusCode::OK, 12));
+    assert_eq!((response.status(), cookies(&response)), (StatusCode::OK, 16));
     assert_eq!(response.headers()[header::ACCESS_CONTROL_ALLOW_CREDENTIALS], "true");
     let etag = response.headers()[header::ETAG].to_str().unwrap();
     let again = call(&edge, Method::GET, &path, &[("if-none-match", etag)]).await;
-    assert_eq!((again.status(), cookies(&again)), (StatusCode::NOT_MODIFIED, 12));
+    assert_eq!((again.status(), cookies(&again)), (StatusCode::NOT_MODIFIED, 16));
     let list = call(&edge, Method::GET, "/api/videos", &[]).await;
     assert_eq!(cookies(&list), 0);
 }

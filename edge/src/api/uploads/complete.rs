@@ -1,11 +1,12 @@
 //! `POST /uploads/{upload}/complete`: creates the object from the parts that S3 lists, if they are those of the plan.
 
+use super::captions::video_of;
 use super::{is_crc64, owned_session};
 use crate::api::auth::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::OptionalJsonBody;
 use crate::api::videos::to_video;
-use crate::key::IncomingKey;
+use crate::key::{CaptionsKey, IncomingKey};
 use crate::services::catalog::{AddOutcome, DailyLimits, OwnerLimits, VideoRecord, VideoTransition};
 use crate::services::metrics::Metric;
 use crate::services::store::{ObjectInfo, StoreError};
@@ -37,10 +38,18 @@ pub async fn complete(
     } else {
         create_object(&app, &session, &plan, checksum).await?
     };
-    let key = IncomingKey::parse(&session.key).ok_or(ApiError::Internal("a sealed key doesn't parse"))?;
-    let video = record_upload(&app, &key, &session).await?;
+    let video = if let Some(key) = CaptionsKey::parse(&session.key) {
+        // Deleted meanwhile: the event of the captions has them deleted.
+        video_of(&app, &key, &session.owner).await.map_err(|error| match error {
+            ApiError::VideoNotFound => ApiError::UploadGone,
+            error => error,
+        })?
+    } else {
+        let key = IncomingKey::parse(&session.key).ok_or(ApiError::Internal("a sealed key doesn't parse"))?;
+        record_upload(&app, &key, &session).await?
+    };
     Ok(Json(UploadCompleted {
-        video_id: key.video_id().to_string(),
+        video_id: video.video_id.clone(),
         key: session.key,
         size: object.size,
         checksum: object.checksum,
@@ -89,7 +98,9 @@ fn verified(
     mut object: ObjectInfo,
     checksum: Option<&str>,
 ) -> Result<ObjectInfo, ApiError> {
-    app.metrics.record(&[Metric::UploadsCompleted, Metric::UploadedBytes(object.size)]);
+    if IncomingKey::parse(&session.key).is_some() {
+        app.metrics.record(&[Metric::UploadsCompleted, Metric::UploadedBytes(object.size)]);
+    }
     if differ(checksum, object.checksum.as_deref()) {
         return Err(ApiError::ChecksumMismatch);
     }
@@ -135,8 +146,9 @@ pub(super) async fn completed_object(
     if !is_same {
         return Ok(None);
     }
+    // Captions replace each other.
+    let Some(key) = IncomingKey::parse(&session.key) else { return Ok(Some(object)) };
     // An upload that was started over is aborted: the object is its successor's.
-    let Some(key) = IncomingKey::parse(&session.key) else { return Ok(None) };
     let video = app.catalog.get(key.video_id().as_str()).await?;
     let successor = video.and_then(|video| video.s3_upload).filter(|id| *id != session.s3_upload);
     Ok(successor.is_none().then_some(object))

@@ -81,6 +81,12 @@ pub struct Outputs {
     /// By height.
     pub mp4: BTreeMap<String, String>,
     pub thumbnails: Vec<String>,
+    /// One of the thumbnails; absent in records of earlier versions.
+    #[serde(default)]
+    pub poster: Option<String>,
+    /// The storyboard's index.
+    #[serde(default)]
+    pub storyboard: Option<String>,
 }
 
 /// An event in a video's life, to be applied to its record.
@@ -247,7 +253,7 @@ impl VideoRecord {
     /// converted again, progress never decreases, and events of another job change nothing.
     pub fn apply(&mut self, transition: VideoTransition, now_ms: u64) -> bool {
         let before = self.clone();
-        if !self.allows(&transition) || !self.matches_job(&transition) {
+        if !self.accepts(&transition) {
             return false;
         }
         if transition.needs_object() {
@@ -313,6 +319,11 @@ impl VideoRecord {
             self.updated_ms = now_ms.max(before.updated_ms + 1);
         }
         changed
+    }
+
+    /// Whether the transition can change the record.
+    pub fn accepts(&self, transition: &VideoTransition) -> bool {
+        self.allows(transition) && self.matches_job(transition)
     }
 
     /// Whether the record's state admits the transition.

@@ -1,8 +1,9 @@
 //! S3's adapter: the only user of its SDK. Classifies its failures.
 
+mod content;
 mod presign;
 
-use crate::key::{INCOMING_PREFIX, unquote_etag};
+use crate::key::{CAPTIONS_PREFIX, INCOMING_PREFIX, unquote_etag};
 use crate::services::{ServiceError, transport_error};
 use crate::token::Session;
 use aws_sdk_s3::Client;
@@ -15,6 +16,7 @@ use aws_sdk_s3::types::{
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
+pub use content::ObjectContent;
 use presign::Presigner;
 use std::error::Error;
 use std::time::Duration;
@@ -49,6 +51,19 @@ pub struct ListedObject {
     pub modified_ms: u64,
 }
 
+impl ListedObject {
+    /// `None`: the response lacks the key.
+    fn new(object: aws_sdk_s3::types::Object) -> Option<Self> {
+        let modified = object.last_modified.and_then(|time| time.to_millis().ok());
+        Some(Self {
+            key: object.key?,
+            etag: etag_or_empty(object.e_tag),
+            size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+            modified_ms: modified.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0),
+        })
+    }
+}
+
 /// S3's failures, by what a caller does about them.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -58,8 +73,8 @@ pub enum StoreError {
     /// An object with this key exists; none is overwritten.
     #[error("the object exists")]
     ObjectExists,
-    /// Another call is creating an object with this key, perhaps an earlier attempt of this one.
-    #[error("a concurrent call creates the object")]
+    /// Another call is creating or replacing an object with this key, perhaps an earlier attempt of this one.
+    #[error("a concurrent call writes the object")]
     Conflict,
     /// A part was replaced or removed after it had been listed.
     #[error("the parts have changed since they were listed")]
@@ -192,7 +207,7 @@ impl Store {
     }
 
     /// Creates the object from these parts, only if they add up to the declared size, no object has its key, and the
-    /// object's CRC64NVME is `checksum` (if given).
+    /// object's CRC64NVME is `checksum` (if given). Captions replace those that have their key.
     pub async fn complete_multipart_upload(
         &self,
         session: &Session,
@@ -215,7 +230,7 @@ impl Store {
             .upload_id(&session.s3_upload)
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build())
             .mpu_object_size(i64::try_from(session.size).unwrap_or(i64::MAX))
-            .if_none_match("*")
+            .set_if_none_match((!session.key.starts_with(CAPTIONS_PREFIX)).then(|| "*".into()))
             .set_checksum_type(verifies.then_some(ChecksumType::FullObject))
             .set_checksum_crc64_nvme(checksum.map(str::to_owned))
             .customize()
@@ -254,27 +269,14 @@ impl Store {
     ) -> Result<(Vec<ListedObject>, Option<String>), StoreError> {
         let list = self.client.list_objects_v2().bucket(&self.bucket).prefix(INCOMING_PREFIX);
         let page = list.set_continuation_token(from).send().await.map_err(classify(LIST_OBJECTS))?;
-        let objects = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
-            let modified = object.last_modified.and_then(|time| time.to_millis().ok());
-            Some(ListedObject {
-                key: object.key?,
-                etag: etag_or_empty(object.e_tag),
-                size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
-                modified_ms: modified.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0),
-            })
-        });
+        let objects = page.contents.unwrap_or_default().into_iter().filter_map(ListedObject::new);
         Ok((objects.collect(), page.next_continuation_token.filter(|_| page.is_truncated == Some(true))))
     }
 
     /// All keys in `bucket` with this prefix.
     pub async fn list_keys(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, StoreError> {
-        let mut pages = self.client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
-        let mut keys = Vec::new();
-        while let Some(page) = pages.next().await {
-            let objects = page.map_err(classify(LIST_OBJECTS))?.contents.unwrap_or_default();
-            keys.extend(objects.into_iter().filter_map(|object| object.key));
-        }
-        Ok(keys)
+        let objects = self.list_objects(bucket, prefix).await?;
+        Ok(objects.into_iter().map(|object| object.key).collect())
     }
 
     /// Aborts a multipart upload and deletes its parts. Succeeds if there is no such upload.

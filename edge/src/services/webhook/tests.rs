@@ -18,6 +18,7 @@ const HOOK: &str = "/hooks/path-token?key=query-token";
 pub fn video(id: &str, status: VideoStatus) -> Video {
     let url = |rest: &str| format!("https://cdn.example/assets/{rest}");
     let urls = wire::VideoUrls {
+        storyboard: None,
         hls: url(&format!("HLS/{id}.m3u8")),
         mp4: ["540", "720", "1080"].map(|h| (h.into(), url(&format!("MP4/{id}_{h}.mp4")))).into(),
         thumbnails: vec![url(&format!("Thumbnails/{id}.0000000.jpg"))],

@@ -94,7 +94,7 @@ fn hls_and_mp4_of_one_height_are_encoded_once() {
     assert_eq!((codecs("libx264"), codecs("aac")), (4, 1));
     assert_eq!(count(&plan, &["-filter_complex"]), 1);
     assert!(
-        filter_graph(&plan).starts_with("[0:0]format=yuv420p,split=5[e0][e1][e2][e3][f0];"),
+        filter_graph(&plan).starts_with("[0:0]format=yuv420p,split=6[e0][e1][e2][e3][f0][f1];"),
         "{}",
         filter_graph(&plan)
     );
@@ -132,6 +132,7 @@ fn job_json_gives_documented_names_and_sizes() {
         ("s3://media/assets/MP4/ID_720", 1280, 720),
         ("s3://media/assets/MP4/ID_1080", 1920, 1080),
         ("s3://media/assets/Thumbnails/ID", 1280, 720),
+        ("s3://media/assets/Storyboards/ID", 160, 90),
     ];
     assert_eq!(outputs, expected.map(|(name, width, height)| (name.to_owned(), width, height)));
 }
@@ -149,7 +150,7 @@ fn job_json_gives_quality_and_gop_arguments() {
     assert_eq!(count(&plan, &["-b", "96000", "-ar", "48000", "-ac", "2"]), 1);
     assert_eq!(count(&plan, &["-t", "80"]), 1);
     // No metadata of the input in what ffmpeg writes.
-    assert_eq!(count(&plan, &["-map_metadata", "-1"]), 2);
+    assert_eq!(count(&plan, &["-map_metadata", "-1"]), 3);
 }
 
 #[test]
@@ -174,8 +175,8 @@ fn captures_are_every_3_s_and_not_upscaled() {
     let filters =
         "select='lt(selected_n,3)*(isnan(prev_selected_t)+gte(t-prev_selected_t,3))',scale=322:242,setsar=1";
     assert!(filter_graph(&plan).contains(filters), "{}", filter_graph(&plan));
-    assert_eq!(count(&plan, &["-q:v", "4"]), 1);
-    assert_eq!(plan.arguments.last().map(String::as_str), Some("capture0.%07d.jpg"));
+    assert_eq!(count(&plan, &["-q:v", "4"]), 2);
+    assert_eq!(plan.arguments.last().map(String::as_str), Some("capture1.%07d.jpg"));
 }
 
 #[test]

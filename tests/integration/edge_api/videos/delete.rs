@@ -31,7 +31,15 @@ async fn deleted_video_is_hidden_at_once_and_its_files_are_deleted() {
     let upload = api.upload_file("notes.mp4", b"no video").await;
     let (id, key) = (upload["videoId"].as_str().unwrap(), upload["key"].as_str().unwrap());
     api.wait_for_final_status(id).await;
-    for name in ["HLS/ID.m3u8", "HLS/ID_360_00001.ts", "MP4/ID_540.mp4", "Thumbnails/ID.0000000.jpg"] {
+    for name in [
+        "HLS/ID.m3u8",
+        "HLS/ID_360_00001.ts",
+        "MP4/ID_540.mp4",
+        "Thumbnails/ID.0000000.jpg",
+        "Storyboards/ID.0000010.jpg",
+        "Storyboards/ID.jpg",
+        "Storyboards/ID.vtt",
+    ] {
         let put =
             s3_client(&stack).put_object().bucket("media").key(format!("assets/{}", name.replace("ID", id)));
         put.body(b"x".to_vec().into()).send().await.unwrap();

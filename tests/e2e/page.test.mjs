@@ -122,9 +122,13 @@ test("page is usable by keyboard alone", async () => {
 
 test("link at a time opens there, and search finds titles", async () => {
   const page = await e2e.openPage(browser, system.url);
-  await e2e.drop(page, [{ path: await e2e.clip("silent.mp4"), name: "Ferry to Paros.mp4" }]);
+  await e2e.drop(page, [
+    { path: await e2e.clip("silent.mp4"), name: "Ferry to Paros.mp4" },
+    { path: await e2e.clip("short.mp4"), name: "Train to Athens.mp4" },
+  ]);
   const card = e2e.cardOf(page, "Ferry to Paros.mp4");
   await e2e.reachesState(card, "ready");
+  await e2e.reachesState(e2e.cardOf(page, "Train to Athens.mp4"), "ready");
   const videoId = await e2e.videoIdOf(card);
   await page.goto(`${system.url}/watch.html?v=${videoId}&t=2`);
   await e2e.played(page, 1.9);
@@ -135,7 +139,7 @@ test("link at a time opens there, and search finds titles", async () => {
   const videos = page.locator(".video:visible");
   await page.locator(".video", { hasText: "Ferry to Paros" }).waitFor();
   const all = await videos.count();
-  assert.ok(all > 1);
+  assert.ok(all > 1, "the search leaves something out");
   await page.getByRole("searchbox").fill("paros ferry");
   await page.waitForFunction(() => document.querySelectorAll(".video:not([hidden])").length === 1);
   await page.getByRole("searchbox").fill("");

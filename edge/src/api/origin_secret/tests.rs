@@ -84,6 +84,17 @@ async fn request_without_the_origin_secret_is_refused() {
 }
 
 #[tokio::test]
+async fn previous_origin_secret_is_accepted_too() {
+    let previous = "fedcba9876543210fedcba9876543210";
+    let edge = edge(&[("ORIGIN_SECRET", SECRET), ("ORIGIN_SECRET_PREVIOUS", previous)]);
+    for (value, status) in
+        [(SECRET, StatusCode::OK), (previous, StatusCode::OK), (&previous[1..], StatusCode::FORBIDDEN)]
+    {
+        assert_eq!(get(&edge, &[("x-origin-secret", value)]).await, status);
+    }
+}
+
+#[tokio::test]
 async fn origin_secret_is_optional() {
     assert_eq!(get(&edge(&[]), &[]).await, StatusCode::OK);
 }

@@ -130,6 +130,15 @@ impl JobTemplate {
         keys
     }
 
+    /// Whether an output of another video would have the name of an output of `video_id`: the id ends with a name modifier,
+    /// as `v_360` with that of a rendition of `v`.
+    pub fn is_ambiguous(&self, video_id: &str) -> bool {
+        let groups = self.0.get("OutputGroups").and_then(Value::as_array).into_iter().flatten();
+        let outputs = groups.filter_map(|group| group.get("Outputs")?.as_array()).flatten();
+        let mut modifiers = outputs.filter_map(|output| output.get("NameModifier")?.as_str());
+        modifiers.any(|modifier| !modifier.is_empty() && video_id.ends_with(modifier))
+    }
+
     /// The first documented output that jobs with this job.json don't create.
     pub fn missing_output(&self) -> Option<String> {
         let outputs = self.outputs("ID");
@@ -316,6 +325,15 @@ mod tests {
             ["assets/HLS/", "assets/MP4/", "assets/Thumbnails/", "assets/Storyboards/"]
         );
         assert_eq!(template().default_storyboard_interval_s(), Some(10));
+    }
+
+    #[test]
+    fn id_that_ends_like_an_output_is_ambiguous() {
+        for (id, expected) in
+            [("v", false), ("v_360", true), ("v_360_", false), ("v_361", false), ("_1080", true)]
+        {
+            assert_eq!(template().is_ambiguous(id), expected, "{id}");
+        }
     }
 
     #[test]

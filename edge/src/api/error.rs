@@ -27,6 +27,8 @@ pub enum ApiError {
     FileTooLarge { size: u64, limit: u64 },
     #[error("A video id is 1 to 64 letters, digits, _ or -.")]
     BadVideoId,
+    #[error("A video id must not end like the name of another video's output, as `_360`.")]
+    AmbiguousVideoId,
     #[error("Captions need the id of the video that they belong to: send videoId.")]
     CaptionsWithoutVideo,
     #[error("Videos are private here, and the server chooses their ids: leave videoId out.")]
@@ -101,9 +103,10 @@ impl ApiError {
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Code::BodyTooLarge),
             Self::FileEmpty => (StatusCode::BAD_REQUEST, Code::FileEmpty),
             Self::FileTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, Code::FileTooLarge),
-            Self::BadVideoId | Self::VideoIdNotAllowed | Self::CaptionsWithoutVideo => {
-                (StatusCode::BAD_REQUEST, Code::BadVideoId)
-            }
+            Self::BadVideoId
+            | Self::AmbiguousVideoId
+            | Self::VideoIdNotAllowed
+            | Self::CaptionsWithoutVideo => (StatusCode::BAD_REQUEST, Code::BadVideoId),
             Self::VideoExists => (StatusCode::CONFLICT, Code::VideoExists),
             Self::TooManyUploads(_) => (StatusCode::TOO_MANY_REQUESTS, Code::TooManyUploads),
             Self::DailyLimitReached => (StatusCode::TOO_MANY_REQUESTS, Code::DailyLimitReached),

@@ -60,6 +60,8 @@ pub async fn open(
     let video_id = match &request.video_id {
         // Cookie policies match prefixes: no id may be a prefix of another.
         Some(_) if app.config.cookies.is_some() => return Err(ApiError::VideoIdNotAllowed),
+        // Its outputs would replace those of another video, perhaps of another owner.
+        Some(requested) if app.job.is_ambiguous(requested) => return Err(ApiError::AmbiguousVideoId),
         Some(requested) => VideoId::parse(requested).ok_or(ApiError::BadVideoId)?,
         None => VideoId::random()?,
     };

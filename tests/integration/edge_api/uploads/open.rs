@@ -23,6 +23,8 @@ async fn invalid_request_is_rejected_with_its_code() {
         (request_with("partSize", json!(5 * MIB + 1)), "bad_request"),
         (request_with("videoId", json!("a/b")), "bad_video_id"),
         (request_with("videoId", json!("")), "bad_video_id"),
+        // Its playlist would replace that of a rendition of the video `film`.
+        (request_with("videoId", json!("film_360")), "bad_video_id"),
         (request_with("videoId", json!("x".repeat(65))), "bad_video_id"),
         (json!([1]), "bad_json"),
         (request_with("checksums", json!([null])), "bad_json"),

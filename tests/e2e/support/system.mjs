@@ -41,7 +41,8 @@ export async function siteWithCsp(changes = {}) {
     "style-src": "'self' 'unsafe-inline'",
     "connect-src": "'self' http://127.0.0.1:*",
     "img-src": "'self' blob: data:",
-    "media-src": "'self' blob:",
+    // hls.js adds captions by a track of a data URL.
+    "media-src": "'self' blob: data:",
     // hls.js starts its worker from a blob.
     "worker-src": "'self' blob:",
     ...changes,

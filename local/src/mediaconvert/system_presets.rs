@@ -22,6 +22,7 @@ pub const NAMES: &[&str] = &[
     "System-Ott_Hls_Ts_Avc_Aac_16x9_1280x720p_30Hz_5.0Mbps",
     "System-Ott_Hls_Ts_Avc_Aac_16x9_640x360p_30Hz_1.2Mbps",
     "System-Ott_Hls_Ts_Avc_Aac_16x9_480x270p_15Hz_0.4Mbps",
+    "System-Ott_Hls_Ts_Avc_Aac_16x9_480x270p_0.4Mbps",
     "System-Ott_Cmaf_Cmfc_Avc_16x9_Sdr_1920x1080p_30Hz_10Mbps_Qvbr_Vq9",
     "System-Ott_Cmaf_Cmfc_Avc_16x9_Sdr_1280x720p_30Hz_5Mbps_Qvbr_Vq9",
     "System-Ott_Cmaf_Cmfc_Avc_16x9_Sdr_640x360p_30Hz_0.8Mbps_Qvbr_Vq7",
@@ -69,13 +70,19 @@ pub fn settings(name: &str) -> Option<Value> {
 
 fn video(words: &[&str], codec: &str, rate: u64) -> Option<Value> {
     let (width, height) = size(words)?;
-    let (numerator, denominator) = frame_rate(words)?;
     let quality = words.iter().find_map(|word| word.strip_prefix("vq")?.parse::<u32>().ok());
     let mut settings = json!({
-        "framerateControl": "SPECIFIED", "framerateNumerator": numerator, "framerateDenominator": denominator,
         "gopSize": 2, "gopSizeUnits": "SECONDS", "codecProfile": if codec == "H_264" { "HIGH" } else { "MAIN_MAIN" },
         "qualityTuningLevel": "SINGLE_PASS_HQ",
     });
+    if words.iter().any(|word| word.ends_with("hz") || word.ends_with("fps")) {
+        let (numerator, denominator) = frame_rate(words)?;
+        settings["framerateControl"] = "SPECIFIED".into();
+        settings["framerateNumerator"] = numerator.into();
+        settings["framerateDenominator"] = denominator.into();
+    } else {
+        settings["framerateControl"] = "INITIALIZE_FROM_SOURCE".into();
+    }
     match quality {
         Some(level) => {
             settings["rateControlMode"] = "QVBR".into();
@@ -189,12 +196,22 @@ mod tests {
             (&json!(15_000), &json!(400_000))
         );
         assert_eq!(h264("System-Avc_16x9_720p_29_97fps_4_5Mbps")["bitrate"], 4_500_000);
+        // A name without a frame rate.
+        let following = h264("System-Ott_Hls_Ts_Avc_Aac_16x9_480x270p_0.4Mbps");
+        assert_eq!(following["framerateControl"], "INITIALIZE_FROM_SOURCE");
         let cmaf = h264("System-Ott_Cmaf_Cmfc_Avc_16x9_Sdr_1280x720p_30Hz_5Mbps_Qvbr_Vq9");
         assert_eq!(
             (&cmaf["qvbrSettings"]["qvbrQualityLevel"], &cmaf["maxBitrate"]),
             (&json!(9), &json!(5_000_000))
         );
-        for unknown in ["System-", "System-Xdcam_1080i", "Mine", "System-Avc_16x9_720p", "System-Avc_bps"] {
+        for unknown in [
+            "System-",
+            "System-Xdcam_1080i",
+            "Mine",
+            "System-Avc_16x9_720p",
+            "System-Avc_bps",
+            "System-Avc_720p_0hz_1mbps",
+        ] {
             assert_eq!(settings(unknown), None, "{unknown}");
         }
     }

@@ -37,6 +37,8 @@ const MEDIA_BUCKET: &str = "media";
 const ROLE: &str = "arn:aws:iam::000000000000:role/local";
 
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(3600);
+/// The page shows a conversion's progress by its events; on AWS each of them costs something.
+const MAX_STATUS_UPDATE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Returns an environment variable.
 pub type Env = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -109,6 +111,7 @@ impl Stack {
             secret_key: secret_key.clone(),
             region: REGION.into(),
             endpoint: mediaconvert_url.clone(),
+            max_status_update_interval: Some(MAX_STATUS_UPDATE_INTERVAL),
         })
         .await?;
 

@@ -82,6 +82,7 @@ impl Standalone {
             secret_key: opened.secret_key.clone(),
             region: REGION.into(),
             endpoint: opened.url.clone(),
+            max_status_update_interval: None,
         })
         .await?;
         Ok(opened.serve(service.router(), Some(service)))

@@ -1,5 +1,6 @@
 //! The local MediaConvert, checked by boto3, the AWS CLI, the Rust SDK and ffprobe.
 
+mod dimensions;
 mod errors;
 pub mod fixture;
 mod formats;
@@ -8,3 +9,4 @@ mod job_json;
 mod outputs;
 mod probe;
 mod resources;
+mod segments;

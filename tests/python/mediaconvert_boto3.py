@@ -177,6 +177,7 @@ def invalid_requests(job_json):
     assert_bad_request("userMetadata", UserMetadata={f"k{number}": "v" for number in range(11)})
     assert_bad_request("userMetadata", UserMetadata={"k": "v" * 257})
     assert_bad_request("clientRequestToken", ClientRequestToken="t" * 65)
+    assert_bad_request("SECONDS_60", StatusUpdateInterval="SECONDS_45")
     assert_refused(lambda: api.create_job(**with_role, Queue="Other"), "NotFoundException", 404, "queue")
 
     first = api.create_job(**with_role, ClientRequestToken="once")["Job"]["Id"]

@@ -79,7 +79,7 @@ async fn create_job(State(service): Service, body: Bytes) -> Result<(StatusCode,
     let tags = std::mem::take(&mut request.tags);
     let job = service.jobs.create(request, queue, warnings).await?;
     service.resources.tag(job.arn.clone(), tags).await?;
-    service.job_submitted.notify_one();
+    service.jobs_changed.notify_one();
     Ok((StatusCode::CREATED, Json(json!({"job": job}))))
 }
 
@@ -111,6 +111,7 @@ async fn cancel_job(
     match service.jobs.cancel(id.clone()).await? {
         Cancellation::Canceled => {
             service.running.cancel(&id);
+            service.jobs_changed.notify_one();
             Ok((StatusCode::ACCEPTED, Json(json!({}))))
         }
         Cancellation::NoSuchJob => Err(NO_SUCH_JOB),

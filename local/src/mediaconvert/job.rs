@@ -1,14 +1,18 @@
 //! A job as the MediaConvert API returns it, and the EventBridge events about its state.
 
 use super::job_error::JobError;
+use super::request::interval_s;
 use super::settings::GroupKind;
 use edge::clock::{now_ms, rfc3339};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The account id in ARNs and events; this service has no accounts.
 pub const ACCOUNT: &str = "000000000000";
+/// MediaConvert's default of `StatusUpdateInterval`, in seconds.
+const DEFAULT_INTERVAL_S: u64 = 60;
 /// Name of the only queue.
 pub const QUEUE: &str = "Default";
 
@@ -166,6 +170,11 @@ impl OutputReport {
 }
 
 impl Job {
+    /// Returns the time between two `STATUS_UPDATE` events.
+    pub fn status_update_interval(&self) -> Duration {
+        Duration::from_secs(interval_s(&self.status_update_interval).unwrap_or(DEFAULT_INTERVAL_S))
+    }
+
     /// Returns `outputGroupDetails` as the API has it: without the paths.
     pub fn output_group_details(groups: &[GroupReport]) -> Value {
         let details =

@@ -3,10 +3,11 @@
 use super::job::{ACCOUNT, GroupReport, Job, JobProgress, Phase, Status, Timing};
 use super::job_error::JobError;
 use super::request::{CreateJob, ListJobs};
+use super::settings::S3Uri;
 use crate::db::{Db, DbError};
 use crate::outbox::Outbox;
 use edge::clock::now_ms;
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use serde_json::{Value, json};
 
 #[derive(Clone)]
@@ -26,15 +27,18 @@ pub enum Cancellation {
 }
 
 impl Jobs {
-    /// Creates the table and resubmits jobs that were running: their partial outputs were in the ended process's
-    /// work folder.
+    /// Creates the tables and resubmits jobs that were running: the outputs that they hadn't stored were in the ended
+    /// process's work folder.
     pub async fn open(db: Db, outbox: Outbox, region: String) -> Result<Self, DbError> {
         db.call(|tx| {
             tx.execute_batch(
                 "CREATE TABLE IF NOT EXISTS mediaconvert_jobs (
                     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
                     status TEXT NOT NULL, token TEXT UNIQUE, job TEXT NOT NULL);
-                 CREATE INDEX IF NOT EXISTS mediaconvert_jobs_by_status ON mediaconvert_jobs (status, number)",
+                 CREATE INDEX IF NOT EXISTS mediaconvert_jobs_by_status ON mediaconvert_jobs (status, number);
+                 CREATE TABLE IF NOT EXISTS mediaconvert_objects (
+                    bucket TEXT NOT NULL, key TEXT NOT NULL, job TEXT NOT NULL, PRIMARY KEY (bucket, key));
+                 CREATE INDEX IF NOT EXISTS mediaconvert_objects_by_job ON mediaconvert_objects (job)",
             )?;
             for mut job in with_status(tx, Status::Progressing)? {
                 job.status = Status::Submitted;
@@ -174,12 +178,13 @@ impl Jobs {
         Ok(claimed)
     }
 
-    pub async fn progress(&self, id: &str, progress: JobProgress) -> Result<(), DbError> {
+    /// Saves a job's progress, with an event if `is_announced`.
+    pub async fn progress(&self, id: &str, progress: JobProgress, is_announced: bool) -> Result<(), DbError> {
         let region = self.region.clone();
         self.change(id, move |job| {
             job.current_phase = Some(progress.phase);
             job.job_percent_complete = Some(progress.job_percent());
-            job.progress_event(&region, progress)
+            is_announced.then(|| job.progress_event(&region, progress))
         })
         .await
     }
@@ -190,7 +195,7 @@ impl Jobs {
             job.status = Status::Complete;
             job.job_percent_complete = Some(100);
             job.output_group_details = Some(Job::output_group_details(&groups));
-            job.completion_event(&region, &groups)
+            Some(job.completion_event(&region, &groups))
         })
         .await
     }
@@ -202,7 +207,7 @@ impl Jobs {
             job.status = Status::Error;
             job.error_code = Some(code);
             job.error_message = Some(message);
-            job.error_event(&region, &error)
+            Some(job.error_event(&region, &error))
         })
         .await
     }
@@ -230,10 +235,55 @@ impl Jobs {
         Ok(outcome)
     }
 
-    /// Changes a running job and queues the event that `change` returns. Does nothing if the job was canceled.
+    /// Records that a job created an object.
+    pub async fn record_object(&self, job: String, uri: S3Uri) -> Result<(), DbError> {
+        let sql = "INSERT OR REPLACE INTO mediaconvert_objects (bucket, key, job) VALUES (?1, ?2, ?3)";
+        self.db.call(move |tx| Ok(tx.execute(sql, [uri.bucket, uri.key, job]).map(|_| ())?)).await
+    }
+
+    pub async fn forget_object(&self, uri: S3Uri) -> Result<(), DbError> {
+        let sql = "DELETE FROM mediaconvert_objects WHERE bucket = ?1 AND key = ?2";
+        self.db.call(move |tx| Ok(tx.execute(sql, [uri.bucket, uri.key]).map(|_| ())?)).await
+    }
+
+    /// Returns the job that created an object and isn't complete.
+    pub async fn creator(&self, uri: S3Uri) -> Result<Option<String>, DbError> {
+        let sql = "SELECT job FROM mediaconvert_objects WHERE bucket = ?1 AND key = ?2";
+        let find = move |tx: &Transaction<'_>| {
+            Ok(tx.query_row(sql, [uri.bucket, uri.key], |row| row.get(0)).optional()?)
+        };
+        self.db.call(find).await
+    }
+
+    /// Returns what a job created that isn't complete.
+    pub async fn created_objects(&self, job: String) -> Result<Vec<S3Uri>, DbError> {
+        self.db
+            .call(move |tx| {
+                let mut query =
+                    tx.prepare_cached("SELECT bucket, key FROM mediaconvert_objects WHERE job = ?1")?;
+                let uri = |row: &Row<'_>| Ok(S3Uri { bucket: row.get(0)?, key: row.get(1)? });
+                Ok(query.query_map([job], uri)?.collect::<Result<_, _>>()?)
+            })
+            .await
+    }
+
+    /// Returns the failed and canceled jobs whose objects haven't been removed.
+    pub async fn with_leftovers(&self) -> Result<Vec<String>, DbError> {
+        self.db
+            .call(|tx| {
+                let mut query = tx.prepare_cached(
+                    "SELECT DISTINCT id FROM mediaconvert_objects JOIN mediaconvert_jobs ON id = mediaconvert_objects.job
+                     WHERE status IN ('CANCELED', 'ERROR')",
+                )?;
+                Ok(query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+            })
+            .await
+    }
+
+    /// Changes a running job and queues the event that `change` returns, if any. Does nothing if the job was canceled.
     async fn change<F>(&self, id: &str, change: F) -> Result<(), DbError>
     where
-        F: FnOnce(&mut Job) -> Value + Send + 'static,
+        F: FnOnce(&mut Job) -> Option<Value> + Send + 'static,
     {
         let id = id.to_owned();
         self.db
@@ -247,7 +297,12 @@ impl Jobs {
                     job.timing.finish_time = Some(now_ms() / 1000);
                 }
                 save(tx, &job)?;
-                Outbox::put(tx, &event)?;
+                if job.status == Status::Complete {
+                    tx.execute("DELETE FROM mediaconvert_objects WHERE job = ?1", [&job.id])?;
+                }
+                if let Some(event) = event {
+                    Outbox::put(tx, &event)?;
+                }
                 Ok(())
             })
             .await?;

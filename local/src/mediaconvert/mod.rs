@@ -2,13 +2,15 @@
 //! writes S3 through its API.
 //!
 //! The path of a job: [`request`] validates it, [`jobs`] stores it, [`runner`] claims it, [`plan`] derives ffmpeg's
-//! arguments, [`ffmpeg`] converts, [`storage`] uploads the outputs, [`job`] formats its events.
+//! arguments, [`ffmpeg`] converts, [`segment_uploader`] uploads what is complete meanwhile, [`storage`] uploads the other
+//! outputs, [`job`] formats its events.
 
 mod api;
 mod captions;
 mod collect;
 mod error;
 mod ffmpeg;
+mod group_playlists;
 mod job;
 mod job_error;
 mod jobs;
@@ -21,28 +23,35 @@ mod resolve;
 mod resource_api;
 mod resources;
 mod runner;
+mod segment_uploader;
 mod settings;
 mod sigv4;
 mod source;
 mod state;
 mod storage;
+mod stored_objects;
 mod system_presets;
+mod tracks;
 
 use crate::db::{Db, DbError};
 use crate::outbox::Outbox;
 use jobs::Jobs;
 use resources::Resources;
 use state::{RunningJobs, ServiceState};
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use storage::Storage;
 use thiserror::Error;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Maximum number of running jobs. One ffmpeg uses all cores; a second one would slow down both.
-const MAX_RUNNING_JOBS: usize = 1;
+/// Minimum number of jobs that run at once, so that a short one needn't wait for a long one.
+const MIN_WORKERS: usize = 2;
+/// Cores per further job. One ffmpeg seldom keeps more of them busy.
+const CORES_PER_WORKER: usize = 4;
 /// Maximum number of concurrent `Probe` calls.
 const MAX_CONCURRENT_PROBES: usize = 4;
 
@@ -59,6 +68,9 @@ pub struct MediaConvertConfig {
     pub region: String,
     /// URL of this API, as returned by `DescribeEndpoints`.
     pub endpoint: String,
+    /// Upper limit of the time between two `STATUS_UPDATE` events of a job. Without one, it is the job's
+    /// `StatusUpdateInterval`, 10 s or more.
+    pub max_status_update_interval: Option<Duration>,
 }
 
 /// The running service. Dropping it aborts running conversions; `shutdown` ends them in order.
@@ -92,13 +104,17 @@ pub async fn open(config: MediaConvertConfig) -> Result<MediaConvert, MediaConve
             region: config.region,
         },
         endpoint: config.endpoint,
+        max_status_update_interval: config.max_status_update_interval,
         work_dir: config.work_dir,
-        job_submitted: Notify::new(),
+        jobs_changed: Notify::new(),
+        created_objects: Mutex::new(()),
         running: RunningJobs::default(),
         probe_permits: Semaphore::new(MAX_CONCURRENT_PROBES),
         shutdown: CancellationToken::new(),
     });
-    let workers = (0..MAX_RUNNING_JOBS).map(|_| runner::run_worker(state.clone())).collect();
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let workers = (cores / CORES_PER_WORKER).max(MIN_WORKERS);
+    let workers = (0..workers).map(|_| runner::run_worker(state.clone())).collect();
     Ok(MediaConvert { state, workers })
 }
 

@@ -12,6 +12,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
+/// MediaConvert's intervals between two `STATUS_UPDATE` events, in seconds.
+const INTERVALS_S: [u64; 15] = [10, 12, 15, 20, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600];
+
 /// The supported members of `CreateJob`.
 #[derive(Debug)]
 pub struct CreateJob {
@@ -25,6 +28,7 @@ pub struct CreateJob {
     pub queue: Option<String>,
     /// Name or ARN.
     pub job_template: Option<String>,
+    /// Such as `SECONDS_60`.
     pub status_update_interval: Option<String>,
     pub tags: Vec<(String, String)>,
 }
@@ -105,13 +109,17 @@ fn check_scheduling(body: &CreateJobBody) -> Result<(), ServiceError> {
     if mode == Some("REQUIRED") {
         return Err(bad_request("/accelerationSettings/mode: REQUIRED isn't supported; use PREFERRED."));
     }
-    let interval = body.status_update_interval.as_deref();
-    let seconds =
-        interval.map(|interval| interval.strip_prefix("SECONDS_").and_then(|n| n.parse::<u32>().ok()));
-    if seconds.is_some_and(|seconds| !seconds.is_some_and(|seconds| (10..=600).contains(&seconds))) {
-        return Err(bad_request("/statusUpdateInterval: such as SECONDS_60 is required."));
+    if body.status_update_interval.as_deref().is_some_and(|interval| interval_s(interval).is_none()) {
+        let values = INTERVALS_S.map(|seconds| format!("SECONDS_{seconds}")).join(", ");
+        return Err(ServiceError::BadRequest(format!("/statusUpdateInterval: one of {values} is required.")));
     }
     Ok(())
+}
+
+/// Returns the seconds of a `StatusUpdateInterval`; `None` if MediaConvert doesn't have it.
+pub fn interval_s(interval: &str) -> Option<u64> {
+    let seconds = interval.strip_prefix("SECONDS_")?.parse().ok()?;
+    INTERVALS_S.contains(&seconds).then_some(seconds)
 }
 
 /// The query of `ListQueues`, `ListPresets` and `ListJobTemplates`.

@@ -154,8 +154,8 @@ async fn update(
     }
     let updated = service.resources.update(kind, &name, members).await?.ok_or(NO_SUCH_RESOURCE)?;
     // A queue may have been activated.
-    service.job_submitted.notify_waiters();
-    service.job_submitted.notify_one();
+    service.jobs_changed.notify_waiters();
+    service.jobs_changed.notify_one();
     Ok(Json(json!({kind.member(): updated})))
 }
 

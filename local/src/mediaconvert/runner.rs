@@ -1,29 +1,29 @@
 //! Runs jobs: probes the input, plans, converts, probes the outputs, writes playlists, uploads everything to S3.
 
 use super::collect::Collector;
-use super::ffmpeg::{FfmpegProgress, WorkDir};
+use super::ffmpeg::{FfmpegError, FfmpegProgress, WorkDir};
 use super::job::{GroupReport, Job, JobProgress, Phase};
 use super::job_error::JobError;
 use super::materials::{AttemptError, ffmpeg_failed, ffmpeg_inputs, gather};
-use super::plan::{Group, OutputFiles, Plan};
-use super::playlists::{Track, dash, hls};
-use super::settings::{GroupKind, IncludeExclude, OutputSelection, S3Uri, Settings};
+use super::plan::{OutputFiles, Plan};
+use super::segment_uploader::{MAX_CONCURRENT_UPLOADS, SegmentUploader, UploadedRendition};
+use super::settings::{S3Uri, Settings};
 use super::state::ServiceState;
-use super::storage::StorageError;
+use super::stored_objects::{StoredObjects, remove_leftovers, remove_objects};
 use edge::clock::rfc3339;
-use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Minimum time between two progress events, and between two attempts to claim a job after a database error.
+/// Minimum time between two changes of a saved progress, and between two attempts to claim a job after a database
+/// error.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
-/// Maximum number of concurrent uploads to S3.
-const MAX_CONCURRENT_UPLOADS: usize = 4;
 /// Maximum difference, in seconds and as a share of the declared duration, by which an input may be shorter
 /// without counting as truncated. The larger one applies; declared durations aren't exact.
 const MAX_MISSING_S: f64 = 2.0;
@@ -32,10 +32,15 @@ const MAX_MISSING_SHARE: f64 = 0.1;
 /// Claims and runs jobs until the service shuts down.
 pub async fn run_worker(service: Arc<ServiceState>) {
     while !service.shutdown.is_cancelled() {
+        remove_leftovers(&service).await;
         match service.jobs.claim().await {
-            Ok(Some(job)) => run(&service, job).await,
+            Ok(Some(job)) => {
+                // One notification may stand for several jobs.
+                service.jobs_changed.notify_one();
+                run(&service, job).await;
+            }
             Ok(None) => {
-                service.shutdown.run_until_cancelled(service.job_submitted.notified()).await;
+                service.shutdown.run_until_cancelled(service.jobs_changed.notified()).await;
             }
             Err(error) => {
                 tracing::error!(%error, "job table unavailable");
@@ -62,11 +67,14 @@ async fn run(service: &ServiceState, job: Job) {
                 // At shutdown S3 may stop first, so an error may be a consequence of the cancellation.
                 if cancel.is_cancelled() { Err(AttemptError::Canceled) } else { result }
             },
-            save_progress(service, &job.id, progress_updates, &done),
+            save_progress(service, &job, progress_updates, &done),
         );
         let saved = match result {
             Ok(reports) => service.jobs.complete(&job.id, reports).await,
-            Err(AttemptError::Failed(error)) => service.jobs.fail(&job.id, error).await,
+            Err(AttemptError::Failed(error)) => {
+                remove_objects(service, &job.id).await;
+                service.jobs.fail(&job.id, error).await
+            }
             Err(AttemptError::Canceled) => Ok(()),
         };
         if let Err(error) = saved {
@@ -76,26 +84,32 @@ async fn run(service: &ServiceState, job: Job) {
     service.running.remove(&job.id);
 }
 
-/// Saves a job's progress and queues its event when the percent has changed, at most once per
-/// [`PROGRESS_INTERVAL`].
+/// Saves a job's progress when the percent has changed, at most once per [`PROGRESS_INTERVAL`]. An event is queued
+/// when a phase starts, and then once per interval of the job.
 async fn save_progress(
     service: &ServiceState,
-    id: &str,
+    job: &Job,
     mut updates: watch::Receiver<JobProgress>,
     done: &CancellationToken,
 ) {
-    let mut saved_percent = None;
+    let interval = job.status_update_interval();
+    let interval = service.max_status_update_interval.map_or(interval, |max| interval.min(max));
+    let (mut saved_percent, mut announced): (_, Option<(Phase, Instant)>) = (None, None);
     while let Some(Ok(())) = done.run_until_cancelled(updates.changed()).await {
         let progress = *updates.borrow_and_update();
         if saved_percent == Some(progress.job_percent()) {
             continue;
         }
         saved_percent = Some(progress.job_percent());
-        if let Err(error) = service.jobs.progress(id, progress).await {
-            tracing::error!(%error, job = id, "job progress can't be saved");
+        let now = Instant::now();
+        let is_due = announced.is_none_or(|(phase, at)| phase != progress.phase || now >= at + interval);
+        if is_due {
+            announced = Some((progress.phase, now));
         }
-        let next = Instant::now() + PROGRESS_INTERVAL;
-        done.run_until_cancelled(tokio::time::sleep_until(next)).await;
+        if let Err(error) = service.jobs.progress(&job.id, progress, is_due).await {
+            tracing::error!(%error, job = job.id, "job progress can't be saved");
+        }
+        done.run_until_cancelled(tokio::time::sleep_until(now + PROGRESS_INTERVAL)).await;
     }
 }
 
@@ -138,13 +152,44 @@ impl Attempt<'_> {
             let duration = declared.unwrap_or(f64::INFINITY);
             self.report_progress(Phase::Transcoding, seconds_of(progress) / duration, progress.frames);
         };
-        let mut converted = FfmpegProgress::default();
+        let collector = Collector {
+            ffmpeg: &self.service.ffmpeg,
+            cancel: self.cancel,
+            folder: work_dir.path(),
+            input: &input,
+            started_ms,
+        };
+        let objects = StoredObjects::open(self.service, &self.job.id, self.cancel).await?;
+        let (mut converted, mut uploaded) = (FfmpegProgress::default(), BTreeMap::new());
         // Captions alone need no conversion.
         if !plan.arguments.is_empty() {
-            let ffmpeg = &self.service.ffmpeg;
-            let result =
-                ffmpeg.convert(&inputs, &plan.arguments, work_dir.path(), self.cancel, on_progress).await;
-            converted = result.map_err(|error| ffmpeg_failed(error, &input))?;
+            let uploader = SegmentUploader::new(&plan, &objects, &collector).await;
+            let stop = self.cancel.child_token();
+            let (send, ended) = oneshot::channel();
+            let converting = async {
+                let ffmpeg = &self.service.ffmpeg;
+                let result =
+                    ffmpeg.convert(&inputs, &plan.arguments, work_dir.path(), &stop, on_progress).await;
+                // The uploader may have failed, so that nobody receives it.
+                let _ = send.send(result.is_ok());
+                result
+            };
+            let uploading = async {
+                let result = uploader.run(ended).await;
+                if result.is_err() {
+                    stop.cancel();
+                }
+                result
+            };
+            let (result, uploads) = tokio::join!(converting, uploading);
+            // A failed upload cancels ffmpeg, so its error is the cause.
+            if !matches!(result, Err(FfmpegError::Canceled)) {
+                converted = result.map_err(|error| ffmpeg_failed(error, &input))?;
+            }
+            uploaded = uploads?;
+            if self.cancel.is_cancelled() {
+                return Err(AttemptError::Canceled);
+            }
         }
         if let Some(declared) = declared.filter(|_| plan.counted_rate.is_some() || plan.captures_only) {
             let max_missing = MAX_MISSING_S.max(declared * MAX_MISSING_SHARE);
@@ -153,14 +198,9 @@ impl Attempt<'_> {
                 return Err(JobError::Truncated { input, found, declared }.into());
             }
         }
-        let collector = Collector {
-            ffmpeg: &self.service.ffmpeg,
-            cancel: self.cancel,
-            folder: work_dir.path(),
-            input: &input,
-            started_ms,
-        };
-        self.upload_outputs(&plan, &collector, converted.frames).await
+        let reports = self.upload_outputs(&plan, &collector, &objects, uploaded, converted.frames).await?;
+        objects.remove_stale().await;
+        Ok(reports)
     }
 
     fn report_progress(&self, phase: Phase, share: f64, frames: u64) {
@@ -169,18 +209,20 @@ impl Attempt<'_> {
         self.progress.send_replace(JobProgress { phase, percent, frames });
     }
 
-    /// Uploads all outputs to S3, playlists after the files that they list, and returns the groups' reports.
+    /// Uploads the outputs that aren't uploaded yet, playlists after the files that they list, and returns the groups' reports.
     async fn upload_outputs(
         &self,
         plan: &Plan,
         collector: &Collector<'_>,
+        objects: &StoredObjects<'_>,
+        uploaded: BTreeMap<String, UploadedRendition>,
         frames: u64,
     ) -> Result<Vec<GroupReport>, AttemptError> {
         let (mut files, mut texts, mut masters, mut reports) = (vec![], vec![], vec![], vec![]);
         for group in &plan.groups {
             let mut collected = vec![];
             for output in &group.outputs {
-                collected.push(collector.collect(group, output).await?);
+                collected.push(collector.collect(group, output, &uploaded).await?);
             }
             let media = collected.iter().flat_map(|output| &output.tracks);
             // Captions are cut like the first video, or the first audio.
@@ -213,82 +255,39 @@ impl Attempt<'_> {
         // Outputs of equal settings share their files, and so do their names in DASH.
         files.sort_by(|a, b| (&a.1, &a.0).cmp(&(&b.1, &b.0)));
         files.dedup();
-        self.put_files(files, frames).await?;
+        self.put_files(files, objects, frames).await?;
         for (text, uri) in texts.into_iter().chain(masters) {
-            let put = self.cancel.run_until_cancelled(self.service.storage.put_text(text, &uri)).await;
-            put.ok_or(AttemptError::Canceled)?.map_err(|error| put_failed(error, uri))?;
+            if self.cancel.is_cancelled() {
+                return Err(AttemptError::Canceled);
+            }
+            objects.put_text(text, &uri).await?;
         }
         Ok(reports)
     }
 
-    async fn put_files(&self, files: Vec<(PathBuf, S3Uri)>, frames: u64) -> Result<(), AttemptError> {
+    /// Uploads files. Uploads that have begun are finished also after an error or a cancellation, so that what is
+    /// removed later is all there is.
+    async fn put_files(
+        &self,
+        files: Vec<(PathBuf, S3Uri)>,
+        objects: &StoredObjects<'_>,
+        frames: u64,
+    ) -> Result<(), AttemptError> {
         let count = files.len() as f64;
-        let puts: Vec<_> = files.into_iter().map(|(path, uri)| self.put_file(path, uri).boxed()).collect();
-        let mut done = stream::iter(puts).buffer_unordered(MAX_CONCURRENT_UPLOADS).enumerate();
+        let stop = self.cancel.child_token();
+        let stopped = pin!(stop.cancelled());
+        let puts = files.into_iter().map(async |(path, uri)| objects.put_file(&path, &uri).await);
+        let mut done =
+            stream::iter(puts).take_until(stopped).buffer_unordered(MAX_CONCURRENT_UPLOADS).enumerate();
+        let mut outcome = Ok(());
         self.report_progress(Phase::Uploading, 0.0, frames);
-        while let Some((finished, put)) =
-            self.cancel.run_until_cancelled(done.next()).await.ok_or(AttemptError::Canceled)?
-        {
-            put?;
+        while let Some((finished, put)) = done.next().await {
+            if let Err(error) = put {
+                stop.cancel();
+                outcome = Err(error.into());
+            }
             self.report_progress(Phase::Uploading, (finished + 1) as f64 / count, frames);
         }
-        Ok(())
-    }
-
-    async fn put_file(&self, path: PathBuf, uri: S3Uri) -> Result<(), JobError> {
-        self.service.storage.put_file(&path, &uri).await.map_err(|error| put_failed(error, uri))
-    }
-}
-
-impl Group {
-    /// Whether the group has playlists, and not segments alone.
-    fn writes_playlists(&self) -> bool {
-        let hls = &self.settings.output_group_settings.hls_group_settings;
-        self.settings.kind() != GroupKind::Hls
-            || hls.output_selection == OutputSelection::ManifestsAndSegments
-    }
-
-    /// Returns the playlists of the whole group with their addresses.
-    fn playlists(&self, tracks: &[Track]) -> Vec<(String, S3Uri)> {
-        if !self.writes_playlists() {
-            return vec![];
-        }
-        let settings = &self.settings.output_group_settings;
-        let mut list = vec![];
-        if self.has_hls() {
-            let resolution = match self.settings.kind() {
-                GroupKind::Hls => settings.hls_group_settings.stream_inf_resolution,
-                _ => settings.cmaf_group_settings.stream_inf_resolution,
-            };
-            let options = hls::MasterOptions { omit_resolution: resolution == IncludeExclude::Exclude };
-            list.push((hls::master_playlist(tracks, options), self.uri(".m3u8")));
-        }
-        if self.has_dash() {
-            let (min_buffer, base_url) = match self.settings.kind() {
-                GroupKind::DashIso => {
-                    let dash = &settings.dash_iso_group_settings;
-                    (dash.min_buffer_time, dash.base_url.clone())
-                }
-                _ => {
-                    let cmaf = &settings.cmaf_group_settings;
-                    (cmaf.min_buffer_time, cmaf.base_url.clone())
-                }
-            };
-            let options = dash::MpdOptions { min_buffer_ms: min_buffer.unwrap_or(30_000), base_url };
-            list.push((dash::mpd(tracks, &options), self.uri(".mpd")));
-        }
-        list
-    }
-}
-
-fn put_failed(error: StorageError, uri: S3Uri) -> JobError {
-    match error {
-        StorageError::Denied => JobError::OutputDenied(uri),
-        StorageError::NoSuchBucket | StorageError::NotFound => JobError::OutputBucketMissing(uri),
-        StorageError::Failed => JobError::OutputFailed(uri),
-        StorageError::File(error) => {
-            tracing::error!(%error, "output file can't be read");
-            JobError::OutputFailed(uri)
-        }
+        if self.cancel.is_cancelled() { Err(AttemptError::Canceled) } else { outcome }
     }
 }

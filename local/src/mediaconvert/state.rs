@@ -8,6 +8,7 @@ use super::storage::Storage;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -18,9 +19,12 @@ pub struct ServiceState {
     pub ffmpeg: Ffmpeg,
     pub key: SigningKey,
     pub endpoint: String,
+    pub max_status_update_interval: Option<Duration>,
     pub work_dir: PathBuf,
-    /// Notified when a job is submitted.
-    pub job_submitted: Notify,
+    /// Notified when a job is submitted or canceled.
+    pub jobs_changed: Notify,
+    /// Held while it is found out who created an object, and while one is removed.
+    pub created_objects: tokio::sync::Mutex<()>,
     pub running: RunningJobs,
     /// Limits concurrent `Probe` calls.
     pub probe_permits: Semaphore,
@@ -37,6 +41,10 @@ impl RunningJobs {
         if let Some(token) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id) {
             token.cancel();
         }
+    }
+
+    pub fn contains(&self, id: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id)
     }
 
     pub fn insert(&self, id: &str, token: CancellationToken) {

@@ -12,6 +12,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 
 /// Lifetime of presigned URLs. ffmpeg reads the input during the whole conversion.
 const INPUT_URL_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -95,11 +96,21 @@ impl Storage {
         Ok(())
     }
 
-    /// Uploads a file of any size.
-    pub async fn put_file(&self, path: &Path, uri: &S3Uri) -> Result<(), StorageError> {
+    pub async fn delete(&self, uri: &S3Uri) -> Result<(), StorageError> {
+        self.0.delete_object().bucket(&uri.bucket).key(&uri.key).send().await?;
+        Ok(())
+    }
+
+    /// Uploads a file of any size. Only the upload of a large one is canceled.
+    pub async fn put_file(
+        &self,
+        path: &Path,
+        uri: &S3Uri,
+        cancel: &CancellationToken,
+    ) -> Result<(), StorageError> {
         let size = tokio::fs::metadata(path).await?.len();
         if size > PART_SIZE {
-            return self.put_multipart(path, size, uri).await;
+            return self.put_multipart(path, size, uri, cancel).await;
         }
         let content_type = content_type(&uri.key);
         let body = ByteStream::from_path(path).await.map_err(|_| StorageError::Failed)?;
@@ -114,12 +125,19 @@ impl Storage {
         Ok(())
     }
 
-    async fn put_multipart(&self, path: &Path, size: u64, uri: &S3Uri) -> Result<(), StorageError> {
+    async fn put_multipart(
+        &self,
+        path: &Path,
+        size: u64,
+        uri: &S3Uri,
+        cancel: &CancellationToken,
+    ) -> Result<(), StorageError> {
         let content_type = content_type(&uri.key);
         let create =
             self.0.create_multipart_upload().bucket(&uri.bucket).key(&uri.key).content_type(content_type);
         let upload = create.send().await?.upload_id.ok_or(StorageError::Failed)?;
-        let outcome = self.upload_parts(path, size, uri, &upload).await;
+        let uploading = cancel.run_until_cancelled(self.upload_parts(path, size, uri, &upload));
+        let outcome = uploading.await.unwrap_or(Err(StorageError::Failed));
         if outcome.is_err() {
             let abort = self.0.abort_multipart_upload().bucket(&uri.bucket).key(&uri.key).upload_id(upload);
             if let Err(error) = abort.send().await.map_err(StorageError::from) {

@@ -78,6 +78,29 @@ impl Fixture {
         listed.contents().iter().map(|object| object.key().unwrap().to_owned()).collect()
     }
 
+    /// Waits until no job runs any more.
+    pub async fn wait_for_empty_work_folder(&self) {
+        for _ in 0..3000 {
+            if self.work_files().is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("only {:?}", self.work_files());
+    }
+
+    /// Waits until the destination bucket has what is wanted; returns its keys.
+    pub async fn wait_for_keys(&self, is_met: impl Fn(&[String]) -> bool) -> Vec<String> {
+        for _ in 0..3000 {
+            let keys = self.output_keys().await;
+            if is_met(&keys) {
+                return keys;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("only {:?}", self.output_keys().await);
+    }
+
     pub async fn output_text(&self, key: &str) -> String {
         String::from_utf8(self.output(key).await).unwrap()
     }
@@ -184,6 +207,7 @@ async fn start_services(data: PathBuf, events: UnboundedSender<Value>) -> (Clien
         secret_key: "locallocal".into(),
         region: "us-east-1".into(),
         endpoint: url.clone(),
+        max_status_update_interval: None,
     };
     let mediaconvert = mediaconvert::open(config).await.unwrap();
     let router = mediaconvert.router();

@@ -23,6 +23,7 @@ async fn clip_is_converted_to_every_output_of_job_json() {
         }
     };
     assert!(!percents.is_empty() && percents.is_sorted_by(|a, b| a < b), "{percents:?}");
+    assert!(percents.len() <= 2, "one at the start of a phase, the next after 60 s: {percents:?}");
     assert_eq!(end["status"], "COMPLETE", "{end}");
 
     let mut expected = vec!["assets/HLS/ID.m3u8".to_owned()];

@@ -57,6 +57,22 @@ impl VideoEncoding<'_> {
         }
     }
 
+    /// Returns the longest time between two key frames, in seconds; `None` for copies.
+    pub fn gop_s(&self) -> Option<f64> {
+        match self {
+            Self::Copy { .. } => None,
+            Self::Encode(video) => Some(video.gop_s()),
+        }
+    }
+
+    /// Returns the maximum bit rate by the settings, in bits per second; 0 if it is unknown.
+    pub fn max_bitrate(&self) -> u64 {
+        match self {
+            Self::Copy { .. } => 0,
+            Self::Encode(video) => video.encoder.max_bitrate.max(video.encoder.bitrate).unwrap_or(0).into(),
+        }
+    }
+
     /// Returns the arguments of the output's video stream `index`. `hdr` is whether its colours stay those of a
     /// high dynamic range.
     pub fn arguments(&self, index: usize, tone_mapped: bool) -> Vec<String> {
@@ -139,6 +155,15 @@ impl EncodedVideo<'_> {
                 let filled = vec![("b", rate.clone()), ("minrate", rate.clone()), ("maxrate", rate)];
                 [filled, capped[1..].to_vec()].concat()
             }
+        }
+    }
+
+    fn gop_s(&self) -> f64 {
+        let encoder = &self.encoder;
+        match (encoder.gop_size, encoder.gop_units) {
+            (Some(frames), GopUnits::Frames) => frames.max(1.0).floor() / self.frame_rate.as_f64(),
+            (Some(seconds), GopUnits::Seconds) => seconds,
+            _ => AUTO_GOP_S,
         }
     }
 

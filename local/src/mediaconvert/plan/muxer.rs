@@ -25,6 +25,13 @@ pub struct Segments {
     pub key_info: Option<String>,
 }
 
+impl Segments {
+    /// Whether each segment is a file of its own that is complete, and not encrypted, before the job has ended.
+    pub fn is_streamed(&self) -> bool {
+        !self.single_file && self.key_info.is_none()
+    }
+}
+
 /// Encoded streams in a container: numbers among the job's video and audio encodings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendition {
@@ -67,8 +74,10 @@ impl Rendition {
 impl Segments {
     fn options(&self, stem: &str) -> String {
         let Self { length, fragmented_mp4, single_file, key_info } = self;
+        // An `event` playlist is written after each segment, a `vod` playlist at the end.
+        let kind = if self.is_streamed() { "event:hls_flags=temp_file" } else { "vod" };
         let mut options =
-            format!("f=hls:hls_time={length}:hls_list_size=0:hls_playlist_type=vod:start_number=1");
+            format!("f=hls:hls_time={length}:hls_list_size=0:hls_playlist_type={kind}:start_number=1");
         let extension = if *fragmented_mp4 { "m4s" } else { "ts" };
         if *single_file {
             options += &format!(":hls_flags=single_file:hls_segment_filename={stem}.{extension}");

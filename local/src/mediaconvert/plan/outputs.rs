@@ -78,7 +78,7 @@ impl<'a> Planner<'a> {
         let mut planned_video = None;
         let mut video_encoding = None;
         let mut files = None;
-        let mut video_bitrate = 0;
+        let (mut video_bitrate, mut max_bitrate) = (0, 0);
         if let Some(video) = &output.video_description {
             if let (VideoCodec::FrameCapture, Some(capture)) =
                 (video.codec_settings.codec, &video.codec_settings.frame_capture_settings)
@@ -93,13 +93,15 @@ impl<'a> Planner<'a> {
                 return Err(JobError::Settings("A frame capture must have its settings.".into()));
             } else {
                 let (encoding, planned, bitrate) = self.video(video, output)?;
+                max_bitrate = encoding.max_bitrate();
                 video_encoding = Some(self.video_encoding(encoding));
                 planned_video = Some(planned);
                 video_bitrate = bitrate;
             }
         }
-        let audio_bitrate =
+        let audio_bitrate: u64 =
             output.audio_descriptions.iter().map(|a| u64::from(a.codec_settings.rates().0)).sum();
+        max_bitrate += audio_bitrate;
         let files = match (files, output.caption_destination()) {
             (Some(files), _) => files,
             (None, Some(destination)) => {
@@ -128,6 +130,7 @@ impl<'a> Planner<'a> {
             segment_modifier: self.names.expand(hls.segment_modifier.as_deref().unwrap_or_default(), &names),
             video: planned_video,
             audio,
+            max_bitrate,
             files,
             audio_group: hls.audio_group_id.clone().or_else(|| cmfc.audio_group_id.clone()),
             audio_groups: sets
@@ -136,6 +139,8 @@ impl<'a> Planner<'a> {
                 })
                 .unwrap_or_default(),
             audio_track_type: hls.audio_track_type.or(cmfc.audio_track_type),
+            has_i_frame_playlist: container == Container::M3u8
+                && hls.i_frame_only_manifest == Some(settings::IncludeExclude::Include),
         })
     }
 
@@ -173,12 +178,15 @@ impl<'a> Planner<'a> {
         } else {
             vec![(video, audio.to_vec())]
         };
-        let fragmented_mp4 = segments.fragmented_mp4;
+        let (is_streamed, length) = (segments.is_streamed(), f64::from(segments.length));
         let mut playlists = vec![];
         for (video, audio) in parts {
             let (has_video, has_audio) = (video.is_some(), !audio.is_empty());
+            // A segment ends at the first key frame at or after its length. Those of copies are unknown.
+            let gop_s = video.map(|video| self.videos_encoded[video].gop_s().unwrap_or(2.0 * length));
+            let max_segment_s = gop_s.map_or(length, |gop_s| (length / gop_s - 1e-3).ceil() * gop_s);
             let stem = self.rendition(Rendition { video, audio, muxer: muxer.clone() });
-            playlists.push(LocalPlaylist { stem, has_video, has_audio, fragmented_mp4 });
+            playlists.push(LocalPlaylist { stem, has_video, has_audio, is_streamed, max_segment_s });
         }
         OutputFiles::Segments(playlists)
     }

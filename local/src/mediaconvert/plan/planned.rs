@@ -21,11 +21,15 @@ pub struct Output {
     pub segment_modifier: String,
     pub video: Option<PlannedVideo>,
     pub audio: Vec<PlannedAudio>,
+    /// Of video and audio by the settings, in bits per second; 0 if it is unknown.
+    pub max_bitrate: u64,
     pub files: OutputFiles,
     /// In an HLS playlist: the group of this audio, or the groups that this video plays with.
     pub audio_group: Option<String>,
     pub audio_groups: Vec<String>,
     pub audio_track_type: Option<AudioTrackType>,
+    /// Whether the I-frames of its video get a playlist.
+    pub has_i_frame_playlist: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,12 +65,15 @@ pub enum OutputFiles {
     Captions(PlannedCaptions),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LocalPlaylist {
     pub stem: String,
     pub has_video: bool,
     pub has_audio: bool,
-    pub fragmented_mp4: bool,
+    /// Whether its segments can be uploaded before ffmpeg has ended.
+    pub is_streamed: bool,
+    /// Duration that segments have at most if the encoder has its key frames where they are planned, in seconds.
+    pub max_segment_s: f64,
 }
 
 #[derive(Clone, Debug, PartialEq)]

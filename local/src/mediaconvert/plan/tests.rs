@@ -103,7 +103,7 @@ fn hls_and_mp4_of_one_height_are_encoded_once() {
             .contains("[0:1]aresample=async=1:first_pts=0,apad=whole_dur=10,atrim=end=10,asplit=1[a0]")
     );
     let tee = plan.arguments.iter().find(|argument| argument.starts_with("[select")).unwrap();
-    let hls = r"[select=\'v:1,a:0\':f=hls:hls_time=6:hls_list_size=0:hls_playlist_type=vod:start_number=1:hls_segment_filename=r1_%05d.ts:output_ts_offset=1]r1.m3u8|";
+    let hls = r"[select=\'v:1,a:0\':f=hls:hls_time=6:hls_list_size=0:hls_playlist_type=event:hls_flags=temp_file:start_number=1:hls_segment_filename=r1_%05d.ts:output_ts_offset=1]r1.m3u8|";
     assert!(
         tee.contains(hls) && tee.contains(r"[select=\'v:1,a:0\':f=mp4:movflags=+faststart]r4.mp4|"),
         "{tee}"

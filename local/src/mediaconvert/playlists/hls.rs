@@ -1,6 +1,6 @@
 //! HLS playlists of a job's outputs.
 
-use super::{Part, Track, escape};
+use super::{Part, Track, bandwidth, escape};
 use crate::mediaconvert::settings::AudioTrackType;
 use std::fmt::Write as _;
 
@@ -15,6 +15,10 @@ pub struct MediaOptions {
     pub key: Option<String>,
     /// Time of the first segment in milliseconds since 1970, and the least time between two tags in seconds.
     pub program_date_time: Option<(u64, u32)>,
+    /// Whether segments will be added.
+    pub is_event: bool,
+    /// Whether each segment is an I-frame.
+    pub i_frames_only: bool,
 }
 
 /// The master playlist's content besides the tracks.
@@ -25,7 +29,9 @@ pub struct MasterOptions {
 
 /// Writes the media playlist of a track.
 pub fn media_playlist(track: &Track, options: &MediaOptions) -> String {
-    let longest = track.segments.iter().map(|segment| segment.seconds).fold(1.0, f64::max);
+    // The planned duration, because the value is the same in all versions of a playlist.
+    let shortest = track.planned_segment_s.max(1.0);
+    let longest = track.segments.iter().map(|segment| segment.seconds).fold(shortest, f64::max);
     let ranged = track.segments.iter().any(|segment| segment.part.range.is_some());
     let version = match (&track.init, ranged) {
         (Some(_), _) => 7,
@@ -33,10 +39,14 @@ pub fn media_playlist(track: &Track, options: &MediaOptions) -> String {
         (None, false) => 3,
     };
     let mut text = format!(
-        "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:VOD\n",
+        "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:{}\n",
         // RFC 8216: no duration, rounded to whole seconds, may exceed it.
-        longest.round()
+        longest.round(),
+        if options.is_event { "EVENT" } else { "VOD" }
     );
+    if options.i_frames_only {
+        text += "#EXT-X-I-FRAMES-ONLY\n";
+    }
     let name = |part: &Part| format!("{}{}", options.base_url, escape(&part.name));
     if let Some(key) = &options.key {
         let _ = writeln!(text, "#EXT-X-KEY:{key}");
@@ -65,7 +75,17 @@ pub fn media_playlist(track: &Track, options: &MediaOptions) -> String {
         }
         let _ = writeln!(text, "{}", name(&segment.part));
     }
-    text + "#EXT-X-ENDLIST\n"
+    if !options.is_event {
+        text += "#EXT-X-ENDLIST\n";
+    }
+    text
+}
+
+/// Writes the playlist of a track's I-frames; `None` if it has none.
+pub fn i_frame_playlist(track: &Track, options: &MediaOptions) -> Option<String> {
+    let frames = Track { segments: track.i_frames.clone(), ..Track::default() };
+    let options = MediaOptions { i_frames_only: true, ..options.clone() };
+    (!track.i_frames.is_empty()).then(|| media_playlist(&frames, &options))
 }
 
 /// Writes the master playlist with the tracks in the job's order.
@@ -119,7 +139,29 @@ pub fn master_playlist(tracks: &[Track], options: MasterOptions) -> String {
             variant(&mut text, track, &audio, &attribute, subtitles, options);
         }
     }
+    for track in tracks.iter().filter(|track| !track.i_frames.is_empty()) {
+        i_frame_variant(&mut text, track, options);
+    }
     text
+}
+
+fn i_frame_variant(text: &mut String, track: &Track, options: MasterOptions) {
+    let durations: Vec<_> = track.i_frames.iter().map(|frame| frame.seconds).collect();
+    let bytes: Vec<_> = track.i_frames.iter().filter_map(|frame| Some(frame.part.range?.1)).collect();
+    let (peak, average) = bandwidth(&durations, &bytes);
+    // The video's codec precedes that of audio.
+    let codec = track.codecs.split(',').next().unwrap_or_default();
+    let _ = writeln!(
+        text,
+        "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average}{},CODECS=\"{codec}\",URI=\"{}\"",
+        resolution(track, options),
+        escape(&track.i_frame_playlist)
+    );
+}
+
+fn resolution(track: &Track, options: MasterOptions) -> String {
+    let size = track.size.filter(|_| !options.omit_resolution);
+    size.map_or(String::new(), |(width, height)| format!(",RESOLUTION={width}x{height}"))
 }
 
 fn audio_renditions(text: &mut String, alternates: &[&Track]) {
@@ -168,9 +210,7 @@ fn variant(
 ) {
     let peak = track.peak + audio.iter().map(|audio| audio.peak).max().unwrap_or(0);
     let average = track.average + audio.iter().map(|audio| audio.average).max().unwrap_or(0);
-    let resolution = track.size.filter(|_| !options.omit_resolution);
-    let resolution =
-        resolution.map_or(String::new(), |(width, height)| format!(",RESOLUTION={width}x{height}"));
+    let resolution = resolution(track, options);
     let mut codecs = vec![track.codecs.as_str()];
     codecs.extend(audio.first().map(|audio| audio.codecs.as_str()));
     let frame_rate = track.frame_rate.map_or(String::new(), |rate| format!(",FRAME-RATE={rate:.3}"));
@@ -239,8 +279,16 @@ mod tests {
             base_url: "https://cdn/".into(),
             key: Some("METHOD=AES-128,URI=\"k\"".into()),
             program_date_time: Some((1000, 3)),
+            is_event: true,
+            i_frames_only: false,
         };
+        track.planned_segment_s = 4.0;
         let text = media_playlist(&track, &options);
+        assert!(
+            text.contains("#EXT-X-TARGETDURATION:4\n") && text.contains("#EXT-X-PLAYLIST-TYPE:EVENT\n"),
+            "{text}"
+        );
+        assert!(text.ends_with("https://cdn/a.m4s\n"), "{text}");
         let expected = "#EXT-X-KEY:METHOD=AES-128,URI=\"k\"\n#EXT-X-MAP:URI=\"https://cdn/a.m4s\",BYTERANGE=\"90@0\"\n\
                         #EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:01Z\n#EXTINF:2,\n#EXT-X-BYTERANGE:10@90\nhttps://cdn/a.m4s\n\
                         #EXTINF:2,\nhttps://cdn/a.m4s\n";
@@ -257,6 +305,31 @@ mod tests {
             "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-INDEPENDENT-SEGMENTS\n\
              #EXT-X-STREAM-INF:BANDWIDTH=900000,AVERAGE-BANDWIDTH=700000,RESOLUTION=640x360,\
              CODECS=\"avc1.4d401e,mp4a.40.2\",FRAME-RATE=29.970\na_360.m3u8\n"
+        );
+    }
+
+    #[test]
+    fn i_frames_are_parts_of_segments() {
+        let frame =
+            |seconds, range| Segment { seconds, part: Part { name: "a_1.ts".into(), range: Some(range) } };
+        let mut track = video();
+        assert_eq!(i_frame_playlist(&track, &MediaOptions::default()), None);
+        track.codecs += ",mp4a.40.2";
+        track.i_frames = vec![frame(2.0, (0, 1000)), frame(2.0, (5000, 3000))];
+        track.i_frame_playlist = "a_360_iframe.m3u8".into();
+        assert_eq!(
+            i_frame_playlist(&track, &MediaOptions::default()).unwrap(),
+            "#EXTM3U\n#EXT-X-VERSION:4\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:VOD\n\
+             #EXT-X-I-FRAMES-ONLY\n#EXTINF:2.000000,\n#EXT-X-BYTERANGE:1000@0\na_1.ts\n\
+             #EXTINF:2.000000,\n#EXT-X-BYTERANGE:3000@5000\na_1.ts\n#EXT-X-ENDLIST\n"
+        );
+        let master = master_playlist(&[track], MasterOptions::default());
+        assert!(
+            master.ends_with(
+                "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=12000,AVERAGE-BANDWIDTH=8000,RESOLUTION=640x360,\
+                 CODECS=\"avc1.4d401e\",URI=\"a_360_iframe.m3u8\"\n"
+            ),
+            "{master}"
         );
     }
 

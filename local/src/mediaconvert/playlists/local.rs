@@ -1,9 +1,10 @@
 //! Parses the playlists that ffmpeg writes into the work folder.
 
 use super::{Part, Segment};
+use std::fmt::Write as _;
 
 /// A media playlist with local names.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LocalMedia {
     pub init: Option<Part>,
     pub segments: Vec<Segment>,
@@ -28,6 +29,18 @@ pub fn parse(playlist: &str) -> LocalMedia {
         }
     }
     media
+}
+
+/// Writes a playlist of the first segment alone.
+pub fn first_segment(media: &LocalMedia) -> String {
+    let mut text = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:60\n".to_owned();
+    if let Some(init) = &media.init {
+        let _ = writeln!(text, "#EXT-X-MAP:URI=\"{}\"", init.name);
+    }
+    if let Some(segment) = media.segments.first() {
+        let _ = writeln!(text, "#EXTINF:{:.6},\n{}", segment.seconds, segment.part.name);
+    }
+    text + "#EXT-X-ENDLIST\n"
 }
 
 /// Parses `LENGTH@OFFSET` as offset and length.
@@ -55,5 +68,9 @@ mod tests {
             ]
         );
         assert_eq!(parse("Not a playlist?").init, None);
+        let streamed = "#EXT-X-MAP:URI=\"i.mp4\"\n#EXTINF:2,\na.m4s\n#EXTINF:1,\nb.m4s\n";
+        let mut first = parse(streamed);
+        first.segments.truncate(1);
+        assert_eq!(parse(&first_segment(&parse(streamed))), first);
     }
 }

@@ -3,6 +3,7 @@
 pub mod codecs;
 pub mod dash;
 pub mod hls;
+pub mod key_frames;
 pub mod local;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -28,6 +29,11 @@ pub struct Track {
     /// Initialization segment of fragmented MP4.
     pub init: Option<Part>,
     pub segments: Vec<Segment>,
+    /// Name of the HLS playlist of the I-frames, and their parts of the segments; empty without such a playlist.
+    pub i_frame_playlist: String,
+    pub i_frames: Vec<Segment>,
+    /// Duration that segments are planned to have at most, in seconds.
+    pub planned_segment_s: f64,
     /// In bits per second: of the largest segment, and of all segments.
     pub peak: u64,
     pub average: u64,

@@ -101,7 +101,6 @@ pub const NO_EFFECT: &[(&str, NoEffect)] = &[
     ("dashIsoGroupSettings.writeSegmentTimelineInRepresentation", Warn(&["ENABLED"])),
     // Containers
     ("hlsSettings.audioOnlyContainer", Warn(&["M2TS"])),
-    ("hlsSettings.iFrameOnlyManifest", Only(&["EXCLUDE"])),
     ("hlsSettings.descriptiveVideoServiceFlag", Warn(&["DONT_FLAG"])),
     ("containerSettings.m3u8Settings", Silent),
     ("mp4Settings.audioDuration", Warn(&["DEFAULT_CODEC_DURATION", "MATCH_VIDEO_DURATION"])),

@@ -2,6 +2,7 @@
 
 use super::audio::AudioDescription;
 use super::captions::CaptionDescription;
+use super::group::IncludeExclude;
 use super::video::VideoDescription;
 use serde::Deserialize;
 
@@ -33,6 +34,8 @@ pub struct HlsOutput {
     pub audio_rendition_sets: Option<String>,
     pub audio_track_type: Option<AudioTrackType>,
     pub segment_modifier: Option<String>,
+    /// Whether there is a playlist of the video's I-frames.
+    pub i_frame_only_manifest: Option<IncludeExclude>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

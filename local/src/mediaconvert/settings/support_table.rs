@@ -19,6 +19,7 @@ const NEAR: &[(&str, &str)] = &[
     ("imageInserterInput", "PNG and BMP"),
     ("hlsGroupSettings.directoryStructure", "segments are in a folder of the modifier's name"),
     ("hlsGroupSettings.programDateTime", "the time of the job, not of a timecode"),
+    ("hlsSettings.iFrameOnlyManifest", "named like the output with _iframe; not of encrypted segments"),
     ("segmentLength", "a segment ends at the first key frame at or after it"),
     ("encryption.encryptionMethod", "AES128"),
     ("abrSettings.maxRenditions", "rungs of a fixed ladder, never above the source"),

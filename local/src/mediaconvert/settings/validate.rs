@@ -1,8 +1,8 @@
 //! Validates settings before a job is accepted. An error names the path of the member.
 
 use super::{
-    AudioCodec, CaptionDestination, CaptionSourceType, Container, GroupKind, ImageInserter, Input, Output,
-    OutputGroup, Rectangle, S3Uri, Settings, VideoCodec, VideoDescription,
+    AudioCodec, CaptionDestination, CaptionSourceType, Container, GroupKind, ImageInserter, IncludeExclude,
+    Input, Output, OutputGroup, Rectangle, S3Uri, Settings, VideoCodec, VideoDescription,
 };
 
 /// MediaConvert's maximum number of inputs of a job.
@@ -246,6 +246,15 @@ impl Output {
             video
                 .check(group.automated_encoding_settings.is_some())
                 .map_err(|(path, sentence)| (format!("/videoDescription{path}"), sentence))?;
+        }
+        let encryption = &group.output_group_settings.hls_group_settings.encryption;
+        if self.output_settings.hls_settings.i_frame_only_manifest == Some(IncludeExclude::Include)
+            && encryption.is_some()
+        {
+            return invalid(
+                "/outputSettings/hlsSettings/iFrameOnlyManifest",
+                "it requires segments without encryption: a player can't decrypt a part of one.",
+            );
         }
         let copies =
             codec == Some(VideoCodec::Passthrough) || !audio_is(&[AudioCodec::Aac, AudioCodec::Opus]);

@@ -38,7 +38,7 @@ impl Ratio {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Source {
     /// ffmpeg's container names, such as `mov,mp4,m4a,3gp,3g2,mj2`.
     pub format: String,

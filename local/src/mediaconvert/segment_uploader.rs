@@ -17,6 +17,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::{BTreeMap, VecDeque};
+use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -25,8 +26,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 pub const MAX_CONCURRENT_UPLOADS: usize = 4;
 /// Time between two looks for complete segments.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
-/// Share by which containers may exceed the streams' own bit rates, which playlists state before the end.
-const CONTAINER_OVERHEAD: f64 = 1.1;
+/// Percent by which containers may exceed the streams' own bit rates, which playlists state before the end.
+const CONTAINER_OVERHEAD: u64 = 10;
 
 /// What is known about a rendition whose segments are no longer in the work folder.
 #[derive(Default)]
@@ -161,8 +162,25 @@ impl<'a> SegmentUploader<'a> {
             }
             if outcome.is_err() || collector.cancel.is_cancelled() {
                 waiting.clear();
-            } else if !is_converted && let Err(error) = self.write_playlists(objects).await {
-                outcome = Err(error.into());
+            } else if !is_converted {
+                let mut results = vec![];
+                let written = {
+                    let mut writing = pin!(self.write_playlists(objects));
+                    loop {
+                        // Uploads go on meanwhile: one of them may hold the lock that this waits for.
+                        tokio::select! {
+                            written = &mut writing => break written,
+                            Some(result) = in_flight.next() => results.push(result),
+                        }
+                    }
+                };
+                outcome = outcome.and(written.map_err(AttemptError::from));
+                for result in results {
+                    match result {
+                        Ok(uploaded) => self.mark(uploaded),
+                        Err(error) => outcome = Err(error),
+                    }
+                }
             }
             while in_flight.len() < MAX_CONCURRENT_UPLOADS
                 && let Some(upload) = waiting.pop_front()
@@ -233,8 +251,8 @@ impl<'a> SegmentUploader<'a> {
                 let tracks = early.playlists.iter().map(|playlist| {
                     let mut track = self.files[playlist.files].track(playlist.rendition);
                     // The segments that follow may be larger than the first ones.
-                    let declared = playlist.rendition.output.max_bitrate as f64 * CONTAINER_OVERHEAD;
-                    track.peak = track.peak.max(declared.ceil() as u64);
+                    let declared = playlist.rendition.output.max_bitrate * (100 + CONTAINER_OVERHEAD) / 100;
+                    track.peak = track.peak.max(declared);
                     track
                 });
                 let tracks: Vec<_> = tracks.collect();

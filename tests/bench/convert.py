@@ -48,14 +48,16 @@ def hls(height):
 def single_command(source):
     """All outputs by one ffmpeg, as an expert would write it."""
     heights = list(RATES)
-    graph = f"[0:v]split={len(heights) + 1}" + "".join(f"[s{height}]" for height in heights) + "[st];"
+    graph = f"[0:v]split={len(heights) + 2}" + "".join(f"[s{height}]" for height in heights) + "[st][sb];"
     graph += "".join(f"[s{height}]scale=-2:{height}[v{height}];" for height in heights)
-    graph += "[st]select='lt(selected_n,3)*(isnan(prev_selected_t)+gte(t-prev_selected_t,3))',scale=1280:720[t]"
+    graph += "[st]select='lt(selected_n,3)*(isnan(prev_selected_t)+gte(t-prev_selected_t,3))',scale=1280:720[t];"
+    graph += "[sb]select='lt(selected_n,100)*(isnan(prev_selected_t)+gte(t-prev_selected_t,10))',scale=160:90[b]"
     args = ["-i", source, "-filter_complex", graph]
     for height, rate in RATES.items():
         mp4 = "" if height == 360 else f"|[f=mp4:movflags=+faststart]m{height}.mp4"
         args += ["-map", f"[v{height}]", "-map", "0:a", *encoder(rate), "-f", "tee", f"[{hls(height)}{mp4}"]
-    ffmpeg(*args, "-map", "[t]", "-fps_mode", "passthrough", "t.%07d.jpg")
+    args += ["-map", "[t]", "-fps_mode", "passthrough", "t.%07d.jpg"]
+    ffmpeg(*args, "-map", "[b]", "-fps_mode", "passthrough", "b.%07d.jpg")
 
 
 def command_per_output(source):
@@ -65,6 +67,7 @@ def command_per_output(source):
         if height != 360:
             ffmpeg(*options, "-movflags", "+faststart", f"n{height}.mp4")
     ffmpeg("-i", source, "-vf", "fps=1/3,scale=1280:720", "-frames:v", 3, "u.%07d.jpg")
+    ffmpeg("-i", source, "-vf", "fps=1/10,scale=160:90", "c.%07d.jpg")
 
 
 def job(endpoints, source):

@@ -14,6 +14,7 @@ const GROUPS = [
   ],
   ["errorBlocked", ["blocked"]],
   ["errorKind", ["not_a_video", "not_accepted"]],
+  ["errorCaptions", ["not_captions"]],
   ["errorUnreadable", ["file_unreadable", "file_changed"]],
   ["errorSize", ["file_too_large", "file_empty", "too_large"]],
   ["errorDuration", ["too_long"]],

@@ -143,7 +143,7 @@ export class Row {
   /** @param {QueueItem} item @param {Localizer} localizer */
   #showCaptions({ captions }, localizer) {
     this.#captions.hidden = captions.length === 0;
-    const names = captions.map(({ name, error }) => (error ? `${name} (${error.message})` : name));
+    const names = captions.map(({ name, error }) => (error ? `${name} (${errorText(error, localizer)})` : name));
     setText(this.#captions, localizer.text("captions", { names: names.join(", ") }));
     this.#captions.classList.toggle(
       "failed",
@@ -200,8 +200,13 @@ export function stateText({ state, error, retrying, unreachable, isPausedElsewhe
   if (state === "waiting" && isPausedElsewhere) return localizer.text("pausedElsewhere");
   if (state === "uploading" && retrying) return localizer.text("retrying");
   if (state !== "failed" || !error) return localizer.text(stateKey(state));
-  const key = errorKey(error.code);
-  return key === "errorOther" && error.message ? error.message : localizer.text(key);
+  return errorText(error, localizer);
+}
+
+/** @param {{ code: string, message: string }} error @param {Localizer} localizer */
+function errorText({ code, message }, localizer) {
+  const key = errorKey(code);
+  return key === "errorOther" && message ? message : localizer.text(key);
 }
 
 /** @param {QueueItem} item @param {Localizer} localizer */

@@ -72,6 +72,7 @@ export interface Texts {
   errorServer: Text;
   errorBlocked: Text;
   errorKind: Text;
+  errorCaptions: Text;
   errorUnreadable: Text;
   errorSize: Text;
   errorDuration: Text;

@@ -160,6 +160,7 @@ export default {
   errorServer: "في الخادم مشكلة. أعد المحاولة بعد قليل.",
   errorBlocked: "جدار حماية أو وكيل يمنع الرفع. جرب شبكة أخرى.",
   errorKind: "هذا الملف ليس مقطع فيديو.",
+  errorCaptions: "الملف ليس ترجمة بصيغة WebVTT أو SubRip.",
   errorUnreadable: "تعذرت قراءة الملف. إذا نُقل أو عُدّل فاختره مرة أخرى.",
   errorSize: "الملف كبير جدًا أو فارغ.",
   errorDuration: "المقطع طويل جدًا.",

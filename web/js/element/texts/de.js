@@ -85,6 +85,7 @@ export default {
   errorServer: "Der Server hat ein Problem. Bitte in Kürze erneut versuchen.",
   errorBlocked: "Eine Firewall oder ein Proxy blockiert das Hochladen. Bitte ein anderes Netz versuchen.",
   errorKind: "Diese Datei ist kein Video.",
+  errorCaptions: "Die Datei enthält keine Untertitel in WebVTT oder SubRip.",
   errorUnreadable: "Die Datei ist nicht lesbar. Wurde sie verschoben oder verändert, bitte erneut auswählen.",
   errorSize: "Die Datei ist zu groß oder leer.",
   errorDuration: "Das Video ist zu lang.",

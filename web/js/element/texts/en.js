@@ -82,6 +82,7 @@ export default {
   errorServer: "The server has a problem. Try again in a little while.",
   errorBlocked: "A firewall or proxy blocks the upload. Try another network.",
   errorKind: "This file isn't a video.",
+  errorCaptions: "The file isn't captions in WebVTT or SubRip.",
   errorUnreadable: "The file can't be read. If it was moved or changed, choose it again.",
   errorSize: "The file is too large or empty.",
   errorDuration: "The video is too long.",

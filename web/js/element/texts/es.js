@@ -100,6 +100,7 @@ export default {
   errorServer: "El servidor tiene un problema. Reinténtalo dentro de un rato.",
   errorBlocked: "Un cortafuegos o proxy bloquea la subida. Prueba con otra red.",
   errorKind: "Este archivo no es un vídeo.",
+  errorCaptions: "El archivo no contiene subtítulos en WebVTT o SubRip.",
   errorUnreadable: "No se puede leer el archivo. Si se ha movido o modificado, elígelo de nuevo.",
   errorSize: "El archivo es demasiado grande o está vacío.",
   errorDuration: "El vídeo es demasiado largo.",

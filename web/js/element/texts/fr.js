@@ -104,6 +104,7 @@ export default {
   errorServer: "Le serveur a un problème. Réessayez dans un moment.",
   errorBlocked: "Un pare-feu ou un proxy bloque l'envoi. Essayez un autre réseau.",
   errorKind: "Ce fichier n'est pas une vidéo.",
+  errorCaptions: "Le fichier ne contient pas de sous-titres WebVTT ou SubRip.",
   errorUnreadable: "Le fichier ne peut pas être lu. S'il a été déplacé ou modifié, choisissez-le à nouveau.",
   errorSize: "Le fichier est trop volumineux ou vide.",
   errorDuration: "La vidéo est trop longue.",

@@ -76,6 +76,7 @@ export default {
   errorServer: "サーバーに問題があります。しばらくしてから再試行してください。",
   errorBlocked: "ファイアウォールまたはプロキシがアップロードを遮断しています。別のネットワークをお試しください。",
   errorKind: "このファイルは動画ではありません。",
+  errorCaptions: "このファイルは WebVTT または SubRip の字幕ではありません。",
   errorUnreadable: "ファイルを読み取れません。移動または変更した場合は、もう一度選択してください。",
   errorSize: "ファイルが大きすぎるか、空です。",
   errorDuration: "動画が長すぎます。",

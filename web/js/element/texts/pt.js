@@ -100,6 +100,7 @@ export default {
   errorServer: "O servidor está com problemas. Tente de novo daqui a pouco.",
   errorBlocked: "Um firewall ou proxy bloqueia o envio. Tente outra rede.",
   errorKind: "Este arquivo não é um vídeo.",
+  errorCaptions: "O arquivo não contém legendas em WebVTT ou SubRip.",
   errorUnreadable: "Não é possível ler o arquivo. Se foi movido ou alterado, escolha-o de novo.",
   errorSize: "O arquivo é grande demais ou está vazio.",
   errorDuration: "O vídeo é longo demais.",

@@ -76,6 +76,7 @@ export default {
   errorServer: "服务器出现问题。请稍后重试。",
   errorBlocked: "防火墙或代理阻止了上传。请换一个网络。",
   errorKind: "此文件不是视频。",
+  errorCaptions: "该文件不是 WebVTT 或 SubRip 字幕。",
   errorUnreadable: "无法读取文件。如果文件已移动或更改，请重新选择。",
   errorSize: "文件太大或为空。",
   errorDuration: "视频太长。",

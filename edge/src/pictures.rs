@@ -70,7 +70,7 @@ impl Picture {
 /// A sprite sheet in the making: pictures of one size in rows of ten.
 pub struct Sheet {
     columns: usize,
-    /// Of one picture, in pixels.
+    /// The size of one picture, in pixels.
     width: usize,
     height: usize,
     rgb: Vec<u8>,

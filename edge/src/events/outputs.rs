@@ -16,7 +16,7 @@ const MAX_PICTURE_SIZE: usize = 4 << 20;
 /// Pictures that are read and decoded at a time.
 const MAX_CONCURRENCY: usize = 8;
 
-/// What a job has written.
+/// The files that a job has written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobFiles {
     pub outputs: Outputs,
@@ -24,7 +24,7 @@ pub struct JobFiles {
     pub storyboard: Vec<String>,
 }
 
-/// Why a storyboard isn't made.
+/// The reason that a storyboard isn't made.
 #[derive(Debug, thiserror::Error)]
 enum StoryboardError {
     #[error(transparent)]

@@ -1,4 +1,4 @@
-//! What the playlists of a group say by its settings. Pure.
+//! The playlists of a group, as its settings define them. Pure.
 
 use super::plan::Group;
 use super::playlists::hls::MediaOptions;

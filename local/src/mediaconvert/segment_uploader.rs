@@ -29,7 +29,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// Percent by which containers may exceed the streams' own bit rates, which playlists state before the end.
 const CONTAINER_OVERHEAD: u64 = 10;
 
-/// What is known about a rendition whose segments are no longer in the work folder.
+/// A rendition whose segments are no longer in the work folder.
 #[derive(Default)]
 pub struct UploadedRendition {
     pub segments: Vec<SegmentContent>,
@@ -79,7 +79,7 @@ struct Uploaded {
     files: usize,
     segment: usize,
     content: SegmentContent,
-    /// Of the first segment.
+    /// The probe of the first segment.
     probed: Option<Source>,
 }
 

@@ -16,9 +16,9 @@ pub struct StoredObjects<'a> {
     service: &'a ServiceState,
     job: &'a str,
     cancel: &'a CancellationToken,
-    /// What this job created in earlier attempts.
+    /// Keys that this job created in earlier attempts.
     created: BTreeSet<S3Uri>,
-    /// What this attempt stored.
+    /// Keys that this attempt stored.
     stored: Mutex<BTreeSet<S3Uri>>,
 }
 
@@ -57,7 +57,7 @@ impl<'a> StoredObjects<'a> {
         let jobs = &self.service.jobs;
         let _guard = self.service.created_objects.lock().await;
         let is_created = match self.service.storage.head(uri).await {
-            // What another job will remove becomes this job's.
+            // Objects that another job will remove become this job's.
             Ok(_) => jobs.creator(uri.clone()).await.map_err(unavailable)?.is_some(),
             Err(StorageError::NotFound | StorageError::NoSuchBucket) => true,
             Err(StorageError::Denied | StorageError::Failed | StorageError::File(_)) => false,

@@ -8,7 +8,7 @@ use super::settings::{DirectoryStructure, EnabledDisabled, GroupKind, S3Uri};
 use super::source::{Source, TrackKind};
 use std::collections::BTreeMap;
 
-/// What the playlists need to know about a segment besides its duration.
+/// Properties of a segment that playlists have, besides its duration.
 #[derive(Clone, Debug, Default)]
 pub struct SegmentContent {
     pub bytes: u64,

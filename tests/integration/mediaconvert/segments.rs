@@ -67,7 +67,7 @@ async fn running_job_can_be_played_and_leaves_nothing_when_canceled() {
         std::fs::write(&path, text + "#EXT-X-ENDLIST\n").unwrap();
         assert_eq!(ffprobe_path(&path, &["codec_name"]).await[0], ["h264"], "{name}");
     }
-    // What is stored is no longer in the work folder.
+    // Stored segments are no longer in the work folder.
     let local: Vec<_> = std::fs::read_dir(&fixture.work_files()[0]).unwrap().collect();
     let names: Vec<_> =
         local.into_iter().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();

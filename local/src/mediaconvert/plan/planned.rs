@@ -21,7 +21,7 @@ pub struct Output {
     pub segment_modifier: String,
     pub video: Option<PlannedVideo>,
     pub audio: Vec<PlannedAudio>,
-    /// Of video and audio by the settings, in bits per second; 0 if it is unknown.
+    /// The settings' maximum for video and audio together, in bits per second; 0 if it is unknown.
     pub max_bitrate: u64,
     pub files: OutputFiles,
     /// In an HLS playlist: the group of this audio, or the groups that this video plays with.
